@@ -1,0 +1,60 @@
+"""A connection's states: which message may be received when.
+
+The table is the machine: a message that its row does not name is an error
+that names the message and the state.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Iterator
+
+from ..errors import ProtocolError
+from .frames import FrameReader
+from .messages import Message, decode
+
+
+class State(Enum):
+    """Where a connection is in its life."""
+
+    GREETING = "greeting"
+    ATTACHED = "attached"
+    CLOSED = "closed"
+
+
+# What may be *received*, by state, and the state that follows.
+CLIENT = {
+    State.GREETING: {"Welcome": State.ATTACHED, "Refused": State.CLOSED},
+    State.ATTACHED: dict.fromkeys(("Refused", "Pong", "Need", "Output", "Event"), State.ATTACHED),
+    State.CLOSED: {},
+}
+AGENT = {
+    State.GREETING: {"Hello": State.ATTACHED},
+    State.ATTACHED: dict.fromkeys(
+        ("Submit", "Blob", "Cancel", "Ping", "Replay", "SetEnv", "Restart", "Stop"), State.ATTACHED
+    ),
+    State.CLOSED: {},
+}
+
+
+class Connection:
+    """One side of a connection; `table` is CLIENT or AGENT."""
+
+    def __init__(self, table: dict[State, dict[str, State]]) -> None:
+        self._table = table
+        self._reader = FrameReader()
+        self.state = State.GREETING
+
+    def receive_data(self, data: bytes) -> Iterator[Message]:
+        """Yield the messages that are complete now.
+
+        Raises:
+            ProtocolError: no frame, no message, or not one for this state.
+        """
+        for frame in self._reader.receive_data(data):
+            message = decode(frame)
+            name = type(message).__name__
+            if name not in self._table[self.state]:
+                raise ProtocolError(f"expected no {name} while {self.state.value}")
+            self.state = self._table[self.state][name]
+            yield message

@@ -1,0 +1,117 @@
+"""One frame: a fixed header, a JSON head, raw buffers.
+
+    magic   4 bytes   b"rpn1"
+    head    4 bytes   length of the JSON text, big-endian
+    count   2 bytes   number of raw buffers
+    sizes   4 bytes each
+    head, then the buffers, back to back
+
+The same bytes travel over the wire and lie in the journal. Every length is
+checked before anything is kept, so a hostile peer can make a reader hold at
+most MAX_HEAD + MAX_BUFFERS bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any, Iterator, NamedTuple, Sequence
+
+from ..errors import ProtocolError
+
+MAGIC = b"rpn1"
+_HEADER = struct.Struct(">4sIH")
+
+# A program's text and a job fit many times over; results travel in buffers.
+MAX_HEAD = 32 << 20
+# Of all buffers together: RunPod's own limit for a result is 20 MB.
+MAX_BUFFERS = 256 << 20
+
+
+class Frame(NamedTuple):
+    """A decoded frame: `head` is a JSON object, `buffers` are raw bytes."""
+
+    head: dict[str, Any]
+    buffers: tuple[bytes, ...]
+
+
+def encode(head: dict[str, Any], buffers: Sequence[bytes] = ()) -> bytes:
+    """Return the frame's bytes.
+
+    Raises:
+        ProtocolError: the head or the buffers are larger than a reader accepts.
+    """
+    text = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    if len(text) > MAX_HEAD or sum(map(len, buffers)) > MAX_BUFFERS:
+        raise ProtocolError(
+            f"expected at most {MAX_HEAD} bytes of head and {MAX_BUFFERS} of buffers, "
+            f"got {len(text)} and {sum(map(len, buffers))}"
+        )
+    sizes = struct.pack(f">{len(buffers)}I", *map(len, buffers))
+    return b"".join([_HEADER.pack(MAGIC, len(text), len(buffers)), sizes, text, *buffers])
+
+
+class FrameReader:
+    """Turns received bytes, however they were split, into frames."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        # Parsing starts only when this many bytes are there: a large frame that
+        # arrives in small pieces is then looked at once, not once a piece.
+        self._wanted = _HEADER.size
+
+    def receive_data(self, data: bytes | memoryview) -> Iterator[Frame]:
+        """Yield the frames that are complete now; keep the rest.
+
+        Raises:
+            ProtocolError: the bytes are no frame, or are larger than allowed.
+        """
+        self._data += data
+        while len(self._data) >= self._wanted:
+            frame = self._parse()
+            if frame is not None:
+                yield frame
+
+    def _parse(self) -> Frame | None:
+        magic, head_size, count = _HEADER.unpack_from(self._data)
+        if magic != MAGIC:
+            raise ProtocolError(f"expected a frame, got {bytes(self._data[:16])!r}")
+        if head_size > MAX_HEAD:
+            raise ProtocolError(f"expected a head of at most {MAX_HEAD} bytes, got {head_size}")
+        start = _HEADER.size + 4 * count
+        if not self._has(start):
+            return None
+        sizes = struct.unpack_from(f">{count}I", self._data, _HEADER.size)
+        if sum(sizes) > MAX_BUFFERS:
+            raise ProtocolError(f"expected at most {MAX_BUFFERS} bytes of buffers, got {sum(sizes)}")
+        if not self._has(start + head_size + sum(sizes)):
+            return None
+        return self._take(start, head_size, sizes)
+
+    def _has(self, size: int) -> bool:
+        self._wanted = size
+        return len(self._data) >= size
+
+    def _take(self, start: int, head_size: int, sizes: tuple[int, ...]) -> Frame:
+        view = memoryview(self._data)
+        try:
+            head = _loads(bytes(view[start : start + head_size]))
+            position, buffers = start + head_size, []
+            for size in sizes:
+                buffers.append(bytes(view[position : position + size]))
+                position += size
+        finally:
+            view.release()
+        del self._data[:position]
+        self._wanted = _HEADER.size
+        return Frame(head, tuple(buffers))
+
+
+def _loads(text: bytes) -> dict[str, Any]:
+    try:
+        head = json.loads(text.decode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"expected a JSON head, got {text[:40]!r}: {error}") from error
+    if not isinstance(head, dict):
+        raise ProtocolError(f"expected a JSON object, got {type(head).__name__}")
+    return head

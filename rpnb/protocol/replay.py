@@ -1,0 +1,42 @@
+"""The client's cursor: every event once and in order, every log byte once."""
+
+from __future__ import annotations
+
+from ..errors import ProtocolError
+from .messages import Event, Output
+
+
+class Cursor:
+    """How far a client has read: the last event's number and the bytes of both logs.
+
+    After a dropped link the agent is told the cursor and may send a little
+    twice; `take` and `take_output` let each thing through once.
+    """
+
+    def __init__(self, seq: int = -1, out: int = 0, err: int = 0) -> None:
+        self.seq = seq
+        self.offsets = {"out": out, "err": err}
+
+    def take(self, event: Event) -> bool:
+        """Tell whether the event is new, and move past it.
+
+        Raises:
+            ProtocolError: an event between this one and the last is missing.
+        """
+        if 0 <= self.seq and event.seq <= self.seq:
+            return False
+        if 0 <= self.seq and event.seq != self.seq + 1:
+            raise ProtocolError(f"expected event {self.seq + 1}, got {event.seq}")
+        self.seq = event.seq
+        return True
+
+    def take_output(self, output: Output) -> bytes:
+        """Return the bytes that are new. A gap is skipped: the log was trimmed."""
+        if output.stream not in self.offsets:
+            raise ProtocolError(f"expected the log out or err, got {output.stream!r}")
+        seen = self.offsets[output.stream]
+        end = output.offset + len(output.data)
+        if end <= seen:
+            return b""
+        self.offsets[output.stream] = end
+        return output.data[max(0, seen - output.offset) :]

@@ -1,0 +1,1 @@
+"""The client: reaches the agent, keeps the program in step, runs jobs."""
