@@ -1,1 +1,1 @@
-"""The client: reaches the agent, keeps the program in step, runs jobs."""
+"""The client: start the agent, attach to a worker, send a program and its jobs, collect results."""
