@@ -86,8 +86,8 @@ class TargetError(RpnbError):
     """The target cannot be reached or used."""
 
 
-class BadTarget(TargetError):
-    """The text names no target."""
+class BadTarget(TargetError, BadInput):
+    """The text names no target; shows a caret, as `BadInput` does."""
 
 
 class CannotReach(TargetError):

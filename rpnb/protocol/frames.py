@@ -41,7 +41,9 @@ def encode(head: dict[str, Any], buffers: Sequence[bytes] = ()) -> bytes:
     Raises:
         ProtocolError: the head or the buffers are larger than a reader accepts.
     """
-    text = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    text = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "surrogatepass"
+    )
     if len(text) > MAX_HEAD or sum(map(len, buffers)) > MAX_BUFFERS:
         raise ProtocolError(
             f"expected at most {MAX_HEAD} bytes of head and {MAX_BUFFERS} of buffers, "
@@ -83,7 +85,9 @@ class FrameReader:
             return None
         sizes = struct.unpack_from(f">{count}I", self._data, _HEADER.size)
         if sum(sizes) > MAX_BUFFERS:
-            raise ProtocolError(f"expected at most {MAX_BUFFERS} bytes of buffers, got {sum(sizes)}")
+            raise ProtocolError(
+                f"expected at most {MAX_BUFFERS} bytes of buffers, got {sum(sizes)}"
+            )
         if not self._has(start + head_size + sum(sizes)):
             return None
         return self._take(start, head_size, sizes)

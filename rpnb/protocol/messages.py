@@ -294,7 +294,9 @@ def _check(name: str, item: dataclasses.Field[Any], value: Any) -> None:
     allowed = _TYPES[str(item.type)]
     # bool is an int to isinstance; a number field must not take it.
     if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-        raise ProtocolError(f"expected {name}.{item.name} to be {item.type}, got {type(value).__name__}")
+        raise ProtocolError(
+            f"expected {name}.{item.name} to be {item.type}, got {type(value).__name__}"
+        )
 
 
 def _check_event(event: Event) -> None:

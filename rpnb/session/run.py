@@ -1,0 +1,231 @@
+"""One request under way: journal events become updates, jobs become results."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from queue import Empty
+from typing import TYPE_CHECKING, Any, cast
+
+from rpnb.errors import AgentError
+from rpnb.protocol import messages
+from rpnb.session import updates
+from rpnb.session.result import RemoteException, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rpnb.program.steps import Program
+    from rpnb.session.link import Link, OpenRequest
+
+# How long to wait for news before looking whether the link is alive; also how
+# soon Ctrl-C is noticed on platforms where a wait cannot be interrupted.
+_PATIENCE = 0.5
+_PLACE = re.compile(r'File "(?:[^"]*/app/)?([^"/][^"]*)", line (\d+)')
+
+
+@dataclass
+class _Job:
+    """What is gathered about a job until it is finished."""
+
+    stream: list[Any] = field(default_factory=list)
+    progress: list[Any] = field(default_factory=list)
+    logs: list[str] = field(default_factory=list)
+
+
+class Run:
+    """Iterate over it for the updates, in order; the last is `Done` or `Failed`.
+
+    Iterating raises `AgentError` where the agent refuses the request and
+    `LinkLost` where the link does not come back; the job goes on in that case.
+    """
+
+    def __init__(self, link: Link, request: str, opened: OpenRequest, program: Program | None):
+        self.request = request
+        self.ended = False
+        self._link, self._opened, self._program = link, opened, program
+        self._jobs: dict[str, _Job] = {}
+        self._running: str | None = None
+
+    def __iter__(self) -> Iterator[updates.Update]:
+        return self
+
+    def __next__(self) -> updates.Update:
+        # No generator: Ctrl-C in the wait must not end the run, which still has to be cancelled.
+        while not self.ended:
+            news = self._wait()
+            if isinstance(news, messages.Event):
+                news = self._read(news)
+            if self.ended or isinstance(news, Exception | messages.Refused):
+                self._end()
+            if isinstance(news, messages.Refused):
+                raise AgentError(news.text)
+            if isinstance(news, Exception):
+                raise news
+            if isinstance(news, updates.Logged) and self._running in self._jobs:
+                self._jobs[self._running].logs.append(news.text)
+            if news is not None:
+                return cast("updates.Update", news)
+        raise StopIteration
+
+    def watched(self) -> Iterator[updates.Update]:
+        """Yield the updates; Ctrl-C cancels what runs, a second press kills the worker.
+
+        Raises:
+            KeyboardInterrupt: it was pressed; the run has ended by then.
+        """
+        pressed = False
+        while True:
+            try:
+                update = next(self, None)
+            except KeyboardInterrupt:
+                self.cancel(force=pressed)
+                pressed = True
+                continue
+            if update is None:
+                break
+            yield update
+        if pressed:
+            raise KeyboardInterrupt
+
+    def cancel(self, *, force: bool = False) -> None:
+        """Ask for the end of what runs; `force` kills the worker without a grace time."""
+        if not self.ended:
+            self._link.send(messages.Cancel(self.request, force))
+
+    def _end(self) -> None:
+        self.ended = True
+        self._link.forget(self.request)
+
+    def _wait(self) -> Any:
+        while True:
+            try:
+                return self._opened.inbox.get(timeout=_PATIENCE)
+            except Empty:
+                self._link.check()
+
+    def _read(self, event: messages.Event) -> updates.Update | None:
+        reader = _READERS.get(event.kind)
+        return reader(self, event) if reader else None
+
+    def _planned(self, event: messages.Event) -> updates.Update:
+        body = event.body
+        return updates.Planned(body["run"], body["keep"], body["restart"])
+
+    def _shown(self, event: messages.Event) -> updates.Update:
+        mimes = dict(zip(event.body["mimes"], event.buffers, strict=False))
+        return updates.Shown(mimes, event.body["to"], event.body["encoding"])
+
+    def _synced(self, event: messages.Event) -> updates.Update:
+        body = event.body
+        return updates.Synced(
+            body["cells"], body["kept"], body["names"], body["gpus"], body["notes"]
+        )
+
+    def _started(self, event: messages.Event) -> updates.Update:
+        self._running = str(event.body["job"]["id"])
+        self._jobs[self._running] = _Job()
+        return updates.JobStarted(self._running)
+
+    def _progressed(self, event: messages.Event) -> updates.Update:
+        job, value = event.body["job"], _posted(event).get("output")
+        self._job(job).progress.append(value)
+        return updates.Progressed(job, value)
+
+    def _streamed(self, event: messages.Event) -> updates.Update:
+        job, value = event.body["job"], _posted(event).get("output")
+        self._job(job).stream.append(value)
+        return updates.Streamed(job, value)
+
+    def _finished(self, event: messages.Event) -> updates.Update:
+        body = event.body
+        gathered = self._jobs.pop(body["job"], _Job())
+        text = event.buffers[0].decode("utf-8", "surrogatepass") if event.buffers else None
+        raised = body["exception"]
+        return updates.Finished(
+            Result(
+                id=body["job"],
+                status=body["status"],
+                posted=text,
+                problem=body["problem"],
+                exception=remote_exception(raised, self._program) if raised else None,
+                stream=gathered.stream,
+                progress=gathered.progress,
+                logs="".join(gathered.logs),
+                metrics=body["metrics"],
+            )
+        )
+
+    def _exited(self, event: messages.Event) -> updates.Update:
+        body = event.body
+        return updates.Exited(body["code"], body["signal"], body["reason"])
+
+    def _done(self, _event: messages.Event) -> updates.Update:
+        self.ended = True
+        return updates.Done()
+
+    def _failed(self, event: messages.Event) -> updates.Update:
+        self.ended = True
+        raised = remote_exception(event.body["error"], self._program)
+        return updates.Failed(event.body["phase"], raised, event.body["cell"])
+
+    def _job(self, job: str) -> _Job:
+        return self._jobs.setdefault(job, _Job())
+
+
+_READERS: dict[str, Callable[[Run, messages.Event], updates.Update]] = {
+    "planned": Run._planned,
+    "shown": Run._shown,
+    "synced": Run._synced,
+    "job": Run._started,
+    "progress": Run._progressed,
+    "chunk": Run._streamed,
+    "finished": Run._finished,
+    "exited": Run._exited,
+    "done": Run._done,
+    "failed": Run._failed,
+}
+
+
+def remote_exception(error: dict[str, Any], program: Program | None) -> RemoteException:
+    """Return the exception that an event describes, its lines mapped to the cells."""
+    frames = [
+        _mapped(str(file), int(line), str(function), str(source or ""), program)
+        for file, line, function, source in error.get("frames") or ()
+    ]
+    # The innermost frame in the person's own code is where they will look.
+    own = [frame for frame in frames if not frame[0].startswith("/")]
+    cell, line, _, source = own[-1] if own else (None, None, "", "")
+    return RemoteException(
+        type=str(error.get("type", "Exception")),
+        message=str(error.get("message", "")),
+        cell=cell,
+        line=line,
+        source=source,
+        frames=frames,
+        traceback=[_named(text, program) for text in error.get("traceback") or ()],
+    )
+
+
+def _mapped(
+    file: str, line: int, function: str, source: str, program: Program | None
+) -> tuple[str, int, str, str]:
+    where = program.where(line) if program is not None and file == "handler.py" else None
+    if where is None:
+        return file, line, function, source
+    return where.label, where.line, function, where.source or source
+
+
+def _named(text: str, program: Program | None) -> str:
+    def name(match: re.Match[str]) -> str:
+        file, line = match.group(1), int(match.group(2))
+        where = program.where(line) if program is not None and file == "handler.py" else None
+        return f"{where.label}, line {where.line}" if where else f'File "{file}", line {line}'
+
+    return _PLACE.sub(name, text)
+
+
+def _posted(event: messages.Event) -> dict[str, Any]:
+    post = json.loads(event.buffers[0].decode("utf-8", "surrogatepass")) if event.buffers else {}
+    return post if isinstance(post, dict) else {"output": post}

@@ -1,0 +1,294 @@
+"""A session: one client attached to one worker on one target."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import sys
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rpnb.errors import CannotReach, LinkLost, RemoteError, WorkerDied
+from rpnb.protocol import messages
+from rpnb.session import bootstrap
+from rpnb.session.link import Link, OpenRequest
+from rpnb.session.names import new_name, worker_name
+from rpnb.session.run import Run
+from rpnb.session.script import Script
+from rpnb.session.target import default_target
+from rpnb.session.updates import Done, Exited, Failed, Finished, Streamed, Synced
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from rpnb.program.steps import Program
+    from rpnb.session.bootstrap import Ready
+    from rpnb.session.result import Result
+    from rpnb.transport.stream import Stream, Transport
+    from rpnb.transport.targets import Target
+
+# A worker that has not said what it is by then will not (a slow network disk included).
+_BIRTH = 120.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to reach a target and what to run there; None leaves the choice to rpnb."""
+
+    python: str | None = None
+    gpu: str | None = None
+    sdk: str | None = None
+    ask: Callable[[str], bool] | None = None
+    accept_key: str | None = None
+    on_progress: Callable[[str], None] | None = None
+
+
+def connect(
+    target: str | None = None,
+    *,
+    name: str | None = None,
+    path: str | Path | None = None,
+    **options: Any,
+) -> Session:
+    """Return a session on `target`; a worker of that name which is there already is adopted.
+
+    Without `target`: RPNB_TARGET, else `[tool.rpnb] target` in pyproject.toml. The
+    worker's name is `name`, else made of `path`, which is the running script's.
+    `options` are the fields of `Options`: `python`, `gpu`, `sdk`, `ask`,
+    `accept_key`, `on_progress`.
+
+    Raises:
+        BadTarget: the text names no target, or there is none.
+        TargetError: the target cannot be reached or prepared.
+        AgentError: the agent there refuses this client.
+    """
+    from rpnb.transport import targets
+
+    place = path or _script()
+    worker = name or (worker_name(place) if place else new_name("python"))
+    client = f"{Path(place).name if place else worker} on {platform.node()}"
+    session = Session(targets.parse(target or default_target()), worker, client, Options(**options))
+    session.open()
+    return session
+
+
+class Session:
+    """A connection to a worker; use it as a context manager, or `close` it.
+
+    `adopted` is the program that the worker had when the session began, `names`
+    what its namespace holds (name to type), `info` what the machine says of itself.
+    """
+
+    def __init__(self, target: Target, worker: str, client: str, options: Options) -> None:
+        self.target, self.worker = target, worker
+        self.adopted: Program | None = None
+        self.names: Mapping[str, str] = {}
+        self.requests: list[Any] = []
+        self.ready: Ready | None = None
+        self._options, self._client = options, client
+        self._transport: Transport | None = None
+        self._link = Link(self._dial, client)
+        self._script = Script()
+
+    def open(self) -> None:
+        """Start or find the agent and attach to it; `connect` has done so already."""
+        welcome = self._link.open()
+        if welcome.program is not None:
+            from rpnb.program.steps import Program
+
+            self.adopted = Program.from_wire(welcome.program)
+        self.requests = welcome.requests
+        if not self._link.born.wait(_BIRTH):
+            raise CannotReach(
+                f"the worker on {self.target.label} did not start within {_BIRTH:.0f} s. "
+                "%runpod_stop ends it; its log is in the agent's directory."
+            )
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """The worker's machine: python, executable, sdk, gpus, hostname, pid."""
+        return self._link.info
+
+    def submit(
+        self,
+        program: Program | None,
+        *,
+        job: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        **work: Any,
+    ) -> Run:
+        """Bring the worker's program up to date, do at most one kind of work; return at once.
+
+        `program` None leaves the program as it is. `job` is a whole RunPod job,
+        `timeout` its limit in seconds. `work` are the further fields of
+        `protocol.messages.Submit`: `show`, `again` (a cell's id), `scratch`.
+        """
+        request = uuid.uuid4().hex[:12]
+        message = messages.Submit(
+            request,
+            program.to_wire() if program is not None else None,
+            jobs=[dict(job)] if job is not None else [],
+            timeout=timeout,
+            **work,
+        )
+        opened = OpenRequest(message, program.blobs if program is not None else {})
+        self._link.submit(request, opened)
+        return Run(self._link, request, opened, program or self.adopted)
+
+    def setup(self, code: str | Callable[[], Any]) -> None:
+        """Run set-up code on the target and keep what it makes; nothing, if it ran already.
+
+        `code` is a cell's text, or a function without parameters.
+
+        Raises:
+            RemoteError: the code raised.
+            ProgramError: it cannot be sent.
+        """
+        program = self._script.add_setup(code, sys._getframe(1).f_globals)
+        self._finish(self.submit(program))
+
+    def run(self, job: Any, handler: Any = None, *, timeout: float | None = None) -> Result:
+        """Run the handler on one input, or one whole job; return what came of it.
+
+        `handler` is a function or the path of a handler file; None is the one
+        marked with `@rpnb.handler` in the caller's module, else the last one.
+
+        Raises:
+            RemoteError: a set-up step raised. What the handler raises is in the result.
+            NoHandler: there is none.
+        """
+        program = self._script.with_handler(handler, sys._getframe(1).f_globals)
+        run = self.submit(program, job=_job(job), timeout=timeout)
+        return self._result(run)
+
+    def stream(
+        self, job: Any, handler: Any = None, *, timeout: float | None = None
+    ) -> Iterator[Any]:
+        """Yield the chunks of a generator handler; leaving the loop cancels the job.
+
+        Raises:
+            RemoteError: a set-up step raised, or the handler did.
+        """
+        program = self._script.with_handler(handler, sys._getframe(1).f_globals)
+        return streamed(self.submit(program, job=_job(job), timeout=timeout), self._note)
+
+    def clear(self) -> None:
+        """Empty the program; the next run undoes what its steps have made."""
+        self._script = Script()
+        self._finish(self.submit(self._script.program({})))
+
+    def set_env(self, values: Mapping[str, str]) -> None:
+        """Hand secrets to the worker's environment; they are kept in memory only, there."""
+        self._request(lambda request: messages.SetEnv(request, dict(values)))
+
+    def restart(self) -> None:
+        """Give the same program a new process; it is rebuilt at the next run."""
+        self._request(messages.Restart)
+
+    def stop(self) -> None:
+        """End the worker and its agent, and free what they hold."""
+        with contextlib.suppress(LinkLost):
+            self._request(messages.Stop)
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect; the worker stays warm."""
+        self._link.close()
+        if self._transport is not None:
+            self._transport.close()
+
+    disconnect = close
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self.close()
+
+    def _request(self, message: Callable[[str], messages.Message]) -> None:
+        request = uuid.uuid4().hex[:12]
+        opened = OpenRequest(message(request))
+        self._link.submit(request, opened)
+        self._finish(Run(self._link, request, opened, None))
+
+    def _dial(self, role: str) -> Stream:
+        """Open a stream to the agent; "bulk" gets a transport of its own."""
+        from rpnb.transport import open_transport
+
+        options = self._options
+        transport = open_transport(self.target, ask=options.ask, accept_key=options.accept_key)
+        if role == "bulk" and self.ready is not None:
+            return transport.connect(self.ready.socket, self.ready.bridge)
+        if self._transport is not None:
+            self._transport.close()
+        self._transport = transport
+        self.ready = bootstrap.start(
+            transport,
+            self.worker,
+            python=options.python,
+            gpu=options.gpu,
+            sdk=options.sdk,
+            on_progress=options.on_progress,
+        )
+        return transport.connect(self.ready.socket, self.ready.bridge)
+
+    def _finish(self, run: Run) -> None:
+        for update in run.watched():
+            self._note(update)
+
+    def _result(self, run: Run) -> Result:
+        result: Result | None = None
+        for update in run.watched():
+            if isinstance(update, Finished):
+                result = update.result
+            elif not (isinstance(update, Failed) and result is not None):
+                self._note(update)
+        if result is None:
+            raise RemoteError("the request ended without a result")
+        return result
+
+    def _note(self, update: Any) -> None:
+        if isinstance(update, Synced):
+            self.names = update.names
+        elif isinstance(update, Failed):
+            raise raised(update)
+
+
+def raised(failed: Failed) -> RemoteError:
+    """Return the error that stands for a failed request."""
+    exception = failed.exception
+    where = f" ({exception.where})" if exception.where else ""
+    kind = WorkerDied if failed.phase == "worker" else RemoteError
+    return kind(f"{exception}{where}", exception)
+
+
+def streamed(run: Run, note: Callable[[Any], None]) -> Iterator[Any]:
+    """Yield a run's chunks; cancel it where the caller leaves early."""
+    try:
+        for update in run:
+            if isinstance(update, Streamed):
+                yield update.value
+            elif isinstance(update, Finished) and not update.result.ok:
+                said = update.result.exception or update.result.problem or update.result.error
+                raise RemoteError(str(said), update.result.exception)
+            elif not isinstance(update, Done | Exited):
+                note(update)
+    finally:
+        run.cancel()
+        # Until it has ended the next job would wait behind it.
+        for _ in run:
+            pass
+
+
+def _job(value: Any) -> dict[str, Any]:
+    from rpnb.program.inputs import as_job
+
+    job = dict(as_job(value).job)
+    job.setdefault("id", uuid.uuid4().hex[:8])
+    return job
+
+
+def _script() -> str | None:
+    return getattr(sys.modules.get("__main__"), "__file__", None)
