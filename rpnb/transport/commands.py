@@ -1,0 +1,77 @@
+"""Run one command to its end: feed stdin, gather its output, hand on its lines."""
+
+from __future__ import annotations
+
+import codecs
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from .stream import Completed
+
+
+@dataclass
+class Pipes:
+    """A running command's three streams and how to learn its exit code."""
+
+    read_out: Callable[[], bytes]
+    read_err: Callable[[], bytes]
+    feed: Callable[[bytes], None]
+    wait: Callable[[], int]
+    _lines: queue.SimpleQueue[bytes | BaseException] = field(default_factory=queue.SimpleQueue)
+
+
+def complete(pipes: Pipes, stdin: bytes, on_line: Callable[[str], None] | None) -> Completed:
+    """Drive the command to its end and return what it wrote.
+
+    Threads do the blocking reads, so an interrupt reaches the caller in a
+    plain queue and never inside the transport's own locks.
+    """
+    err: list[bytes] = []
+    threads = [
+        _thread(lambda: pipes.feed(stdin)),
+        _thread(lambda: err.extend(iter(pipes.read_err, b""))),
+        _thread(lambda: _read(pipes)),
+    ]
+    out = "".join(_hand_on(_text(pipes), on_line))
+    code = pipes.wait()
+    for thread in threads[1:]:
+        thread.join()
+    return Completed(code, out, b"".join(err).decode("utf-8", "replace"))
+
+
+def _thread(work: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=work, name="rpnb command", daemon=True)
+    thread.start()
+    return thread
+
+
+def _read(pipes: Pipes) -> None:
+    try:
+        for data in iter(pipes.read_out, b""):
+            pipes._lines.put(data)
+        pipes._lines.put(b"")
+    except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
+        pipes._lines.put(error)
+
+
+def _text(pipes: Pipes) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    while data := pipes._lines.get():
+        if isinstance(data, BaseException):
+            raise data
+        yield decoder.decode(data)
+    yield decoder.decode(b"", final=True)
+
+
+def _hand_on(chunks: Iterator[str], on_line: Callable[[str], None] | None) -> Iterator[str]:
+    rest = ""
+    for chunk in chunks:
+        yield chunk
+        if on_line is not None:
+            *lines, rest = (rest + chunk).split("\n")
+            for line in lines:
+                on_line(line)
+    if rest and on_line is not None:
+        on_line(rest)
