@@ -1,0 +1,134 @@
+"""What a name's value is at run time, as far as the planner must know.
+
+imm     nothing can change it: numbers, strings, library classes' constants
+mod     a module
+code    a plain function or a class without mutable attributes
+data    anything else: it may be changed, and other values may share parts of it
+active  data that reading may change: an iterator, an instance of the program's classes
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import types
+from typing import Any, Collection, Mapping
+
+PROGRAM = "__main__"
+RANK = {"imm": 0, "mod": 1, "code": 1, "data": 2, "active": 3}
+
+_ATOMS = (
+    *(int, float, complex, str, bytes, bool, range, enum.Enum, re.Pattern),
+    *(type(None), type(...), type(NotImplemented), types.BuiltinFunctionType),
+)
+_ATOM_NAMES = {
+    *(("torch", "dtype"), ("torch", "device"), ("torch", "layout"), ("pathlib", "PosixPath")),
+    *(("pathlib", "PurePosixPath"), ("decimal", "Decimal"), ("fractions", "Fraction")),
+    *(("datetime", "datetime"), ("datetime", "date"), ("datetime", "timedelta")),
+    *(("datetime", "timezone"), ("uuid", "UUID")),
+}
+_CLASS_BOOKKEEPING = {
+    *("__dict__", "__weakref__", "__annotations__", "__dataclass_fields__"),
+    *("__dataclass_params__", "__static_attributes__", "__annotate_func__"),
+}
+_ACCESSORS = (
+    *(property, staticmethod, classmethod),
+    *(types.GetSetDescriptorType, types.MemberDescriptorType),
+)
+_DEPTH = 4
+
+
+def kind(value: Any, program: str = PROGRAM, depth: int = 0) -> str:
+    """Return `value`'s kind; `program` is the `__module__` of the program's own classes."""
+    cls = type(value)
+    own = cls.__module__ == program
+    if not own and (isinstance(value, _ATOMS) or (cls.__module__, cls.__name__) in _ATOM_NAMES):
+        return "imm"
+    if cls in (tuple, frozenset) and depth < _DEPTH:
+        kinds = {kind(item, program, depth + 1) for item in value}
+        if kinds <= {"imm"}:
+            return "imm"
+        return "active" if "active" in kinds else "data"
+    if isinstance(value, types.ModuleType):
+        return "mod"
+    if cls is types.FunctionType:
+        return _function_kind(value, program)
+    if isinstance(value, type):
+        return _class_kind(value, program, depth)
+    return "active" if own or hasattr(cls, "__next__") else "data"
+
+
+def _function_kind(function: types.FunctionType, program: str) -> str:
+    """A function that keeps something (cells, attributes, mutable defaults) is data."""
+    if function.__closure__ or function.__dict__:
+        return "data"
+    defaults = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    return "code" if all(kind(value, program) == "imm" for value in defaults) else "data"
+
+
+def _class_kind(cls: type, program: str, depth: int) -> str:
+    """A library's class counts as code; the program's own only without mutable attributes."""
+    for parent in cls.__mro__:
+        if parent.__module__ != program:
+            continue
+        for name, value in list(vars(parent).items()):
+            if name in _CLASS_BOOKKEEPING or isinstance(value, _ACCESSORS):
+                continue
+            if depth >= _DEPTH or kind(value, program, depth + 1) not in ("imm", "code", "mod"):
+                return "data"
+    return "code"
+
+
+class Watch:
+    """Watches a namespace while steps run: what each one bound, what kinds names have had.
+
+    A name's kind is the highest it ever had, as long as it is not dropped: values
+    made while it was data may still share parts with it.
+    """
+
+    def __init__(self, namespace: dict[str, Any], program: str = PROGRAM) -> None:
+        self.namespace, self._program = namespace, program
+        self.kinds: dict[str, str] = {}
+        self._before: dict[str, Any] = {}
+
+    def start(self) -> None:
+        """Remember the namespace as it is; call it right before a step runs."""
+        self._before = dict(self.namespace)
+
+    def stop(self) -> frozenset[str]:
+        """Return the names that were bound, rebound or deleted since `start`."""
+        before, after = self._before, self.namespace
+        changed = {name for name, value in after.items() if before.get(name, self) is not value}
+        changed.update(name for name in before if name not in after)
+        self._before = {}
+        self.look()
+        return frozenset(name for name in changed if not _is_private(name))
+
+    def look(self) -> None:
+        """Bring `kinds` up to date; call it after a job, too."""
+        for name, value in list(self.namespace.items()):
+            if not _is_private(name):
+                self._merge(name, kind(value, self._program))
+
+    def drop(self, names: Collection[str]) -> None:
+        """Delete `names` from the namespace and forget their kinds."""
+        for name in names:
+            self.namespace.pop(name, None)
+            self.kinds.pop(name, None)
+
+    def _merge(self, name: str, new: str) -> None:
+        old = self.kinds.get(name)
+        if old is None or RANK[new] > RANK[old]:
+            self.kinds[name] = new
+        elif new != old and RANK[new] == RANK[old]:
+            self.kinds[name] = "data"
+
+
+def _is_private(name: str) -> bool:
+    """Python's own names (`__name__`, `__builtins__`) are no state of the program's."""
+    return name.startswith("__") and name.endswith("__")
+
+
+def models(namespace: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names whose values now answer the known-pure calls (see `effects`)."""
+    return frozenset()

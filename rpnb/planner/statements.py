@@ -1,0 +1,75 @@
+"""A program's top-level statements: their exact text, their place, their identity."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import io
+import re
+import tokenize
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+_PRAGMA = re.compile(r"#\s*rpnb:\s*(pure|keep)\b")
+# Comments and layout re-run nothing; NEWLINE, INDENT and DEDENT carry the structure.
+_LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER}
+_SHAPE = {tokenize.NEWLINE: "\n", tokenize.INDENT: "\t", tokenize.DEDENT: "\b"}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One top-level statement; lines are those of the text it was split from.
+
+    `node` keeps these lines, so that compiling it gives right tracebacks.
+    `pragmas` holds `pure` and `keep` where a comment at the statement's end says so.
+    """
+
+    text: str
+    first_line: int
+    last_line: int
+    node: ast.stmt = field(compare=False, repr=False)
+    pragmas: frozenset[str] = frozenset()
+
+    @property
+    def identity(self) -> str:
+        """What two statements share when only comments and layout differ."""
+        return identity(self.text)
+
+
+def split(text: str) -> list[Statement]:
+    """Return the top-level statements of `text`, in order.
+
+    Raises:
+        SyntaxError: the running Python cannot parse it.
+    """
+    # `splitlines` would also cut at form feeds and Unicode separators, ast does not.
+    lines = [line.encode() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    return [_statement(node, lines) for node in ast.parse(text).body]
+
+
+def _statement(node: ast.stmt, lines: list[bytes]) -> Statement:
+    first, column = node.lineno, node.col_offset
+    for decorator in getattr(node, "decorator_list", ()):
+        if decorator.lineno < first:
+            # The `@` stands before the expression; a decorator begins its line.
+            first, column = decorator.lineno, 0
+    last, end = node.end_lineno or first, node.end_col_offset or 0
+    body = [*lines[first - 1 : last]]
+    tail = body[-1][end:].decode()
+    body[-1] = body[-1][:end]
+    body[0] = body[0][column:]
+    pragmas = frozenset(_PRAGMA.findall(tail)) if tail.lstrip().startswith("#") else frozenset()
+    return Statement(b"\n".join(body).decode(), first, last, node, pragmas)
+
+
+@lru_cache(maxsize=20_000)
+def identity(text: str) -> str:
+    """Return 16 hex digits that only a change of tokens changes, no comment or layout does."""
+    parts = []
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type not in _LAYOUT:
+                parts.append(_SHAPE.get(token.type, token.string))
+    except (tokenize.TokenError, SyntaxError):
+        parts = [text]
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
