@@ -69,10 +69,15 @@ class Blob:
 
 @dataclass(frozen=True)
 class Cancel:
-    """Cancel a request; `force` kills the worker without a grace time."""
+    """Cancel a request; `force` kills the worker without a grace time.
+
+    `reason` is what the result then says: None for a person's wish, else
+    "timed out after 30 s".
+    """
 
     request: str
     force: bool = False
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -266,8 +271,8 @@ def decode(frame: frames.Frame) -> Message:
     Raises:
         ProtocolError: an unknown message, or a field that is missing or of another type.
     """
-    name = frame.head.get("type")
-    cls = _CLASSES.get(name) if isinstance(name, str) else None
+    name = str(frame.head.get("type"))
+    cls = _CLASSES.get(name)
     if cls is None:
         raise ProtocolError(f"expected a message, got type {name!r}")
     buffers = list(frame.buffers)
