@@ -11,41 +11,12 @@ import json
 import shlex
 import sys
 from dataclasses import dataclass
-from typing import Any, Callable, Protocol, Sequence
+from typing import Any, Callable, Sequence
 
 from rpnb import errors
 from rpnb.session import agent
 from rpnb.session.probe import Probe, script
-
-
-class Completed(Protocol):
-    """What a command on the target left."""
-
-    @property
-    def code(self) -> int:
-        """The exit status."""
-
-    @property
-    def stdout(self) -> str:
-        """All of its standard output."""
-
-    @property
-    def stderr(self) -> str:
-        """All of its standard error."""
-
-
-class Runs(Protocol):
-    """The part of a transport that starting an agent needs."""
-
-    @property
-    def target(self) -> Any:
-        """The parsed target; `label` is the word for it, `text` its canonical form."""
-
-    def run(
-        self, command: str, stdin: bytes = b"", on_line: Callable[[str], None] | None = None
-    ) -> Completed:
-        """Run a shell command line on the target and return what came of it."""
-
+from rpnb.transport.stream import Completed, Transport
 
 Report = Callable[[str], None]
 
@@ -68,7 +39,7 @@ class Ready:
 
 
 def start(
-    transport: Runs,
+    transport: Transport,
     worker: str,
     *,
     python: str | None = None,
@@ -96,7 +67,7 @@ def start(
     raise _silent(transport, place)
 
 
-def workers(transport: Runs, *, python: str | None = None) -> list[dict[str, Any]]:
+def workers(transport: Transport, *, python: str | None = None) -> list[dict[str, Any]]:
     """Return the workers of this login on the target, as the agent's `ps` lists them."""
     place, answers = _call(transport, ["ps"], python or _own_python(transport))
     for answer in answers:
@@ -105,12 +76,12 @@ def workers(transport: Runs, *, python: str | None = None) -> list[dict[str, Any
     raise _silent(transport, place)
 
 
-def stop(transport: Runs, worker: str, *, python: str | None = None) -> None:
+def stop(transport: Transport, worker: str, *, python: str | None = None) -> None:
     """End a worker and its agent; does nothing where there is none."""
     _call(transport, ["stop", "--worker", worker], python or _own_python(transport))
 
 
-def _own_python(transport: Runs) -> str | None:
+def _own_python(transport: Transport) -> str | None:
     # On this machine the kernel's own Python is the one with the person's packages.
     return sys.executable if transport.target.text == "local" else None
 
@@ -122,11 +93,11 @@ class _Place:
 
 
 def _call(
-    transport: Runs, verb: Sequence[str], python: str | None, on_progress: Report | None = None
+    transport: Transport, verb: Sequence[str], python: str | None, on_progress: Report | None = None
 ) -> tuple[_Place, list[Any]]:
     """Run a verb of the agent, sending the agent first where it is not there."""
     packed, name = agent.pack()
-    label = str(transport.target.label)
+    label = transport.target.label
     listener = _Listener(on_progress)
     done = transport.run("exec sh -s", script(name, verb, python).encode(), listener.line)
     probe = Probe.parse(done.stdout)
@@ -155,7 +126,8 @@ def _send_and_run(probe: Probe, verb: Sequence[str]) -> str:
     line = (
         f"{{ cat > {aside} && mv -f {aside} {there}; }} 2>&1"
         f" || {{ rm -f {aside}; echo rpnb:full; df -Pk {shlex.quote(probe.root)}; exit 28; }}; "
-        f"RPNB_HOME={shlex.quote(probe.root)} exec {_agent(probe)} {shlex.join(verb)} </dev/null"
+        f"RPNB_HOME={shlex.quote(probe.root)}; export RPNB_HOME; "
+        f"exec {_agent(probe)} {shlex.join(verb)} </dev/null"
     )
     return f"exec sh -c {shlex.quote(line)}"
 
@@ -225,7 +197,7 @@ def _crashed(label: str, probe: Probe, done: Completed) -> errors.CannotPrepare:
     )
 
 
-def _silent(transport: Runs, place: _Place) -> errors.CannotPrepare:
+def _silent(transport: Transport, place: _Place) -> errors.CannotPrepare:
     last = place.stderr.strip().splitlines()[-1:] or ["nothing on standard error"]
     return errors.CannotPrepare(
         f"the agent on {transport.target.label} gave no answer ({last[0]}). "

@@ -25,7 +25,8 @@ try:
 except Exception:
     pass
 fits = int(sys.version_info >= (3, 9))
-sys.stdout.write("%d %d %d.%d.%d %s" % ((fits, torch) + tuple(sys.version_info[:3]) + (sys.executable,)))
+version = "%d.%d.%d" % tuple(sys.version_info[:3])
+sys.stdout.write("%d %d %s %s" % (fits, torch, version, sys.executable))
 """
 
 # An ssh command gets a bare PATH: the image's own Python is often not on it.
@@ -74,7 +75,8 @@ say "python $python"
 agent="$root/agent-{agent}.pyz"
 say "agent $agent"
 if [ ! -f "$agent" ]; then say missing; exit 0; fi
-RPNB_HOME=$root exec "$python" "$agent" {verb} </dev/null
+RPNB_HOME=$root; export RPNB_HOME
+exec "$python" "$agent" {verb} </dev/null
 """
 
 
@@ -85,7 +87,9 @@ def script(agent: str, verb: Sequence[str], python: str | None) -> str:
     that has torch is taken, else the first that is new enough.
     """
     if python is not None:
-        candidates = shlex.quote(python)
+        # The target's home, which a quoted ~ would not be.
+        in_home = python.startswith("~/")
+        candidates = f'"$HOME"/{shlex.quote(python[2:])}' if in_home else shlex.quote(python)
     else:
         names = " ".join(CANDIDATES)
         candidates = f'${{VIRTUAL_ENV:+"$VIRTUAL_ENV/bin/python"}} {names}'
