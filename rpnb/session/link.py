@@ -61,7 +61,6 @@ class Link:
         self._lock = threading.RLock()
         self._closed = False
         self._heard = self._pinged = time.monotonic()
-        self._said = ""
         self._decoders = {
             name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("out", "err")
         }
@@ -157,14 +156,13 @@ class Link:
 
     def _read(self, incoming: Iterator[messages.Message]) -> None:
         while True:
-            trouble: Exception | None = None
             try:
                 for message in incoming:
                     self._route(message)
             except ProtocolError as error:
                 return self._fail(error)
-            except (OSError, RpnbError) as error:
-                trouble = error
+            except (OSError, RpnbError):
+                pass  # a cut, like the end of the stream: redial below
             with self._lock:
                 if self._stream is not None:
                     self._stream.close()
@@ -174,7 +172,7 @@ class Link:
             try:
                 incoming = self._reattach()
             except RpnbError as error:
-                return self._fail(error if trouble is None else error)
+                return self._fail(error)
 
     def _reattach(self) -> Iterator[messages.Message]:
         began, pause = time.monotonic(), 0.1

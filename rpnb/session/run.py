@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from dataclasses import dataclass, field
@@ -100,10 +101,9 @@ class Run:
 
     def _wait(self) -> Any:
         while True:
-            try:
+            with contextlib.suppress(Empty):
                 return self._opened.inbox.get(timeout=_PATIENCE)
-            except Empty:
-                self._link.check()
+            self._link.check()
 
     def _read(self, event: messages.Event) -> updates.Update | None:
         reader = _READERS.get(event.kind)

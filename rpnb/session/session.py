@@ -23,6 +23,8 @@ from rpnb.session.updates import Done, Exited, Failed, Finished, Streamed, Synce
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from typing_extensions import Self
+
     from rpnb.program.steps import Program
     from rpnb.session.bootstrap import Ready
     from rpnb.session.result import Result
@@ -201,7 +203,7 @@ class Session:
 
     disconnect = close
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_raised: object) -> None:
@@ -217,12 +219,12 @@ class Session:
         """Open a stream to the agent; "bulk" gets a transport of its own."""
         from rpnb.transport import open_transport
 
-        options = self._options
-        transport = open_transport(self.target, ask=options.ask, accept_key=options.accept_key)
-        if role == "bulk" and self.ready is not None:
-            return transport.connect(self.ready.socket, self.ready.bridge)
+        if role == "bulk" and self._transport is not None and self.ready is not None:
+            return self._transport.again().connect(self.ready.socket, self.ready.bridge_command)
         if self._transport is not None:
             self._transport.close()
+        options = self._options
+        transport = open_transport(self.target, ask=options.ask, accept_key=options.accept_key)
         self._transport = transport
         self.ready = bootstrap.start(
             transport,
@@ -232,7 +234,7 @@ class Session:
             sdk=options.sdk,
             on_progress=options.on_progress,
         )
-        return transport.connect(self.ready.socket, self.ready.bridge)
+        return transport.connect(self.ready.socket, self.ready.bridge_command)
 
     def _finish(self, run: Run) -> None:
         for update in run.watched():
