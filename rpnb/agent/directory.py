@@ -201,12 +201,9 @@ def hold(path: Path, *, wait: bool = True) -> int | None:
         return descriptor
     # `is_locked` shares the lock for some microseconds: that is no holder.
     for pause in (0.001, 0.005, 0.02, 0):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(pause)
-        else:
+        if _flock(descriptor, fcntl.LOCK_EX):
             return descriptor
+        time.sleep(pause)
     os.close(descriptor)
     return None
 
@@ -218,12 +215,17 @@ def is_locked(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not _flock(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
-    return False
+
+
+def _flock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def worker_path(home: Path, worker: str) -> Path:

@@ -1,0 +1,136 @@
+"""The keeper: forks the worker, waits for it, and writes how it ended.
+
+A few lines in a process of its own, so that the worker's end is known whoever
+else was killed meanwhile. It imports nothing of the person's and starts no
+thread: the fork below is as safe as a fork can be.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, NoReturn
+
+from .directory import RunDirectory, hold, write_file
+
+# The kernel's own scale ends at 1000: sshd and the agent must not die first.
+_OOM_SCORE = "500"
+_PR_SET_CHILD_SUBREAPER = 36
+# A process that hangs in a driver ignores even SIGKILL until the driver lets go.
+_REST_TIMEOUT = 5.0
+
+Work = Callable[[RunDirectory, int], Any]
+
+
+def main(directory: RunDirectory, generation: int, work: Work | None = None) -> int:
+    """Run one worker to its end; return this process's exit status.
+
+    `work` is the worker's entry, `worker.main` where it is None. Only one keeper
+    runs in a directory: a second returns at once.
+    """
+    held = hold(directory.keeper_lock, wait=False)
+    if held is None:
+        return 1
+    directory.exit.unlink(missing_ok=True)
+    pid = os.fork()
+    if pid == 0:
+        os.close(held)
+        _be_worker(directory, generation, work)
+    pids = {"generation": generation, "keeper": os.getpid(), "worker": pid, "since": time.time()}
+    write_file(directory.pids, json.dumps(pids).encode())
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    _adopt_orphans()
+    code, usage = _wait(pid)
+    _end_rest()
+    record = {
+        "generation": generation,
+        "code": code if code >= 0 else None,
+        "signal": -code if code < 0 else None,
+        "peak_bytes": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+    }
+    write_file(directory.exit, json.dumps(record).encode())
+    return 0
+
+
+def _be_worker(directory: RunDirectory, generation: int, work: Work | None) -> NoReturn:
+    """Become a process as `python handler.py` would be, its output in the logs."""
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDONLY)
+    append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    for source, target in (
+        (null, 0),
+        (os.open(directory.out, append, 0o600), 1),
+        (os.open(directory.err, append, 0o600), 2),
+    ):
+        os.dup2(source, target)
+        os.close(source)
+    os.chdir(directory.app)
+    # Raising one's own score needs no privilege; some containers hide the file.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
+    sys.exit((work or _worker())(directory, generation))
+
+
+def _worker() -> Work:
+    from .worker import main
+
+    return main
+
+
+def _adopt_orphans() -> None:
+    # PID 1 in a pod may reap nothing; and what the worker left behind would hold the GPU.
+    with contextlib.suppress(Exception):
+        import ctypes
+
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _wait(pid: int) -> tuple[int, resource.struct_rusage]:
+    """Reap until the worker ends, end its group, and return its status and usage."""
+    while True:
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        if ended is not None and ended.si_pid == pid:
+            break
+        if ended is not None:
+            os.waitpid(ended.si_pid, 0)
+    # Not reaped yet, so its number is still its own.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    _, status, usage = os.wait4(pid, 0)
+    return _exit_code(status), usage
+
+
+def _exit_code(status: int) -> int:
+    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def _end_rest() -> None:
+    """End what the worker started outside its group, and reap it."""
+    deadline = time.monotonic() + _REST_TIMEOUT
+    while time.monotonic() < deadline:
+        for pid in _children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            time.sleep(0.005)
+
+
+def _children() -> list[int]:
+    mine, found = os.getpid(), []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, IndexError):
+            # The name before it may hold spaces and brackets: count from the last one.
+            if int(entry.read_bytes().rpartition(b")")[2].split()[1]) == mine:
+                found.append(int(entry.parent.name))
+    return found
