@@ -1,0 +1,73 @@
+"""GPU readings, by asking nvidia-smi: no library, no CUDA context of our own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from typing import Any
+
+_QUERY = "index,uuid,name,memory.used,memory.total"
+# A healthy one answers in 50 ms; one whose driver hangs never does.
+_TIMEOUT = 5.0
+# After a failure it is left alone for so long: a reading is made at every sync.
+_PATIENCE = 60.0
+_MIB = 1 << 20
+
+_asked_again_at = 0.0
+
+
+def readings() -> list[dict[str, Any]]:
+    """Return {"index", "name", "used_bytes", "total_bytes"} of each GPU this process may use.
+
+    [] without a GPU, without nvidia-smi, and where it does not answer in time.
+    `index` is nvidia-smi's own, whatever CUDA_VISIBLE_DEVICES makes of it.
+    """
+    global _asked_again_at
+    if time.monotonic() < _asked_again_at:
+        return []
+    text = _ask()
+    if text is None:
+        _asked_again_at = time.monotonic() + _PATIENCE
+        return []
+    rows = [[cell.strip() for cell in line.split(",")] for line in text.splitlines()]
+    # A card split by MIG says "[N/A]" for its memory.
+    whole = [row for row in rows if len(row) == 5 and row[3].isdigit() and row[4].isdigit()]
+    return [_reading(row) for row in whole if _is_visible(row[0], row[1])]
+
+
+def _ask() -> str | None:
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return None
+    try:
+        run = subprocess.run(
+            [command, f"--query-gpu={_QUERY}", "--format=csv,noheader,nounits"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return run.stdout if run.returncode == 0 else None
+
+
+def _reading(row: list[str]) -> dict[str, Any]:
+    index, _uuid, name, used, total = row
+    return {
+        "index": int(index),
+        "name": name,
+        "used_bytes": int(used) * _MIB,
+        "total_bytes": int(total) * _MIB,
+    }
+
+
+def _is_visible(index: str, uuid: str) -> bool:
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if allowed is None:
+        return True
+    names = [name.strip() for name in allowed.split(",")]
+    # As CUDA reads it: numbers or beginnings of UUIDs.
+    return any(name and (name == index or uuid.startswith(name)) for name in names)

@@ -1,0 +1,165 @@
+"""pip, found wherever the target has one, and its failures in our words."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable, Iterable, Iterator, Sequence
+
+from ..errors import CannotPrepare, NoSpace, TargetError
+from .parent import Parent
+
+Report = Callable[[str], None]
+
+_QUIET = ("--disable-pip-version-check", "--no-input", "--no-color")
+# A pip.conf of the person's may ask for what an overlay cannot be.
+_OVERRULED = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_NO_CACHE_DIR": "off"}
+_FULL = ("no space left on device", "disk quota exceeded", "read-only file system")
+_UNREACHABLE = (
+    "failed to establish a new connection",
+    "name resolution",
+    "network is unreachable",
+    "connection refused",
+    "no route to host",
+    "connecttimeouterror",
+    "readtimeouterror",
+    "proxyerror",
+    "(from versions: none)",
+)
+
+
+@dataclass(frozen=True)
+class Pip:
+    """A command that installs for a parent Python, and the environment it needs."""
+
+    command: tuple[str, ...]
+    env: dict[str, str] = field(default_factory=dict)
+
+    def resolve(
+        self, requirements: Sequence[str], constraint: Path
+    ) -> list[tuple[str, str]] | None:
+        """Return (name, version) of all that is missing for `requirements`.
+
+        What the parent has counts as installed and is never replaced. None where
+        this pip is older than 22.2, which cannot tell.
+
+        Raises:
+            CannotPrepare: nothing fits, or no package index answers.
+        """
+        with tempfile.NamedTemporaryFile(suffix=".json") as report:
+            told = ["--dry-run", "--report", report.name, "--prefer-binary"]
+            code, text = self._run([*told, "--constraint", str(constraint), *requirements])
+            if "no such option" in text:
+                return None
+            if code != 0:
+                raise _failure(text, requirements)
+            planned = json.loads(Path(report.name).read_text(encoding="utf-8"))["install"]
+        return [(item["metadata"]["name"], item["metadata"]["version"]) for item in planned]
+
+    def install(
+        self, requirements: Sequence[str], site: Path, options: Sequence[str], on_line: Report
+    ) -> None:
+        """Install into the directory `site`, which belongs to no Python.
+
+        Raises:
+            NoSpace: the disk is full or read-only.
+            CannotPrepare: pip says no.
+        """
+        told = ["--target", str(site), "--prefer-binary", *options]
+        code, text = self._run([*told, *requirements], on_line)
+        if code != 0:
+            raise _failure(text, requirements)
+
+    def _run(self, arguments: Sequence[str], on_line: Report | None = None) -> tuple[int, str]:
+        # Few retries: a target without an index should say so within seconds.
+        patience = [] if "PIP_RETRIES" in os.environ else ["--retries", "1"]
+        patience += [] if "PIP_DEFAULT_TIMEOUT" in os.environ else ["--timeout", "15"]
+        process = subprocess.Popen(
+            [*self.command, "install", *_QUIET, *patience, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **_OVERRULED, **self.env},
+            text=True,
+            errors="replace",
+            cwd="/",
+        )
+        lines = []
+        with process:
+            for line in process.stdout or ():
+                lines.append(line)
+                if on_line is not None:
+                    on_line(line)
+        return process.returncode, "".join(lines)
+
+
+def find(parent: Parent) -> Pip:
+    """Return a pip that can install for `parent`: its own, a bundled one, another Python's.
+
+    Raises:
+        CannotPrepare: there is none on this machine.
+    """
+    if parent.has_pip:
+        return Pip((parent.executable, "-m", "pip"))
+    for wheel in _wheels(parent):
+        # A wheel is a zip, and pip runs from one: nothing needs to be installed.
+        return Pip((parent.executable, "-m", "pip"), {"PYTHONPATH": str(wheel)})
+    for other in _others(parent):
+        command = (other, "-m", "pip", "--python", parent.executable)
+        if _works(command):
+            return Pip(command)
+    raise CannotPrepare(
+        f"{parent.executable} has no pip, and no other Python here has one (22.3 or newer). "
+        "Install it there (`apt-get install python3-pip`), or name another Python with --python."
+    )
+
+
+def _wheels(parent: Parent) -> Iterator[Path]:
+    folders = [parent.bundled, "/usr/share/python-wheels"]
+    for folder in filter(None, folders):
+        yield from sorted(Path(folder).glob("pip-*.whl"))
+
+
+def _others(parent: Parent) -> Iterable[str]:
+    names = ("python3", "python", "/usr/bin/python3", "/opt/conda/bin/python")
+    paths = [sys.executable, *filter(None, map(shutil.which, names))]
+    return [path for path in dict.fromkeys(paths) if path != parent.executable]
+
+
+def _works(command: Sequence[str]) -> bool:
+    try:
+        run = subprocess.run([*command, "--version"], capture_output=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return run.returncode == 0
+
+
+def _failure(text: str, requirements: Sequence[str]) -> TargetError:
+    said = text.lower()
+    what = " and ".join(requirements[:3])
+    lines = [line.strip() for line in text.splitlines() if line.startswith("ERROR:")]
+    last = (lines or text.strip().splitlines() or ["it said nothing"])[-1]
+    if any(sign in said for sign in _FULL):
+        return NoSpace(f"no room on the target for {what}: {last}")
+    if "resolutionimpossible" in said or "conflicting dependencies" in said:
+        return CannotPrepare(
+            f"{what} does not fit beside what this Python has: {_conflict(text) or last}. "
+            "Choose another SDK with --sdk, or another Python with --python."
+        )
+    if any(sign in said for sign in _UNREACHABLE):
+        return CannotPrepare(
+            f"no package index on the target has {what}: {last} "
+            "Set PIP_INDEX_URL (or PIP_FIND_LINKS) there, or `pip install runpod cloudpickle` once."
+        )
+    return CannotPrepare(f"pip did not install {what}: {last}")
+
+
+def _conflict(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if " depends on " in line]
+    return " · ".join(lines[:3])
