@@ -1,0 +1,204 @@
+"""Jobs, run as production runs them: the SDK's own functions, one loop, its concurrency."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Deque, Protocol
+
+from .runner_outcome import Outcome, judge
+from .runner_sdk import Recording, Sdk
+from .worker_cancel import Cancellation
+from .worker_trace import details
+
+
+class Sink(Protocol):
+    """Where events go."""
+
+    def emit(self, kind: str, body: dict[str, Any], *buffers: bytes) -> None:
+        """Write an event of the request under way."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the runner needs of the worker."""
+
+    events: Sink
+    cancellation: Cancellation
+    loop: asyncio.AbstractEventLoop
+    app: str
+    after_job: Callable[[], None]
+
+
+class Runner:
+    """Runs jobs for the worker's life; keeps what production's loop keeps between them."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._sdk = Sdk()
+        around.cancellation.entries |= set(self._sdk.user_code_callers)
+        self._concurrency = 1
+        # Jobs that run now, and what the first one that ends the process said.
+        self._open: dict[int, _Job] = {}
+        self.exit_code: int | None = None
+        self.has_stopped = False
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether production would go on in a fresh process: stopPod, sys.exit."""
+        return self.has_stopped or self.exit_code is not None
+
+    def run(self, config: dict[str, Any], jobs: list[Any], timeout: float | None) -> None:
+        """Run the jobs on the worker's loop; each ends with a `finished` event."""
+        waiting = deque(_Job(config, job, timeout) for job in jobs)
+        try:
+            self._around.loop.run_until_complete(self._run_all(config, waiting))
+        except (SystemExit, KeyboardInterrupt) as error:
+            # Raised in a task of the handler's own: the loop stops, as in production.
+            for job in list(self._open.values()):
+                self._finish(job, judge(job.recording, error, cancelled=None))
+        asyncio.set_event_loop(self._around.loop)
+        for job in waiting:
+            job.begin(self._around.events)
+            self._finish(job, Outcome("FAILED", problem=self._not_run()))
+
+    async def _run_all(self, config: dict[str, Any], waiting: Deque[_Job]) -> None:
+        running: set[asyncio.Task[None]] = set()
+        while waiting or running:
+            limit = self._limit(config) if waiting else 0
+            while waiting and len(running) < limit and self._goes_on:
+                task = self._around.loop.create_task(self._run(waiting.popleft()))
+                self._around.cancellation.tasks.add(task)
+                running.add(task)
+            if not running:
+                return
+            _, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            self._around.cancellation.tasks &= running
+
+    @property
+    def _goes_on(self) -> bool:
+        return not (self.is_spent or self._around.cancellation.is_wanted)
+
+    def _limit(self, config: dict[str, Any]) -> int:
+        modifier = config.get("concurrency_modifier")
+        if modifier:
+            try:
+                self._concurrency = int(modifier(self._concurrency))
+            except Exception as error:  # noqa: BLE001 - whatever it raises ends production's worker
+                self._problem = (
+                    f"concurrency_modifier raised {type(error).__name__}: {error}; "
+                    "production's worker ends there"
+                )
+                return 0
+        return self._concurrency
+
+    def _not_run(self) -> str:
+        if self._around.cancellation.is_wanted:
+            return "not run: the request was cancelled"
+        if self.is_spent:
+            return "not run: the job before it ended the worker"
+        return getattr(self, "_problem", None) or (
+            f"concurrency_modifier returned {self._concurrency}: production takes no job"
+        )
+
+    async def _run(self, job: _Job) -> None:
+        raised: BaseException | None = None
+        self._open[id(job)] = job
+        job.begin(self._around.events)
+        try:
+            await self._sdk.handle(job.config, job.recording)
+        except BaseException as error:  # noqa: BLE001 - all of it is judged; nothing is swallowed
+            raised = error
+        wanted = self._around.cancellation.is_wanted
+        outcome = judge(job.recording, raised, cancelled=job.cancel_reason() if wanted else None)
+        self._finish(job, outcome)
+
+    def _finish(self, job: _Job, outcome: Outcome) -> None:
+        self._open.pop(id(job), None)
+        outcome = replace(outcome, notes=(*outcome.notes, *self._stream_note(job, outcome)))
+        job.end(self._around, outcome)
+        self.has_stopped |= outcome.stop
+        if outcome.exit_code is not None and self.exit_code is None:
+            self.exit_code = outcome.exit_code
+
+    def _stream_note(self, job: _Job, outcome: Outcome) -> tuple[str, ...]:
+        handler = job.config.get("handler")
+        aggregates = job.config.get("return_aggregate_stream", False)
+        if outcome.status != "COMPLETED" or aggregates or not self._sdk.is_generator(handler):
+            return ()
+        return (
+            f"streamed {job.recording.chunks} chunks; callers of /run and /runsync get []. "
+            'Add "return_aggregate_stream": True to start()',
+        )
+
+
+class _Job:
+    """One job: its recording, its clock, its events."""
+
+    def __init__(self, config: dict[str, Any], job: Any, timeout: float | None) -> None:
+        # A copy, as the SDK and the handler may write into it; the arguments that
+        # production parses from its command line are absent here.
+        self.config = {**config, "rp_args": {}}
+        self.recording = Recording(job, self._post)
+        self._timeout = timeout
+        self._sink: Sink | None = None
+        self._started = 0.0
+
+    def begin(self, sink: Sink) -> None:
+        """Say that the job runs."""
+        self._sink, self._started = sink, time.perf_counter()
+        job = self.recording.job
+        _reset_peak()
+        sink.emit("job", {"job": {"id": self._id, "keys": sorted(map(str, job))}})
+
+    def cancel_reason(self) -> str:
+        """Why it was cancelled: the time limit, or "" for a person's wish."""
+        elapsed = time.perf_counter() - self._started
+        if self._timeout is not None and elapsed >= self._timeout:
+            return f"timed out after {self._timeout:g} s"
+        return ""
+
+    def end(self, around: Surroundings, outcome: Outcome) -> None:
+        """Say how it ended."""
+        metrics: dict[str, Any] = {"seconds": time.perf_counter() - self._started, **_peak()}
+        if outcome.notes:
+            metrics["note"] = "; ".join(outcome.notes)
+        body = {
+            "job": self._id,
+            "status": outcome.status,
+            "problem": outcome.problem,
+            "exception": details(outcome.error, around.app) if outcome.error else None,
+            "stop": outcome.stop,
+            "metrics": metrics,
+        }
+        around.after_job()
+        around.events.emit("finished", body, *([outcome.posted] if outcome.posted else []))
+
+    @property
+    def _id(self) -> str:
+        return str(self.recording.id)
+
+    def _post(self, kind: str, data: bytes) -> None:
+        if self._sink is not None:
+            self._sink.emit(kind, {"job": self._id}, data)
+
+
+def _cuda() -> Any:
+    """Return torch.cuda where the program has used it, else None; never imports it."""
+    torch = sys.modules.get("torch")
+    cuda = getattr(torch, "cuda", None)
+    return cuda if cuda is not None and cuda.is_initialized() else None
+
+
+def _reset_peak() -> None:
+    cuda = _cuda()
+    if cuda is not None:
+        cuda.reset_peak_memory_stats()
+
+
+def _peak() -> dict[str, Any]:
+    cuda = _cuda()
+    return {"peak_gpu_bytes": cuda.max_memory_allocated()} if cuda is not None else {}

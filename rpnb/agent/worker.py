@@ -1,0 +1,152 @@
+"""The worker: one process running the person's Python, as production's container would.
+
+Its namespace is `__main__`, its file `app/handler.py`. The main thread runs one event
+loop for ever between jobs; steps run while it stands still, as at module level in
+production. A control thread hands over what the relay says and does nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import platform
+import signal
+import socket
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+from ..errors import RpnbError
+from ..protocol.messages import Cancel, Message, SetEnv, Submit
+from . import runner_sdk
+from .directory import RunDirectory, Settings, hold
+from .worker_cancel import Cancellation
+from .worker_code import Executor
+from .worker_control import Control
+from .worker_events import Events
+from .worker_request import Requests, Restart
+from .worker_start import Hook, Starts
+from .worker_steps import Steps
+
+# The exit code that asks the relay for a new generation and the same request again.
+RESTART = 75
+
+
+def main(directory: RunDirectory, generation: int) -> int:
+    """Be the worker of a run directory; return its exit code.
+
+    Descriptors 1 and 2 are the logs already. Returns when the program's process
+    would end in production, or with RESTART when only a fresh one can go on.
+    """
+    lock = hold(directory.lock)
+    module = _become_main(directory)
+    _clean_environment(_settings(directory))
+    try:
+        return _Worker(directory, generation, module.__dict__).serve()
+    finally:
+        # Ours until the very end: whoever finds it free may start another worker.
+        del lock
+
+
+class _Worker:
+    def __init__(self, directory: RunDirectory, generation: int, namespace: dict[str, Any]) -> None:
+        self._generation = generation
+        self._loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self._loop)
+        self._inbox: asyncio.Queue[Message] = asyncio.Queue()
+        self._cancellation = Cancellation(self._loop)
+        self._control = Control(directory.control, self._receive)
+        self._events = Events(directory, self._control.announce)
+        starts = Starts()
+        Hook(starts).install()
+        executor = Executor(self._loop, self._cancellation)
+        steps = Steps(directory, namespace, executor, starts)
+        self._requests = Requests(
+            directory, self._events, self._cancellation, executor, steps, starts, self._loop
+        )
+
+    def serve(self) -> int:
+        # Ctrl-C belongs to whoever sits at the client. A function, not SIG_IGN: that
+        # would be inherited by the program's own subprocesses.
+        signal.signal(signal.SIGINT, lambda *_: None)
+        self._control.start()
+        info = {"generation": self._generation, "info": _info()}
+        self._events.emit_for(None, "born", info)
+        try:
+            while True:
+                message = self._loop.run_until_complete(self._inbox.get())
+                code = self._take(message)
+                if code is not None:
+                    return code
+        except SystemExit as error:
+            # A task of the handler's own ended the process between two jobs.
+            return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+
+    def _receive(self, message: Message) -> None:
+        """Runs in the control thread."""
+        if isinstance(message, Cancel):
+            self._requests.cancel(message.request)
+        else:
+            self._loop.call_soon_threadsafe(self._inbox.put_nowait, message)
+
+    def _take(self, message: Message) -> int | None:
+        if isinstance(message, SetEnv):
+            os.environ.update({key: str(value) for key, value in message.values.items()})
+            # The relay sends secrets again to each new worker, then without a request.
+            if message.request:
+                self._events.emit_for(message.request, "done", {})
+        elif isinstance(message, Submit):
+            try:
+                return self._requests.run(message)
+            except Restart:
+                return RESTART
+        return None
+
+
+def _become_main(directory: RunDirectory) -> types.ModuleType:
+    """Make this process look like `python handler.py` started in `app/`."""
+    app, file = os.fspath(directory.app), os.fspath(directory.app / "handler.py")
+    module = types.ModuleType("__main__")
+    module.__file__ = file
+    module.__dict__.update(__builtins__=__import__("builtins"), __cached__=None)
+    # The agent's own main module stays referenced: its functions are still running.
+    sys.modules["_rpnb_main"] = sys.modules["__main__"]
+    sys.modules["__main__"] = module
+    home = os.fspath(Path(__file__).parent.parent.parent)
+    sys.path[:] = [app, *(path for path in sys.path if path not in ("", home, app))]
+    sys.argv[:] = ["handler.py"]
+    os.chdir(app)
+    for stream in (sys.stdout, sys.stderr):
+        # As `python -u` in production's images: a line is in the log when it is printed.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", line_buffering=True)
+    return module
+
+
+def _settings(directory: RunDirectory) -> Settings:
+    with contextlib.suppress(OSError, ValueError):
+        return directory.read_settings()
+    return Settings(sys.executable)
+
+
+def _clean_environment(settings: Settings) -> None:
+    """Keep a pod's own variables, its API key among them, from the program."""
+    for name in list(os.environ):
+        if name.startswith(("RUNPOD_", "RPNB_")) and name not in settings.env:
+            del os.environ[name]
+
+
+def _info() -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "sdk": runner_sdk.version(),
+        "gpus": [],
+        "hostname": socket.gethostname(),
+        "pid": os.getpid(),
+    }
+
+
+__all__ = ["RESTART", "RpnbError", "main"]

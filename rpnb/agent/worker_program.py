@@ -1,0 +1,70 @@
+"""The program as the worker has it: its text as a file, the files beside it, lines to cells."""
+
+from __future__ import annotations
+
+import bisect
+import linecache
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from .directory import RunDirectory
+
+
+class WireProgram:
+    """A program in wire form (`Program.to_wire()`), read only."""
+
+    def __init__(self, wire: dict[str, Any]) -> None:
+        self.wire = wire
+        self.text: str = wire["text"]
+        self.files: dict[str, Any] = wire.get("files") or {}
+        self.env: dict[str, str] = wire.get("env") or {}
+        self.cells: list[str] = [cell["id"] for cell in wire.get("cells") or ()]
+        origins = sorted(map(tuple, wire.get("origins") or ()))
+        self._starts = [origin[0] for origin in origins]
+        self._origins = origins
+
+    def cell_of(self, line: int) -> str | None:
+        """Return the id of the cell that a line of the text comes from, None for none."""
+        index = bisect.bisect_right(self._starts, line) - 1
+        if index < 0:
+            return None
+        first, count, cell, _ = self._origins[index]
+        return cell if line < first + count else None
+
+
+def write_files(
+    directory: RunDirectory, program: WireProgram, before: WireProgram | None
+) -> set[str]:
+    """Lay out `app/` as the export does; return the paths that changed.
+
+    Files of the program before that are gone are removed; what the program
+    itself or the person put there stays.
+    """
+    old = before.files if before is not None else {}
+    changed = {path for path in old if path not in program.files}
+    for path in changed:
+        _inside(directory.app, path).unlink(missing_ok=True)
+    for path, (digest, _size) in program.files.items():
+        target = _inside(directory.app, path)
+        if old.get(path, [None])[0] != digest or not target.exists():
+            changed.add(path)
+            _copy(directory.values / digest, target)
+    handler = directory.app / "handler.py"
+    handler.write_bytes(program.text.encode("utf-8"))
+    linecache.checkcache(os.fspath(handler))
+    return changed
+
+
+def _inside(app: Path, path: str) -> Path:
+    target = app / path
+    if ".." in Path(path).parts or Path(path).is_absolute():
+        raise ValueError(f"expected a path inside app/, got {path!r}")
+    return target
+
+
+def _copy(source: Path, target: Path) -> None:
+    # A copy, not a link: the program may write into its files, and values are shared.
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
