@@ -5,8 +5,7 @@ import pytest
 from rpnb.errors import ExportError
 from rpnb.export.check import check
 from rpnb.export.write import write
-
-from .programs import HANDLER, program
+from tests.export.programs import HANDLER, program
 
 
 def test_check_after_write_finds_nothing(folder):
@@ -32,7 +31,9 @@ def test_check_of_a_missing_file_adds_every_line(folder):
 def test_check_looks_at_the_files_beside_it(folder):
     (folder / "handler.py").write_text(HANDLER)
     (folder / "kit.py").write_text("X = 1\n")
-    found = check(program(files={"kit.py": b"X = 2\n", "v.pkl": b"\x80\xff"}), folder / "handler.py")
+    found = check(
+        program(files={"kit.py": b"X = 2\n", "v.pkl": b"\x80\xff"}), folder / "handler.py"
+    )
     assert "-X = 1\n+X = 2\n" in found
     assert "Binary files a/v.pkl and b/v.pkl differ\n" in found
 

@@ -4,8 +4,7 @@ import pytest
 
 from rpnb.errors import ExportError
 from rpnb.export.portable import refuse_unportable
-
-from .programs import HANDLER, program
+from tests.export.programs import HANDLER, program
 
 AWAITS = [
     "model = await load()\n",

@@ -6,8 +6,7 @@ from rpnb.errors import ExportError, NoHandler
 from rpnb.export import record
 from rpnb.export.write import write
 from rpnb.program.cells import Cell
-
-from .programs import HANDLER, program
+from tests.export.programs import HANDLER, program
 
 
 def test_write_gives_exactly_the_program_text(folder):
