@@ -66,7 +66,7 @@ class Target:
         if self.kind is Kind.POD:
             return f"runpod:{self.host}"
         if self.identities or self.jump or self.config or self.options:
-            return " ".join(map(_quote, self._command()))
+            return self.command
         host = f"[{self.host}]" if ":" in self.host else self.host
         address = (
             (f"{self.user}@" if self.user else "") + host + (f":{self.port}" if self.port else "")
@@ -74,8 +74,17 @@ class Target:
         is_other = address in ("local", "ssh") or address.startswith("runpod:")
         return f"ssh://{address}" if is_other else address
 
-    def _command(self) -> Iterator[str]:
-        yield "ssh"
+    @property
+    def command(self) -> str:
+        """The `ssh` command line that leads to the same place."""
+        return " ".join(map(_quote, ("ssh", *self.arguments)))
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What follows `ssh` on a command line: options, then the destination."""
+        return tuple(self._arguments())
+
+    def _arguments(self) -> Iterator[str]:
         if self.config is not None:
             yield from ("-F", self.config)
         if self.port is not None:
@@ -200,8 +209,10 @@ def _with_option(typed: _Typed, found: Target, letter: str, value: _Word) -> Tar
 
 
 def _jump(typed: _Typed, value: _Word) -> str:
+    position = value.position
     for hop in value.text.split(","):
-        _address(typed, _Word(hop, value.position))
+        _address(typed, _Word(hop, position))
+        position += len(hop) + 1
     return value.text
 
 
@@ -210,7 +221,7 @@ def _address(typed: _Typed, word: _Word) -> Target:
     rest = word.text[len("ssh://") :].rstrip("/") if is_url else word.text
     user, at, place = rest.rpartition("@")
     host, port = _host_and_port(place)
-    start = word.position + len(word.text.rstrip("/")) - len(place)
+    start = word.position + (len("ssh://") if is_url else 0) + len(user + at)
     if at and not user:
         typed.refuse("there is no user name before the @.", word.position)
     host = _name(typed, _Word(host, start), "host")

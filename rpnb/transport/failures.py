@@ -1,0 +1,109 @@
+"""The one seam where what paramiko and sockets raise becomes ours.
+
+By name, so that this module does not load paramiko; the most specific name in
+the exception's ancestry decides. A test walks paramiko's list.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..errors import (
+    BadTarget,
+    CannotReach,
+    HostKeyChanged,
+    LinkLost,
+    LoginRefused,
+    RpnbError,
+    TargetError,
+)
+from .sshconfig import Settings
+
+# While connecting. Once connected every one of them means that the link is lost.
+MEANING: dict[str, type[TargetError]] = {
+    "SSHException": CannotReach,
+    "AuthenticationException": LoginRefused,
+    "PasswordRequiredException": LoginRefused,
+    "BadAuthenticationType": LoginRefused,
+    "PartialAuthentication": LoginRefused,
+    "UnableToAuthenticate": LoginRefused,
+    "ChannelException": CannotReach,
+    "BadHostKeyException": HostKeyChanged,
+    "IncompatiblePeer": CannotReach,
+    "ProxyCommandFailure": CannotReach,
+    "NoValidConnectionsError": CannotReach,
+    "CouldNotCanonicalize": BadTarget,
+    "ConfigParseError": BadTarget,
+    "MessageOrderError": CannotReach,
+}
+
+
+@contextmanager
+def connecting(settings: Settings) -> Iterator[None]:
+    """Turn what is raised inside into the reason why `settings` cannot be reached."""
+    try:
+        yield
+    except RpnbError:
+        raise
+    except Exception as error:
+        ours = _while_connecting(error, settings)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+@contextmanager
+def connected(label: str) -> Iterator[None]:
+    """Turn what is raised inside into `LinkLost`."""
+    try:
+        yield
+    except RpnbError:
+        raise
+    except Exception as error:
+        if not (isinstance(error, (OSError, EOFError)) or _known(error)):
+            raise
+        raise LinkLost(f"the connection to {label} ended: {_said(error)}") from error
+
+
+def _while_connecting(error: Exception, settings: Settings) -> TargetError | None:
+    if isinstance(error, (OSError, EOFError)) and _known(error) is None:
+        return CannotReach(_cannot_reach(settings, _why(error, settings)))
+    kind = _known(error)
+    if kind is CannotReach:
+        return CannotReach(
+            _cannot_reach(settings, f"{settings.address} answers, but: {_said(error)}")
+        )
+    return None if kind is None else kind(f"{settings.target.label}: {_said(error)}")
+
+
+def _known(error: BaseException) -> type[TargetError] | None:
+    for ancestor in type(error).__mro__:
+        if ancestor.__name__ in MEANING:
+            return MEANING[ancestor.__name__]
+    return None
+
+
+def _cannot_reach(settings: Settings, why: str) -> str:
+    return (
+        f"cannot reach {settings.target.label}: {why}. Is the pod running?"
+        f" '{settings.target.command} true' should work here first."
+    )
+
+
+def _why(error: BaseException, settings: Settings) -> str:
+    if isinstance(error, socket.gaierror):
+        return f"{settings.host} is neither an alias in ~/.ssh/config nor a name that is known here"
+    if isinstance(error, TimeoutError):
+        return f"{settings.address} did not answer within {settings.timeout:.0f} s"
+    if isinstance(error, ConnectionRefusedError):
+        return f"{settings.address} refused the connection: nothing listens there"
+    if isinstance(error, (EOFError, ConnectionResetError)):
+        return f"{settings.address} ended the connection before the login"
+    return f"{settings.address}: {_said(error)}"
+
+
+def _said(error: BaseException) -> str:
+    text = error.strerror if isinstance(error, OSError) else str(error)
+    return (text or str(error) or type(error).__name__).strip().rstrip(".")

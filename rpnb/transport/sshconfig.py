@@ -1,0 +1,262 @@
+"""What ssh's configuration says about a target: `ssh -G` where there is an ssh.
+
+`ssh -G` knows Include, Match and every token; paramiko's own reader, used where
+there is no ssh, knows Host, simple Match and no Include.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..errors import BadTarget
+from .targets import Target, parse
+
+# Includes what a `Match exec` of the person's own may take.
+_READ_SECONDS = 10.0
+# The time that the style guide's message names.
+_CONNECT_SECONDS = 10.0
+# More is a loop: a jump host that is reached through itself.
+_MOST_HOPS = 8
+_DEFAULT_KEYS = (
+    "id_rsa",
+    "id_ecdsa",
+    "id_ecdsa_sk",
+    "id_ed25519",
+    "id_ed25519_sk",
+    "id_xmss",
+    "id_dsa",
+)
+_PROXIED = re.compile(r"(^|\.)ssh\.runpod\.io$", re.IGNORECASE)
+
+Answers = dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that one connection needs to know, nothing left to look up."""
+
+    target: Target
+    host: str
+    port: int
+    user: str
+    identities: tuple[str, ...]
+    has_own_identities: bool
+    identities_only: bool
+    agent: str | None
+    jump: str | None
+    proxy_command: str | None
+    known_hosts: tuple[Path, ...]
+    known_hosts_of_machine: tuple[Path, ...]
+    key_name: str
+    strict: str
+    hash_names: bool
+    timeout: float
+
+    @property
+    def address(self) -> str:
+        """Where the connection goes, for messages: `203.0.113.7:22`."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def route(target: Target) -> list[Settings]:
+    """Return the hops to `target`, the first to be connected first, itself last.
+
+    Raises:
+        BadTarget: the configuration cannot be read, jumps in a circle, or ends
+            at RunPod's proxy.
+    """
+    hops = list(_back_from(target))[::-1]
+    for hop in hops:
+        if _PROXIED.search(hop.host):
+            raise BadTarget(
+                f"{hop.user}@{hop.host} is RunPod's proxied SSH, which gives a shell and nothing"
+                " else. The console's Connect page has the other line, 'SSH over exposed TCP'"
+                " (ssh root@IP -p PORT …): use that. Where it is missing,"
+                " expose TCP port 22 of the pod."
+            )
+    return hops
+
+
+def _back_from(target: Target) -> Iterator[Settings]:
+    place: Target | None = target
+    for _ in range(_MOST_HOPS):
+        if place is None:
+            return
+        settings = read(place)
+        yield settings
+        place = _before(settings)
+    raise BadTarget(
+        f"{target.label} is reached through more than {_MOST_HOPS} jump hosts: a circle?"
+    )
+
+
+def _before(settings: Settings) -> Target | None:
+    if settings.jump is None:
+        return None
+    earlier, _, last = settings.jump.rpartition(",")
+    hop = parse(f"ssh {last}")
+    # "Host *" with a ProxyJump is about the jump host, too: ssh skips that one as well.
+    if (hop.host, hop.port or 22) == (settings.host, settings.port):
+        return None
+    # As with ssh -J: the file given with -F holds for jump hosts, -o and -i do not.
+    return replace(hop, jump=earlier or None, config=settings.target.config)
+
+
+def read(target: Target) -> Settings:
+    """Return what the configuration says about `target`.
+
+    Raises:
+        BadTarget: the configuration cannot be read.
+    """
+    answers = _ask_ssh(target) if shutil.which("ssh") else _read_files(target)
+    one = {key: values[0] for key, values in answers.items()}
+    host = one.get("hostname", target.host)
+    port = int(one.get("port", 22))
+    user = one.get("user") or getpass.getuser()
+    tokens = _tokens(target, host, port, user)
+    own = [path for path in answers.get("identityfile", ()) if not _is_default(path)]
+    paths = own or [f"~/.ssh/{name}" for name in _DEFAULT_KEYS]
+    jump, command = _unless_none(one.get("proxyjump")), _unless_none(one.get("proxycommand"))
+    name = one.get("hostkeyalias")
+    return Settings(
+        target=target,
+        host=host,
+        port=port,
+        user=user,
+        identities=tuple(dict.fromkeys(_expand(path, tokens) for path in paths if path != "none")),
+        has_own_identities=bool(own),
+        identities_only=one.get("identitiesonly") == "yes",
+        agent=_agent(one.get("identityagent", "SSH_AUTH_SOCK"), tokens),
+        jump=jump,
+        proxy_command=_expand(command, tokens) if command and not jump else None,
+        known_hosts=_files(one.get("userknownhostsfile", "~/.ssh/known_hosts"), tokens),
+        known_hosts_of_machine=_files(
+            one.get("globalknownhostsfile", "/etc/ssh/ssh_known_hosts"), tokens
+        ),
+        key_name=(name or (host if port == 22 else f"[{host}]:{port}")).lower(),
+        strict={"true": "yes", "false": "no", "off": "no"}.get(
+            strict := one.get("stricthostkeychecking", "ask"), strict
+        ),
+        hash_names=one.get("hashknownhosts") == "yes",
+        timeout=_seconds(one.get("connecttimeout", "none")),
+    )
+
+
+def _ask_ssh(target: Target) -> Answers:
+    try:
+        done = subprocess.run(
+            ["ssh", "-G", *target.arguments[:-1], "--", target.arguments[-1]],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_READ_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BadTarget(
+            f"{target.label}: 'ssh -G' took over {_READ_SECONDS:.0f} s. Does a 'Match exec' in"
+            " ~/.ssh/config wait for something?"
+        ) from error
+    if done.returncode:
+        raise BadTarget(
+            f"{target.label}: ssh cannot read its configuration. It says: {done.stderr.strip()}"
+        )
+    return _gather(line.partition(" ")[::2] for line in done.stdout.splitlines())
+
+
+def _gather(pairs: Iterator[tuple[str, str]]) -> Answers:
+    answers: Answers = {}
+    for key, value in pairs:
+        answers.setdefault(key.lower(), []).append(value)
+    return answers
+
+
+def _read_files(target: Target) -> Answers:
+    import paramiko
+
+    answers = _gather(_typed(target))
+    files = [target.config] if target.config else ["~/.ssh/config", "/etc/ssh/ssh_config"]
+    for path in (Path(file).expanduser() for file in files):
+        try:
+            found = paramiko.SSHConfig.from_path(str(path)).lookup(target.host)
+        except FileNotFoundError:
+            continue
+        except (paramiko.SSHException, OSError, UnicodeDecodeError) as error:
+            raise BadTarget(f"{target.label}: {path} cannot be read: {error}") from error
+        for key, value in found.items():
+            values = value if isinstance(value, list) else [value]
+            if key == "identityfile":
+                answers.setdefault(key, []).extend(values)
+            elif value is not None and not (key == "hostname" and value == target.host):
+                answers.setdefault(key, values)
+    return answers
+
+
+def _typed(target: Target) -> Iterator[tuple[str, str]]:
+    if target.user:
+        yield "user", target.user
+    if target.port:
+        yield "port", str(target.port)
+    if target.jump:
+        yield "proxyjump", target.jump
+    for path in target.identities:
+        yield "identityfile", path
+    for option in target.options:
+        key, _, value = option.partition("=")
+        yield key, value.strip('"')
+
+
+def _tokens(target: Target, host: str, port: int, user: str) -> dict[str, str]:
+    return {
+        "%": "%",
+        "d": str(Path.home()),
+        "h": host,
+        "i": str(os.getuid()),
+        "n": target.host,
+        "p": str(port),
+        "r": user,
+        "u": getpass.getuser(),
+    }
+
+
+def _expand(text: str, tokens: dict[str, str]) -> str:
+    filled = re.sub(r"%(.)", lambda match: tokens.get(match[1], match[0]), text)
+    return str(Path(filled).expanduser()) if filled.startswith("~") else filled
+
+
+def _is_default(path: str) -> bool:
+    return path in [f"~/.ssh/{name}" for name in _DEFAULT_KEYS]
+
+
+def _unless_none(value: str | None) -> str | None:
+    return None if value in (None, "none", "") else value
+
+
+def _agent(value: str, tokens: dict[str, str]) -> str | None:
+    if value == "none":
+        return None
+    if value == "SSH_AUTH_SOCK":
+        return os.environ.get("SSH_AUTH_SOCK")
+    if value.startswith("$"):
+        return os.environ.get(value.strip("${}"))
+    return _expand(value.strip('"'), tokens)
+
+
+def _files(value: str, tokens: dict[str, str]) -> tuple[Path, ...]:
+    whole = Path(_expand(value.strip('"'), tokens))
+    # ssh -G prints a list without quotes: a path with a space in it is one file where it exists.
+    if " " in value and whole.exists():
+        return (whole,)
+    return tuple(Path(_expand(part, tokens)) for part in value.split() if part != "none")
+
+
+def _seconds(value: str) -> float:
+    return float(value) if value.isdigit() and int(value) else _CONNECT_SECONDS

@@ -1,0 +1,87 @@
+"""Fixtures for every room: a real OpenSSH server, and each target by turns."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests import sshd as servers
+
+# What lets pip on "the other machine" find its index, where this one needs telling.
+_PASSED_ON = ("PIP_", "SSL_CERT_", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+_PIP_CONFIG = Path.home() / ".config/pip/pip.conf"
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class Place:
+    """A target to test on: its TARGET text, its kind, and its RPNB_HOME of this test's own."""
+
+    text: str
+    kind: str
+    home: Path
+
+
+@pytest.fixture(scope="session")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Sshd]:
+    """A running OpenSSH server, shared by the tests of this process."""
+    if not servers.is_available():
+        pytest.skip(servers.HOW_TO_ENABLE)
+    server = servers.Sshd(tmp_path_factory.mktemp("sshd") / "shared")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["local", pytest.param("ssh", marks=pytest.mark.ssh)])
+def target(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Place]:
+    """Each target by turns; what was started under its RPNB_HOME is ended afterwards."""
+    home = tmp_path / "rpnb"
+    if request.param == "local":
+        monkeypatch.setenv("RPNB_HOME", str(home))
+        text = "local"
+    else:
+        text = _over_ssh(request.getfixturevalue("sshd"), home)
+    yield Place(text, request.param, home)
+    _end_processes(home)
+
+
+def _over_ssh(server: servers.Sshd, home: Path) -> str:
+    passed_on = {key: value for key, value in os.environ.items() if key.startswith(_PASSED_ON)}
+    if _PIP_CONFIG.exists():
+        passed_on.setdefault("PIP_CONFIG_FILE", str(_PIP_CONFIG))
+    environment = {
+        **passed_on,
+        "RPNB_HOME": str(home),
+        # The tests' own Python stands for the one on a pod.
+        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+    }
+    return server.target_of(server.account(f"id_{next(_numbers)}", environment))
+
+
+def _end_processes(home: Path) -> None:
+    """End what still runs with this RPNB_HOME: relays and workers outlive their client."""
+    mark = f"RPNB_HOME={home}".encode()
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        pid = int(path.parent.name)
+        try:
+            is_ours = mark in path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if is_ours and pid != os.getpid():
+            _end(pid)
+
+
+def _end(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
