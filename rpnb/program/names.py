@@ -1,0 +1,65 @@
+"""The names of the person's own notebook, as far as remote cells may use them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .provenance import Definition, Provenance
+
+# IPython's own: history, output cache, and what it puts beside a person's names.
+_IPYTHON = re.compile(r"_+|_(i+|oh|dh|ih|exit_code|\d+|i\d+)|__\w+__|In|Out|get_ipython|exit|quit")
+
+
+class Names:
+    """A namespace here, with what is known about how its values came to be.
+
+    `folder` is the notebook's, `path` the places where local modules may lie;
+    `hidden` maps names to values that are IPython's as long as they hold them.
+    `python` is the target's version ("3.11"), "" while it is not known; `send`
+    are names whose values may be large.
+    """
+
+    def __init__(
+        self,
+        namespace: Mapping[str, Any] | None = None,
+        provenance: Provenance | None = None,
+        folder: Path | None = None,
+        path: Sequence[str] | None = None,
+        *,
+        hidden: Mapping[str, Any] | None = None,
+        python: str = "",
+        send: Collection[str] = (),
+    ) -> None:
+        self.namespace = {} if namespace is None else namespace
+        self.provenance = provenance or Provenance()
+        self.folder = folder
+        self.path = tuple(sys.path if path is None else path)
+        self.python = ".".join(python.split(".")[:2])
+        self.send = frozenset(send)
+        self._hidden = hidden or {}
+
+    def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str) or name not in self.namespace or _IPYTHON.fullmatch(name):
+            return False
+        # By identity: `exit = 3` makes the person's own name of IPython's.
+        missing = object()
+        return self._hidden.get(name, missing) is not self.namespace[name]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.namespace[name]
+
+    def definition(self, name: str) -> Definition | None:
+        """Return the statement that made the very object that `name` holds now."""
+        return self.provenance.source_of(name, self.namespace[name])
+
+    def name_of(self, value: Any) -> str | None:
+        """Return a name here that holds this very object, its own name first."""
+        own = getattr(value, "__name__", None)
+        if isinstance(own, str) and own in self and self.namespace[own] is value:
+            return own
+        found = (name for name, each in self.namespace.items() if each is value)
+        return min((name for name in found if name in self), default=None)

@@ -1,0 +1,96 @@
+"""One remote cell made ready for the text: checked, its marks and future lines taken out."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+
+from ..errors import BadSyntax, ProgramError
+from .cells import Cell
+from .decorators import mark_lines
+from .passages import Passage
+from .uses import Statement, split
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A cell as it stands in the text.
+
+    `body` is the cell less what goes to the top of the file: `head`, its
+    docstring with all above it, and `future`, (features, line) of its
+    `from __future__` lines. `whole` is the cell with these.
+    """
+
+    cell: Cell
+    body: Passage
+    whole: Passage
+    head: Passage | None = None
+    future: tuple[tuple[tuple[str, ...], Passage], ...] = ()
+    notes: tuple[str, ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
+    requirements: tuple[str, ...] = ()
+
+    @property
+    def statements(self) -> list[Statement]:
+        """The cell's statements; lines are those of `body`."""
+        return split(self.body.text)
+
+
+def prepare(cell: Cell, *, is_first: bool) -> Prepared:
+    """Return the cell as it will stand in the program.
+
+    Raises:
+        BadSyntax: Python cannot parse it; shows cell, line and a caret.
+    """
+    text = cell.source.replace("\r\n", "\n").replace("\r", "\n")
+    passage = Passage.typed(text, cell.first_line, cell=cell.id, label=cell.label)
+    tree = _parsed(text, passage)
+    gone = mark_lines(tree)
+    future, future_lines = _future(tree, passage)
+    head_end = _docstring_end(tree) if is_first else 0
+    head = passage.part(1, head_end).stripped() if head_end else None
+    body = passage.without(gone | future_lines | set(range(1, head_end + 1)))
+    return Prepared(cell, body.stripped(), passage.without(gone).stripped(), head, future)
+
+
+def _parsed(text: str, passage: Passage) -> ast.Module:
+    try:
+        tree = ast.parse(text)
+        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        compile(text, "<cell>", "exec", flags, dont_inherit=True)
+    except SyntaxError as error:
+        raise bad_syntax(error, passage) from None
+    except ValueError as error:  # a null character
+        raise BadSyntax(f"{passage.label} is not Python: {error}") from None
+    return tree
+
+
+def bad_syntax(error: SyntaxError, passage: Passage) -> ProgramError:
+    """Return a parser's complaint as one about the cell, with its line and a caret."""
+    number = min(max(error.lineno or 1, 1), len(passage.lines))
+    line = passage.lines[number - 1]
+    caret = " " * max(min((error.offset or 1) - 1, len(line)), 0) + "^"
+    return BadSyntax(
+        f"{passage.label}, line {passage.places[number - 1]}: {error.msg}\n    {line}\n    {caret}"
+    )
+
+
+def _docstring_end(tree: ast.Module) -> int:
+    first = tree.body[0] if tree.body else None
+    if ast.get_docstring(tree, clean=False) is None or first is None:
+        return 0
+    return first.end_lineno or first.lineno
+
+
+def _future(
+    tree: ast.Module, passage: Passage
+) -> tuple[tuple[tuple[tuple[str, ...], Passage], ...], set[int]]:
+    found: list[tuple[tuple[str, ...], Passage]] = []
+    lines: set[int] = set()
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+            last = node.end_lineno or node.lineno
+            lines |= set(range(node.lineno, last + 1))
+            names = tuple(alias.name for alias in node.names)
+            found.append((names, passage.part(node.lineno, last)))
+    return tuple(found), lines

@@ -1,0 +1,170 @@
+"""What the cells use of ordinary cells, transitively, and before which cell it must stand."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..errors import MissingName, ProgramError
+from .capture import Captured, capture
+from .names import Names
+from .prepare import Prepared
+from .steps import Capture, Program
+from .uses import BUILTINS, Uses, uses
+
+_NOT_THERE = {
+    "display": "is IPython's: the target shows a cell's last expression by itself",
+    "get_ipython": "is IPython's: the target has none",
+}
+
+
+@dataclass(frozen=True)
+class Need:
+    """Who needs a name: a line of a remote cell, or a captured definition on its behalf."""
+
+    cell: str
+    place: str
+    via: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.place} (through `{self.via}`)" if self.via else self.place
+
+
+@dataclass
+class Resolved:
+    """Captures by the id of the cell before which they stand, in order."""
+
+    before: dict[str, list[Captured]] = field(default_factory=dict)
+    problems: list[ProgramError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def all(self) -> list[Captured]:
+        """Every capture, in the order of the text."""
+        return [each for placed in self.before.values() for each in placed]
+
+
+def resolve(
+    cells: Sequence[Prepared], names: Names, base: Program | None, *, lazy_annotations: bool
+) -> Resolved:
+    """Return the captures that the cells need; what is missing is among the problems."""
+    return _Resolver(cells, names, base, lazy_annotations).resolve()
+
+
+def needs(cells: Sequence[Prepared], *, lazy_annotations: bool = False) -> dict[str, Need]:
+    """Return the names that the cells use and none of them binds, with the first use of each."""
+    resolver = _Resolver(cells, Names({}), None, lazy_annotations)
+    resolver.resolve()
+    return resolver.missing
+
+
+class _Resolver:
+    def __init__(
+        self, cells: Sequence[Prepared], names: Names, base: Program | None, lazy: bool
+    ) -> None:
+        self.cells, self.names = cells, names
+        self.base = {each.name: each for each in base.captures} if base else {}
+        self.found = Resolved({each.cell.id: [] for each in cells})
+        self.missing: dict[str, Need] = {}
+        self._uses: list[tuple[Prepared, list[Uses]]] = [
+            (each, [uses(s, lazy_annotations=lazy) for s in each.statements]) for each in cells
+        ]
+        self._binders: dict[str, str] = {}
+        for each, found in self._uses:
+            for one in found:
+                for name in one.binds | one.sets:
+                    self._binders.setdefault(name, each.cell.label)
+        self._set_later = {n for _, found in self._uses for one in found for n in one.sets}
+        self._open = any(one.open for _, found in self._uses for one in found)
+        self._bound: set[str] = set()
+        self._done: set[str] = set()
+
+    def resolve(self) -> Resolved:
+        for prepared, found in self._uses:
+            for one in found:
+                self._statement(prepared, one)
+                self._bound |= one.binds
+        self._note_both_sides()
+        return self.found
+
+    def _statement(self, prepared: Prepared, one: Uses) -> None:
+        def need(name: str, line: int) -> Need:
+            where = prepared.body.places[line - 1]
+            return Need(prepared.cell.id, f"{prepared.cell.label}, line {where}")
+
+        for name, line in one.now.items():
+            if name not in self._bound:
+                self._need(name, need(name, line))
+        for name, line in one.later.items():
+            if name not in self._binders or name in self._set_later - self._bound:
+                self._need(name, need(name, line), optional=name in self._set_later)
+        for name, line in one.optional.items():
+            if name not in self._bound:
+                self._need(name, need(name, line), optional=True)
+
+    def _need(self, name: str, need: Need, *, optional: bool = False) -> None:
+        if name in self._done or (name in BUILTINS and not self._is_own(name)):
+            return
+        captured = self._captured(name, need)
+        if captured is None:
+            if not optional and not self._open and name not in self.missing:
+                self._miss(name, need)
+            return
+        self._done.add(name)
+        inner = Need(need.cell, need.place, name)
+        for each in captured.capture.now:
+            if each not in self._bound:
+                self._need(each, inner)
+        self.found.before[need.cell].append(captured)
+        for each in captured.capture.later:
+            if each not in self._binders:
+                self._need(each, inner, optional=each in captured.optional)
+
+    def _is_own(self, name: str) -> bool:
+        """A builtin's name counts as the person's only where a cell of theirs bound it."""
+        return name in self.base or (name in self.names and bool(self.names.definition(name)))
+
+    def _captured(self, name: str, need: Need) -> Captured | None:
+        if name not in self.names:
+            return Captured(self.base[name]) if name in self.base else None
+        try:
+            return capture(name, self.names)
+        except ProgramError as problem:
+            self._done.add(name)
+            problem.args = (f"{problem}\n  {need} uses it.",)
+            self.found.problems.append(problem)
+            return Captured(Capture(name, "literal", f"{name} = None"))
+
+    def _miss(self, name: str, need: Need) -> None:
+        self.missing[name] = need
+        self.found.problems.append(MissingName(f"{need}: {self._missing_text(name)}"))
+
+    def _missing_text(self, name: str) -> str:
+        if name in _NOT_THERE:
+            return f"`{name}` {_NOT_THERE[name]}"
+        if name in self._binders:
+            return f"`{name}` is used before {self._binders[name]} gives it a value"
+        known = [*self._binders, *(n for n in self.names.namespace if n in self.names)]
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+        meant = f" Did you mean `{close[0]}`?" if close else ""
+        return (
+            f"nothing defines `{name}`: no remote cell binds it and there is no such name "
+            f"here.{meant} Run the cell that defines it, or define it in a remote cell"
+        )
+
+    def _note_both_sides(self) -> None:
+        used = {name for _, found in self._uses for one in found for name in one.all}
+        for name in sorted(used & set(self._binders)):
+            if name in self.names and name not in self._done and self._differs(name):
+                self.found.notes.append(
+                    f"`{name}` exists here, too: remote cells use the one of {self._binders[name]}"
+                )
+
+    def _differs(self, name: str) -> bool:
+        if name in BUILTINS and not self._is_own(name):
+            return False
+        value = self.names[name]
+        definition = self.names.definition(name)
+        imported = definition is not None and definition.is_import
+        return not imported and type(value).__name__ != "module"
