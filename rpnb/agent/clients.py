@@ -83,12 +83,11 @@ class Client:
         """Who it is, in the client's own words."""
         return self.hello.client if self.hello is not None else ""
 
-    def attach(self, hello: Hello, record: Record) -> None:
-        """Begin to send: from the cursor on, or from now on where it has none."""
+    def attach(self, hello: Hello, record: Record, sizes: dict[str, int]) -> None:
+        """Begin to send: from the cursor on, or from `sizes` on where it has none."""
         self.hello = hello
         if hello.role == "bulk":
             return
-        sizes = record.sizes()
         known = 0 <= hello.seq <= record.seq and hello.out <= sizes["out"]
         if known and hello.err <= sizes["err"]:
             self._feed = Feed(record, hello.seq, {"out": hello.out, "err": hello.err})

@@ -29,10 +29,14 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, err
 
 @dataclass(frozen=True)
 class Settings:
-    """How a worker is started: its Python, what the overlay adds, its variables."""
+    """How a worker is started: its Python, what the overlay adds, its variables.
+
+    `path` goes at the end of the worker's `sys.path`, `shadows` to its front.
+    """
 
     python: str
     path: list[str] = field(default_factory=list)
+    shadows: list[str] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
     sdk: str | None = None
 

@@ -7,7 +7,6 @@ fault of the relay's and says so.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -74,15 +73,21 @@ class Generation:
         # The last worker's: nobody must connect to it and wait.
         self._directory.control.unlink(missing_ok=True)
         command = [settings.python, str(self._agent), "keeper", str(self._directory.path)]
-        with self._directory.relay_log.open("ab") as log:
-            self._keeper = subprocess.Popen(
-                [*command, str(self.number)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environment(settings),
-                start_new_session=True,
-            )
+        try:
+            with self._directory.relay_log.open("ab") as log:
+                self._keeper = subprocess.Popen(
+                    [*command, str(self.number)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=environment(settings),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            # A Python that was removed meanwhile: dead at birth, with these last words.
+            self._keeper = None
+            with self._directory.err.open("a") as err:
+                err.write(f"cannot start {settings.python}: {error.strerror}\n")
 
     def connect(self) -> socket.socket | None:
         """Return a connection to the worker's control socket, None where there is none yet."""

@@ -75,13 +75,16 @@ def _be_worker(directory: RunDirectory, generation: int, work: Work | None) -> N
     # Raising one's own score needs no privilege; some containers hide the file.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
+    # At the end: what the person's Python has comes first (overlay.py).
+    settings = directory.read_settings()
+    sys.path[:] = [*settings.shadows, *sys.path, *settings.path]
     sys.exit((work or _worker())(directory, generation))
 
 
 def _worker() -> Work:
-    from .worker import main
+    from . import worker
 
-    return main
+    return worker.main
 
 
 def _adopt_orphans() -> None:

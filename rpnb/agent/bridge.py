@@ -1,0 +1,50 @@
+"""The `bridge` verb: standard input and output, joined to a unix socket.
+
+The fall-back for servers that forward no unix sockets.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+
+from ..errors import AgentError
+
+_CHUNK = 1 << 18
+
+
+def main(path: str) -> int:
+    """Copy in both directions until either side ends.
+
+    Raises:
+        AgentError: nobody listens on the socket.
+    """
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(path)
+    except OSError as error:
+        raise AgentError(f"no agent listens on {path}: {error.strerror}") from error
+    # Two threads: a side that does not read must not hold up the other direction.
+    threading.Thread(target=_send, args=(connection,), daemon=True).start()
+    try:
+        while data := connection.recv(_CHUNK):
+            _write(1, data)
+    except OSError:
+        pass  # either side is gone: that is the end
+    return 0
+
+
+def _send(connection: socket.socket) -> None:
+    try:
+        while data := os.read(0, _CHUNK):
+            connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+    except OSError:
+        connection.close()
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

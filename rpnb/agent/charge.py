@@ -1,0 +1,262 @@
+"""The relay's charge: one worker after the other, and the requests each is given."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from ..errors import ProtocolError
+from ..protocol.frames import FrameReader
+from ..protocol.messages import Cancel, Event, Need, Refused, Restart, SetEnv, Stop, encode
+from .channel import Channel
+from .directory import RunDirectory
+from .generation import Generation, State
+from .obituary import RESTART, Obituary
+from .record import Record
+from .requests import GRACE, Request, Requests, with_program
+from .uploads import Uploads
+
+
+class Charge:
+    """Starts workers, forwards requests, kills what does not stop, and buries the dead.
+
+    `step` is called often: each 10 ms while `is_active`, else when something came.
+    """
+
+    def __init__(self, directory: RunDirectory, record: Record, agent: Path) -> None:
+        self._directory, self._record = directory, record
+        self.generation = Generation(directory, agent)
+        self.requests = Requests()
+        self.uploads = Uploads(directory.values)
+        self.control: Channel | None = None
+        self._frames = FrameReader()
+        self._secrets: dict[str, Any] = {}
+        # Secrets that the worker has not confirmed.
+        self._unconfirmed: dict[str, SetEnv] = {}
+        self._ending: Restart | Stop | None = None
+        self._kill_at: float | None = None
+        self.is_stopped = False
+        for _ in record.poll():
+            pass
+        if self.generation.state is State.GONE:
+            if self.generation.number > record.exited or record.open_requests():
+                self._bury()
+            self.generation.start()
+
+    @property
+    def is_active(self) -> bool:
+        """Whether files must be looked at although nobody pokes."""
+        starting = self.generation.state is State.STARTING
+        lost = self.generation.is_lost or self._ending is not None
+        return starting or lost or self.requests.current is not None
+
+    def step(self) -> None:
+        """Look at the files and the clock, and do what follows."""
+        for event in self._record.poll():
+            self._see(event)
+        if self.generation.state is State.STARTING:
+            self._greet()
+        self._enforce()
+        alive = self.generation.state is not State.GONE
+        if alive and self.is_active and self.control is None and self.generation.is_dead():
+            self._mourn()
+        self._forward()
+
+    def hear(self) -> None:
+        """Read what the worker says over the control socket: only pokes."""
+        assert self.control is not None
+        try:
+            data = self.control.receive()
+            for _ in self._frames.receive_data(data or b""):
+                pass
+        except (OSError, ProtocolError):
+            data = b""
+        if data == b"":
+            self._hang_up()
+
+    def cancel(self, cancel: Cancel) -> None:
+        """Cancel a request; one that has ended is left alone."""
+        request = self.requests.find(cancel.request)
+        if request is None:
+            return
+        if request is not self.requests.current:
+            self.refuse(request, "cancelled", "The request was cancelled before it began.")
+            return
+        request.stop(cancel)
+        self._tell(cancel)
+
+    def set_env(self, message: SetEnv) -> None:
+        """Keep secrets for this worker and the next ones."""
+        self._secrets.update(message.values)
+        self._unconfirmed[message.request] = message
+        if self.generation.state is State.GONE:
+            self._bury()
+        else:
+            self._tell(message)
+
+    def end(self, message: Restart | Stop) -> None:
+        """End the worker: for a fresh one, or for good."""
+        self._ending = message
+        word = "stopped" if isinstance(message, Stop) else "restarted"
+        current = self.requests.current
+        if current is not None and current.cancel is None:
+            current.cancel = Cancel(current.id, reason=f"the worker was {word}")
+        self._kill_at = time.monotonic() + GRACE
+        self.generation.kill(signal.SIGTERM)
+        if self.generation.state is State.GONE:
+            self._mourn()
+
+    def refuse(self, request: Request, reason: str, text: str) -> None:
+        """Drop a queued request and tell who asked."""
+        self.requests.drop(request)
+        if request.client is not None:
+            request.client.say(Refused(reason, text, request.id))
+
+    def _see(self, event: Event) -> None:
+        if event.kind == "done" and event.request is not None:
+            self._unconfirmed.pop(event.request, None)
+        current = self.requests.current
+        if current is None or event.request != current.id:
+            return
+        if event.kind in ("done", "failed"):
+            self.requests.current = None
+            if self.generation.state is State.BUSY:
+                self.generation.move("end")
+
+    def _greet(self) -> None:
+        """Connect to a worker that is starting, or that another agent left."""
+        if self.control is None:
+            connection = self.generation.connect()
+            if connection is None:
+                return
+            self.control, self._frames = Channel(connection), FrameReader()
+            if self._secrets:
+                # Without a request: nobody waits for the worker to confirm it.
+                self._tell(SetEnv("", self._secrets))
+            for message in self._unconfirmed.values():
+                self._tell(message)
+        born = self._record.born
+        if born is None or born.body["generation"] != self.generation.number:
+            return
+        self.generation.move("ready")
+        for trace in self._record.open_requests():
+            self.requests.current = Request(trace.request, None, None)
+        if self.requests.current is not None:
+            self.generation.move("take")
+
+    def _enforce(self) -> None:
+        current = self.requests.current
+        if current is not None:
+            overdue = current.overdue(self._record.traces.get(current.id))
+            if overdue is not None:
+                self.cancel(overdue)
+        times = [self._kill_at, current.kill_at if current is not None else None]
+        if any(at is not None and time.monotonic() >= at for at in times):
+            self.generation.kill()
+
+    def _forward(self) -> None:
+        request = self.requests.next()
+        if request is None or self._ending is not None:
+            return
+        try:
+            if self._lacks(request):
+                return
+        except ProtocolError as error:
+            self.refuse(request, "ProtocolError", str(error))
+            return
+        if self.generation.state is State.GONE:
+            self.generation.start()
+        elif self.generation.state is State.IDLE and not self.generation.is_lost:
+            assert request.submit is not None
+            self.requests.take()
+            self.generation.move("take")
+            stored = None if self._record.is_synced else self._directory.read_program()
+            self._tell(with_program(request.submit, stored))
+
+    def _lacks(self, request: Request) -> bool:
+        """Ask once for the blobs that a request still needs."""
+        assert request.submit is not None
+        program = request.submit.program or {}
+        missing = self.uploads.missing(program.get("files") or {})
+        if missing and not request.has_asked and request.client is not None:
+            request.has_asked = True
+            request.client.say(Need(request.id, missing))
+        return bool(missing)
+
+    def _tell(self, message: Any) -> None:
+        if self.control is None:
+            return
+        self.control.queue(encode(message))
+        try:
+            self.control.flush()
+        except OSError:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        # The relay closes it, when its selector has forgotten it.
+        self.control = None
+        self.generation.lose()
+
+    def _mourn(self) -> None:
+        """Write what the dead worker could not, and go on without it."""
+        if self.generation.state is not State.GONE:
+            self.generation.move("die")
+        had_work = self._record.is_synced or self.requests.current is not None
+        self._bury()
+        ending, self._ending, self._kill_at = self._ending, None, None
+        if isinstance(ending, Stop):
+            self._refuse_rest()
+            self.is_stopped = True
+        elif ending is not None or had_work:
+            # Its Python and its imports are ready when the next request comes.
+            self.generation.start()
+
+    def _bury(self) -> None:
+        ended = self.generation.exit()
+        for event in self._record.poll():
+            self._see(event)
+        obituary = Obituary(self._directory, self._record, ended)
+        current = self.requests.current
+        trace = self._record.traces.get(current.id) if current is not None else None
+        fresh = ended["code"] == RESTART and trace is not None and trace.restart
+        if self.generation.number > self._record.exited:
+            obituary.exited(self._reason(fresh or None))
+        again = bool(fresh) and self.requests.again()
+        self._end_requests(obituary, current if again else None)
+        for asked in [*self._unconfirmed, *([self._ending.request] if self._ending else [])]:
+            obituary.done(asked)
+        obituary.close()
+        for event in self._record.poll():
+            self._see(event)
+        self.requests.current = None
+
+    def _refuse_rest(self) -> None:
+        request = self.requests.next()
+        while request is not None:
+            self.refuse(request, "stopped", "The worker was stopped before the request began.")
+            request = self.requests.next()
+
+    def _end_requests(self, obituary: Obituary, kept: Request | None) -> None:
+        """End every request that the dead worker had, but the one that goes on."""
+        born = self._record.born
+        was_born = born is not None and born.body["generation"] == self.generation.number
+        waiting = self.requests.current or (None if was_born else self.requests.next())
+        ids = {trace.request for trace in self._record.open_requests()}
+        if waiting is not None and kept is None:
+            ids.add(waiting.id)
+        for request in sorted(ids - ({kept.id} if kept is not None else set())):
+            obituary.failed(request, self._record.traces.get(request), self.requests.current)
+        if waiting is not None and kept is None and waiting is not self.requests.current:
+            self.requests.drop(waiting)
+
+    def _reason(self, fresh: str | None) -> str | None:
+        if isinstance(self._ending, Restart):
+            return "restarted"
+        if isinstance(self._ending, Stop):
+            return "stopped"
+        current = self.requests.current
+        if current is not None and current.cancel is not None:
+            return current.cancel.reason or "cancelled"
+        return fresh

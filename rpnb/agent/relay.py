@@ -1,0 +1,341 @@
+"""The relay: serves clients from one worker's files, and steers the worker.
+
+It has no state that matters: killed at any moment, the next one adopts the
+directory. It sleeps in `select`; while a request is open it looks at the logs
+each 10 ms (a print must be seen before the next event), else nothing wakes it
+but a client, the worker's poke, or the end of the idle time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+from ..errors import NoSpace, ProtocolError
+from ..protocol.messages import (
+    VERSION,
+    Blob,
+    Cancel,
+    Hello,
+    Message,
+    Ping,
+    Pong,
+    Refused,
+    Replay,
+    Restart,
+    SetEnv,
+    Stop,
+    Submit,
+    Welcome,
+)
+from .charge import Charge
+from .clients import Client, peer_uid
+from .directory import RunDirectory, hold
+from .record import Record
+
+_TICK = 0.01
+# How long the last words may take to reach the clients before the relay ends.
+_FAREWELL = 2.0
+_RECENT = 20
+_DEFAULT_IDLE = 7200.0
+
+
+def main(directory: RunDirectory, agent: Path) -> int:
+    """Serve the directory until a stop or the idle time's end; 0 at once if one does already."""
+    held = hold(directory.relay_lock, wait=False)
+    if held is None:
+        return 0
+    os.ftruncate(held, 0)
+    os.write(held, str(os.getpid()).encode())
+    relay = Relay(directory, agent, float(os.environ.get("RPNB_IDLE") or _DEFAULT_IDLE))
+    try:
+        relay.run()
+    finally:
+        relay.close()
+    return 0
+
+
+class Relay:
+    """The loop: one listening socket, the clients, and the worker's control socket."""
+
+    def __init__(self, directory: RunDirectory, agent: Path, idle: float) -> None:
+        self._directory, self._idle = directory, idle
+        self._record = Record(directory)
+        self._charge = Charge(directory, self._record, agent)
+        self._selector = selectors.DefaultSelector()
+        self._clients: list[Client] = []
+        self._driver: Client | None = None
+        self._control: Any = None
+        self._used_at = time.monotonic()
+        self._has_more = False
+        self._listener = _listen(directory.socket)
+        self._watch(self._listener, self._accept)
+        self._wake, poke = socket.socketpair()
+        for end in (self._wake, poke):
+            end.setblocking(False)
+        signal.set_wakeup_fd(poke.fileno())
+        self._poke = poke
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        self._watch(self._wake, self._stop)
+        self._actions: dict[type, Callable[[Client, Any], None]] = {
+            Submit: self._submit,
+            Blob: self._blob,
+            Cancel: lambda _client, message: self._charge.cancel(message),
+            Ping: self._ping,
+            Replay: self._replay,
+            SetEnv: lambda _client, message: self._charge.set_env(message),
+            Restart: lambda _client, message: self._charge.end(message),
+            Stop: lambda _client, message: self._charge.end(message),
+        }
+
+    def run(self) -> None:
+        """Serve until the worker was stopped and the clients know."""
+        while not self._charge.is_stopped:
+            self._turn(self._timeout())
+            if self._is_idle() and time.monotonic() - self._used_at > self._idle:
+                self._stop()
+        deadline = time.monotonic() + _FAREWELL
+        while self._is_sending() and time.monotonic() < deadline:
+            self._turn(_TICK)
+
+    def close(self) -> None:
+        """Close every socket and remove the one that clients find."""
+        self._directory.socket.unlink(missing_ok=True)
+        signal.set_wakeup_fd(-1)
+        for client in list(self._clients):
+            self._drop(client)
+        for opened in (self._listener, self._wake, self._poke):
+            opened.close()
+        self._charge.uploads.close()
+        self._record.close()
+        self._selector.close()
+
+    def _turn(self, timeout: float | None) -> None:
+        for key, mask in self._selector.select(timeout):
+            # A client that an earlier one replaced is unregistered by now.
+            now = self._selector.get_map().get(key.fd)
+            if now is not None and now.fileobj is key.fileobj:
+                key.data(mask)
+        self._charge.step()
+        self._follow_control()
+        self._has_more = False
+        for client in list(self._clients):
+            self._pump(client)
+
+    def _timeout(self) -> float | None:
+        if self._has_more:
+            return 0
+        if self._charge.is_active:
+            return _TICK
+        if self._is_idle():
+            return max(0.0, self._idle - (time.monotonic() - self._used_at))
+        return None
+
+    def _is_idle(self) -> bool:
+        idle = not self._clients and self._charge.requests.is_empty
+        if not idle:
+            self._used_at = time.monotonic()
+        return idle
+
+    def _is_sending(self) -> bool:
+        return self._has_more or any(client.channel.pending_bytes for client in self._clients)
+
+    def _watch(self, opened: Any, action: Callable[..., None]) -> None:
+        self._selector.register(opened, selectors.EVENT_READ, action)
+
+    def _follow_control(self) -> None:
+        """Watch the control socket of the worker of now."""
+        control = self._charge.control
+        if control is not self._control:
+            if self._control is not None:
+                self._forget(self._control)
+                self._control.close()
+            self._control = control
+            if control is not None:
+                self._watch(control, self._on_control)
+        if control is not None:
+            self._want_write(control, bool(control.pending_bytes))
+
+    def _on_control(self, mask: int) -> None:
+        control = self._charge.control
+        if control is None:
+            return
+        if mask & selectors.EVENT_WRITE:
+            with contextlib.suppress(OSError):
+                control.flush()
+        if mask & selectors.EVENT_READ:
+            self._charge.hear()
+
+    def _want_write(self, opened: Any, wanted: bool) -> None:
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if wanted else 0)
+        key = self._selector.get_key(opened)
+        if key.events != events:
+            self._selector.modify(opened, events, key.data)
+
+    def _forget(self, opened: Any) -> None:
+        # Before it is closed: its number may be another's the moment after.
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(opened)
+
+    def _accept(self, _mask: int) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            return
+        # The folder is private already; on some mounts its mode means nothing.
+        if peer_uid(connection) not in (0, os.getuid()):
+            connection.close()
+            return
+        client = Client(connection)
+        self._clients.append(client)
+        self._watch(client.channel, lambda mask: self._on_client(client, mask))
+
+    def _on_client(self, client: Client, mask: int) -> None:
+        if not mask & selectors.EVENT_READ:
+            return
+        try:
+            data = client.channel.receive()
+            if data == b"":
+                self._drop(client)
+            elif data and not client.is_closing:
+                for message in client.protocol.receive_data(data):
+                    self._receive(client, message)
+        except ProtocolError as error:
+            client.say(Refused("protocol", str(error)))
+            client.is_closing = True
+        except OSError:
+            self._drop(client)
+
+    def _receive(self, client: Client, message: Message) -> None:
+        if isinstance(message, Hello):
+            self._hello(client, message)
+        elif self._may(client, message) and not self._knows(client, message):
+            self._actions[type(message)](client, message)
+
+    def _knows(self, client: Client, message: Message) -> bool:
+        """Tell whether this was asked before, over another link: then it is only told again."""
+        if not isinstance(message, (Submit, SetEnv, Restart, Stop)):
+            return False
+        trace = self._record.traces.get(message.request)
+        if trace is not None:
+            client.rerun(self._record, trace)
+        return trace is not None
+
+    def _may(self, client: Client, message: Message) -> bool:
+        """Tell whether the client may say so; it is told why not."""
+        if isinstance(message, (Ping, Replay, Stop, Blob)):
+            return True
+        wants = client.hello is not None and client.hello.role == "drive"
+        if self._driver is None and wants:
+            self._driver = client
+        if self._driver is client:
+            return True
+        who = self._driver.name if self._driver is not None else "nobody"
+        text = f"{who} drives the worker {self._directory.worker}; this client may watch."
+        client.say(Refused("driver", text, getattr(message, "request", None)))
+        return False
+
+    def _hello(self, client: Client, hello: Hello) -> None:
+        if hello.version != VERSION:
+            text = f"This agent speaks version {VERSION}, the client {hello.version}."
+            client.say(Refused("version", text))
+            client.is_closing = True
+            return
+        client.hello = hello
+        if hello.role == "drive":
+            # The same client again: the link it had is dead, whatever the system thinks.
+            if self._driver is not None and self._driver.name == hello.client:
+                self._drop(self._driver)
+            self._driver = self._driver or client
+        # Read once: what is printed from here on is sent.
+        sizes = self._record.sizes()
+        client.say(self._welcome(client, sizes))
+        client.attach(hello, self._record, sizes)
+
+    def _welcome(self, client: Client, sizes: dict[str, int]) -> Welcome:
+        record, generation = self._record, self._charge.generation
+        born = record.born
+        is_born = born is not None and born.body["generation"] == generation.number
+        return Welcome(
+            worker=self._directory.worker,
+            generation=generation.number,
+            seq=record.seq,
+            out=sizes["out"],
+            err=sizes["err"],
+            drives=self._driver is client,
+            program=self._directory.read_program(),
+            requests=[trace.summary() for trace in list(record.traces.values())[-_RECENT:]],
+            info=born.body["info"] if born is not None and is_born else {},
+        )
+
+    def _submit(self, client: Client, submit: Submit) -> None:
+        self._charge.requests.add(submit, client)
+
+    def _blob(self, client: Client, blob: Blob) -> None:
+        try:
+            self._charge.uploads.take(blob)
+        except (NoSpace, ProtocolError) as error:
+            self._refuse_next(client, error)
+
+    def _refuse_next(self, client: Client, error: Exception) -> None:
+        """A value did not arrive: the request that waits for it ends, and says why."""
+        waiting = self._charge.requests.next()
+        reason = type(error).__name__
+        if waiting is None or waiting.client is None:
+            client.say(Refused(reason, str(error)))
+        else:
+            self._charge.refuse(waiting, reason, str(error))
+
+    def _ping(self, client: Client, ping: Ping) -> None:
+        client.say(Pong(ping.number, self._charge.generation.state.value))
+
+    def _replay(self, client: Client, replay: Replay) -> None:
+        trace = self._record.traces.get(replay.request)
+        if trace is not None:
+            client.rerun(self._record, trace)
+        elif self._charge.requests.find(replay.request) is None:
+            text = f"This worker knows no request {replay.request}."
+            client.say(Refused("unknown", text, replay.request))
+
+    def _pump(self, client: Client) -> None:
+        try:
+            self._has_more |= client.pump()
+        except OSError:
+            self._drop(client)
+            return
+        if client.is_closing and not client.channel.pending_bytes:
+            self._drop(client)
+        else:
+            self._want_write(client.channel, bool(client.channel.pending_bytes))
+
+    def _drop(self, client: Client) -> None:
+        if client in self._clients:
+            self._clients.remove(client)
+            self._forget(client.channel)
+            client.channel.close()
+        if self._driver is client:
+            self._driver = None
+
+    def _stop(self, *_: Any) -> None:
+        self._charge.end(Stop("relay"))
+
+
+def _listen(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.setblocking(False)
+    # The mode must be right before anybody can connect.
+    mask = os.umask(0o177)
+    try:
+        listener.bind(os.fspath(path))
+    finally:
+        os.umask(mask)
+    listener.listen(64)
+    return listener
