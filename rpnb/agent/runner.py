@@ -7,7 +7,7 @@ import sys
 import time
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Deque, Protocol
+from typing import Any, Callable, Protocol
 
 from .runner_outcome import Outcome, judge
 from .runner_sdk import Recording, Sdk
@@ -63,9 +63,10 @@ class Runner:
         asyncio.set_event_loop(self._around.loop)
         for job in waiting:
             job.begin(self._around.events)
-            self._finish(job, Outcome("FAILED", problem=self._not_run()))
+            status = "CANCELLED" if self._around.cancellation.is_wanted else "FAILED"
+            self._finish(job, Outcome(status, problem=self._not_run()))
 
-    async def _run_all(self, config: dict[str, Any], waiting: Deque[_Job]) -> None:
+    async def _run_all(self, config: dict[str, Any], waiting: deque[_Job]) -> None:
         running: set[asyncio.Task[None]] = set()
         while waiting or running:
             limit = self._limit(config) if waiting else 0

@@ -52,9 +52,10 @@ def _left(what: str, code: int) -> Outcome:
 
 def _sent(recording: Recording) -> Outcome:
     if recording.sent_to != recording.id:
+        change = f"from {recording.id!r} to {recording.sent_to!r}"
         return Outcome(
             "FAILED",
-            problem=f'the handler changed job["id"] from {recording.id!r} to {recording.sent_to!r}: '
+            problem=f'the handler changed job["id"] {change}: '
             "production posts the result under that id, where nobody waits for it, "
             "and its worker takes no further job",
         )

@@ -122,7 +122,7 @@ class Sdk:
 def version() -> str | None:
     """Return the version of the runpod package that an import would find."""
     try:
-        from importlib import metadata  # noqa: PLC0415 - 20 ms, and not every start needs it
+        from importlib import metadata
 
         return metadata.version("runpod")
     except metadata.PackageNotFoundError:
@@ -230,7 +230,7 @@ class _Traceback:
 
 def _folding(log: Any) -> Any:
     def folded(self: Any, message: Any, message_level: str = "INFO", job_id: Any = None) -> None:
-        frame = sys._getframe(1)  # noqa: SLF001 - the only way to tell the SDK's lines from the person's
+        frame = sys._getframe(1)
         while frame.f_back is not None and frame.f_globals.get("__name__") == _LOGGER:
             frame = frame.f_back
         origin = frame.f_globals.get("__name__") or ""

@@ -18,15 +18,15 @@ import types
 from pathlib import Path
 from typing import Any
 
-from ..errors import RpnbError
 from ..protocol.messages import Cancel, Message, SetEnv, Submit
-from . import runner_sdk
+from . import gpu, runner_sdk
 from .directory import RunDirectory, Settings, hold
 from .worker_cancel import Cancellation
 from .worker_code import Executor
 from .worker_control import Control
 from .worker_events import Events
-from .worker_request import Requests, Restart
+from .worker_failure import NeedsRestart
+from .worker_request import Parts, Requests
 from .worker_start import Hook, Starts
 from .worker_steps import Steps
 
@@ -64,7 +64,7 @@ class _Worker:
         executor = Executor(self._loop, self._cancellation)
         steps = Steps(directory, namespace, executor, starts)
         self._requests = Requests(
-            directory, self._events, self._cancellation, executor, steps, starts, self._loop
+            Parts(directory, self._events, self._cancellation, executor, steps, starts)
         )
 
     def serve(self) -> int:
@@ -87,7 +87,7 @@ class _Worker:
     def _receive(self, message: Message) -> None:
         """Runs in the control thread."""
         if isinstance(message, Cancel):
-            self._requests.cancel(message.request)
+            self._cancellation.cancel(message.request)
         else:
             self._loop.call_soon_threadsafe(self._inbox.put_nowait, message)
 
@@ -100,7 +100,7 @@ class _Worker:
         elif isinstance(message, Submit):
             try:
                 return self._requests.run(message)
-            except Restart:
+            except NeedsRestart:
                 return RESTART
         return None
 
@@ -143,10 +143,7 @@ def _info() -> dict[str, Any]:
         "python": platform.python_version(),
         "executable": sys.executable,
         "sdk": runner_sdk.version(),
-        "gpus": [],
+        "gpus": gpu.readings(),
         "hostname": socket.gethostname(),
         "pid": os.getpid(),
     }
-
-
-__all__ = ["RESTART", "RpnbError", "main"]

@@ -1,7 +1,6 @@
 """Statements to code: compiled as lines of the file, run in the one namespace."""
 
 from __future__ import annotations
-
 import __future__
 
 import ast
@@ -48,7 +47,7 @@ class Executor:
     """Runs code of the person's on the main thread, with the loop stopped."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, cancellation: Cancellation) -> None:
-        self._loop, self._cancellation = loop, cancellation
+        self.loop, self._cancellation = loop, cancellation
         cancellation.entries |= {_call.__code__, Executor._await.__code__}
 
     def run(self, code: types.CodeType, namespace: dict[str, Any]) -> Any:
@@ -59,13 +58,13 @@ class Executor:
             return _call(code, namespace)
         finally:
             # asyncio.run in a step takes the loop away from the thread.
-            asyncio.set_event_loop(self._loop)
+            asyncio.set_event_loop(self.loop)
 
     def _await_on_loop(self, coroutine: Any) -> Any:
-        task = self._loop.create_task(self._await(coroutine))
+        task = self.loop.create_task(self._await(coroutine))
         self._cancellation.tasks.add(task)
         try:
-            return self._loop.run_until_complete(task)
+            return self.loop.run_until_complete(task)
         finally:
             self._cancellation.tasks.discard(task)
 
@@ -74,4 +73,4 @@ class Executor:
 
 
 def _call(code: types.CodeType, namespace: dict[str, Any]) -> Any:
-    return eval(code, namespace)  # noqa: S307 - running the person's program is the purpose
+    return eval(code, namespace)

@@ -66,11 +66,7 @@ def _parts(value: Any) -> Iterator[Any]:
     """Where functions of the program hide: wrappers, closures, classes, properties."""
     if isinstance(value, types.FunctionType):
         yield getattr(value, "__wrapped__", None)
-        for cell in value.__closure__ or ():
-            try:
-                yield cell.cell_contents
-            except ValueError:  # an empty cell
-                continue
+        yield from (cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell))
     elif isinstance(value, type) and value.__module__ == "__main__":
         yield from list(vars(value).values())
     elif isinstance(value, (staticmethod, classmethod, types.MethodType)):
@@ -79,3 +75,11 @@ def _parts(value: Any) -> Iterator[Any]:
         yield from (value.fget, value.fset, value.fdel)
     elif hasattr(type(value), "__wrapped__") or "__wrapped__" in getattr(value, "__dict__", ()):
         yield value.__wrapped__
+
+
+def _is_filled(cell: types.CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018 - an empty cell raises
+    except ValueError:
+        return False
+    return True

@@ -2,127 +2,124 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import sys
-import time
-from typing import Any
+from dataclasses import dataclass
 
 from ..errors import NoHandler, RpnbError
-from ..planner.plan import Plan
 from ..protocol.messages import Submit
 from . import worker_display
 from .directory import RunDirectory
 from .runner import Runner, Surroundings
-from .worker_cancel import Cancellation, JobCancelled
+from .worker_cancel import Cancellation
 from .worker_code import Executor
 from .worker_events import Events
+from .worker_failure import NeedsRestart, RequestFailed, refusal, unexpected
 from .worker_program import WireProgram
+from .worker_report import Report, plan_body
+from .worker_scratch import Scratch
 from .worker_start import Starts
-from .worker_steps import NeedsRestart, Steps, Sync, SyncFailed
+from .worker_steps import Steps, Sync
 
 
-class Restart(Exception):
-    """The request must be taken again by a fresh worker."""
+@dataclass(frozen=True)
+class Parts:
+    """What a worker is made of."""
+
+    directory: RunDirectory
+    events: Events
+    cancellation: Cancellation
+    executor: Executor
+    steps: Steps
+    starts: Starts
 
 
 class Requests:
     """Runs requests one by one on the main thread."""
 
-    def __init__(
-        self,
-        directory: RunDirectory,
-        events: Events,
-        cancellation: Cancellation,
-        executor: Executor,
-        steps: Steps,
-        starts: Starts,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        self._directory, self._events, self._steps = directory, events, steps
-        self._cancellation, self._executor, self._starts = cancellation, executor, starts
-        self._loop = loop
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._app = os.fspath(parts.directory.app)
+        self._report = Report(parts.steps)
+        self._scratch = Scratch(parts.steps.namespace, parts.executor, parts.events)
         self._runner: Runner | None = None
 
-    def cancel(self, request: str) -> None:
-        """Stop the request if it is under way; from any thread."""
-        self._cancellation.cancel(request)
-
     def run(self, submit: Submit) -> int | None:
-        """Run one request to its end; return an exit code where the process must end after it."""
-        self._events.request = submit.request
-        self._events.emit("accepted", {})
-        with self._cancellation.watching(submit.request):
+        """Run one request to its end; return an exit code where the process ends with it.
+
+        Raises:
+            NeedsRestart: a fresh worker must take the request; nothing was changed.
+        """
+        events = self._parts.events
+        events.request = submit.request
+        events.emit("accepted", {})
+        with self._parts.cancellation.watching(submit.request):
             try:
                 self._bring_up(submit)
+                self._run_scratch(submit)
                 code = self._run_jobs(submit)
-            except SyncFailed as failure:
-                self._fail(failure.phase, failure.error, failure.cell)
+            except NeedsRestart:
+                raise
+            except RequestFailed as end:
+                body = {"phase": end.phase, "error": end.error, "cell": end.cell}
+                events.emit("failed", body)
                 return None
-        self._events.emit("done", {})
+            except Exception as bug:  # noqa: BLE001 - see below
+                # Ours, not the person's: they must see it, and must not wait for ever.
+                report = unexpected(bug)
+                events.emit("failed", {"phase": "worker", "error": report, "cell": None})
+                return None
+        events.emit("done", {})
         return code
 
     def _bring_up(self, submit: Submit) -> None:
-        wire = submit.program
-        program = WireProgram(wire) if wire is not None else self._steps.program
+        steps, wire = self._parts.steps, submit.program
+        program = WireProgram(wire) if wire is not None else steps.program
         if program is None:
             return
-        try:
-            sync = self._steps.sync(
-                program, show=submit.show, again=submit.again, on_plan=self._say_plan
-            )
-        except NeedsRestart:
-            raise Restart from None
-        except SyncFailed as failure:
-            sync = getattr(failure, "sync", None)
-            if sync is not None:
-                self._say_synced(sync)
-            raise
+        sync = steps.sync(
+            program,
+            show=submit.show,
+            again=submit.again,
+            on_plan=lambda todo, sync: self._parts.events.emit("planned", plan_body(todo, sync)),
+        )
         if wire is not None:
-            self._directory.write_program(wire)
-        self._say_synced(sync)
+            self._parts.directory.write_program(wire)
+        self._show(sync)
+        self._parts.events.emit("synced", self._report.body(sync))
+        if sync.failure is not None:
+            raise sync.failure
 
-    def _say_plan(self, todo: Plan, sync: Sync) -> None:
-        def place(index: int) -> dict[str, Any]:
-            step = sync.new[index]
-            return {
-                "names": list(step.names),
-                "cell": sync.program.cell_of(step.line),
-                "line": step.line,
-            }
-
-        run = [{**place(r.index), "reason": r.reason.text()} for r in todo.run]
-        keep = [place(new) for new, _ in todo.keep]
-        restart = todo.restart.text() if todo.restart is not None else None
-        self._events.emit("planned", {"run": run, "keep": keep, "restart": restart})
-
-    def _say_synced(self, sync: Sync) -> None:
-        if sync.has_value:
-            mimes = worker_display.bundle(sync.value)
+    def _show(self, sync: Sync) -> None:
+        shown = [worker_display.bundle(sync.value)] if sync.has_value else []
+        if sync.show is not None and sync.ran_steps:
+            shown += worker_display.figures(close=False)
+        for mimes in shown:
             if mimes:
                 body = {"mimes": list(mimes), "to": None, "encoding": None}
-                self._events.emit("shown", body, *mimes.values())
-        names = {
-            name: type(value).__name__
-            for name, value in self._steps.namespace.items()
-            if name in self._steps.kinds
-        }
-        body = {
-            "cells": {cell: state.report() for cell, state in sync.cells.items()},
-            "kept": [],
-            "names": names,
-            "gpus": [],
-            "notes": sync.notes,
-        }
-        self._events.emit("synced", body)
+                self._parts.events.emit("shown", body, *mimes.values())
+        # Only the program's own names keep its values alive.
+        sync.value = None
+
+    def _run_scratch(self, submit: Submit) -> None:
+        if submit.scratch is None:
+            return
+        spoiled = self._scratch.run(submit.scratch, self._app)
+        for name in spoiled:
+            self._parts.steps.spoil(name)
+        if spoiled:
+            notes = [f"`{name}` was changed here: it reloads at the next run" for name in spoiled]
+            self._parts.events.emit("synced", self._report.note(notes))
 
     def _run_jobs(self, submit: Submit) -> int | None:
         if not submit.jobs:
             return None
-        config = self._starts.config
+        config = self._parts.starts.config
         if config is None:
-            raise SyncFailed(
-                "plan", _error(NoHandler("nothing called runpod.serverless.start")), None
+            raise refusal(
+                NoHandler(
+                    "the program never called runpod.serverless.start({...}), so it has no "
+                    "handler. Run the cell that defines the handler with %%runpod_handler."
+                )
             )
         runner = self._ready_runner()
         runner.run(config, submit.jobs, submit.timeout)
@@ -130,22 +127,16 @@ class Requests:
 
     def _ready_runner(self) -> Runner:
         if self._runner is None:
+            parts = self._parts
             around = Surroundings(
-                self._events,
-                self._cancellation,
-                self._loop,
-                os.fspath(self._directory.app),
-                self._steps.after_job,
+                parts.events,
+                parts.cancellation,
+                parts.executor.loop,
+                self._app,
+                parts.steps.after_job,
             )
             try:
                 self._runner = Runner(around)
             except RpnbError as error:
-                raise SyncFailed("plan", _error(error), None) from None
+                raise refusal(error) from error
         return self._runner
-
-    def _fail(self, phase: str, error: dict[str, Any], cell: str | None) -> None:
-        self._events.emit("failed", {"phase": phase, "error": error, "cell": cell})
-
-
-def _error(error: RpnbError) -> dict[str, Any]:
-    return {"type": type(error).__name__, "message": str(error), "frames": [], "traceback": []}

@@ -17,26 +17,15 @@ from ..planner import kinds, plan
 from ..planner.plan import Executed, Plan, Reason, Rerun, Step
 from .directory import RunDirectory
 from .worker_code import Executor, compile_docstring, compile_statement, future_flags
+from .worker_failure import NeedsRestart, RequestFailed, failure_of
 from .worker_lines import refresh_lines
 from .worker_program import WireProgram, write_files
 from .worker_start import Starts
-from .worker_trace import details, syntax_details
+from .worker_trace import syntax_details
 
 # A plan may have to be made again when a step shows effects that its text did not;
 # more rounds than this would mean that two steps undo each other for ever.
 _MAX_ROUNDS = 20
-
-
-class SyncFailed(Exception):
-    """The program could not be brought up: `phase` plan, step or cancelled."""
-
-    def __init__(self, phase: str, error: dict[str, Any], cell: str | None) -> None:
-        super().__init__(phase)
-        self.phase, self.error, self.cell = phase, error, cell
-
-
-class NeedsRestart(Exception):
-    """Only a fresh process can equal a fresh process."""
 
 
 @dataclass
@@ -67,6 +56,8 @@ class Sync:
     # The value of the shown cell's last expression, if it ran.
     value: Any = None
     has_value: bool = False
+    # The step that raised, if one did; what follows it has not run.
+    failure: RequestFailed | None = None
 
 
 class Steps:
@@ -104,6 +95,13 @@ class Steps:
             known = dict.fromkeys((*self._job_writes, *plan.served(self.executed, name)))
             self._job_writes = tuple(known)
 
+    def spoil(self, name: str) -> None:
+        """Count the steps that made `name` as failed: they run again at the next sync."""
+        self.executed = [
+            replace(e, ok=False) if name in e.binds or name in e.step.names else e
+            for e in self.executed
+        ]
+
     def sync(
         self,
         program: WireProgram,
@@ -116,8 +114,10 @@ class Steps:
 
         `on_plan` is told the plan before anything is dropped.
 
+        A step that raises ends it; that is in the returned sync's `failure`.
+
         Raises:
-            SyncFailed: a step raised, or the text does not parse.
+            RequestFailed: the text does not parse.
             NeedsRestart: after `on_plan` was told why.
         """
         sync = self._begin(program, show)
@@ -135,6 +135,8 @@ class Steps:
             if round_number and todo.is_settled:
                 break
             self._apply(todo, sync)
+            if sync.failure is not None:
+                break
         return sync
 
     def _begin(self, program: WireProgram, show: str | None) -> Sync:
@@ -142,7 +144,7 @@ class Steps:
             new = plan.steps(program.text)
         except SyntaxError as error:
             cell = program.cell_of(error.lineno or 1)
-            raise SyncFailed("plan", syntax_details(error, "handler.py"), cell) from None
+            raise RequestFailed("plan", syntax_details(error, "handler.py"), cell) from None
         changed = self.program is None or self.program.text != program.text
         if changed or self.program is None or self.program.files != program.files:
             write_files(self._directory, program, self.program)
@@ -195,7 +197,10 @@ class Steps:
         self.executed = [replace(e, step=sync.new[new]) for new, e in kept]
         self._starts.keep_only({e.serial for e in self.executed})
         for rerun in todo.run:
-            self._run(rerun, todo.run, sync)
+            self._run(rerun, sync)
+            if sync.failure is not None:
+                self._leave_rest(rerun, todo.run, sync)
+                return
 
     def _drop(self, names: Iterable[str]) -> None:
         names = [name for name in names if name in self.namespace]
@@ -212,7 +217,7 @@ class Steps:
             if cuda is not None and cuda.is_initialized():
                 cuda.empty_cache()
 
-    def _run(self, rerun: Rerun, all_reruns: Iterable[Rerun], sync: Sync) -> None:
+    def _run(self, rerun: Rerun, sync: Sync) -> None:
         step = sync.new[rerun.index]
         cell_id = sync.program.cell_of(step.line)
         cell = sync.cells.get(cell_id or "", Cell())
@@ -232,7 +237,8 @@ class Steps:
         cell.state, cell.seconds = "ran" if error is None else "failed", cell.seconds + seconds
         cell.ran += [name for name in step.names if name not in cell.ran]
         if error is not None:
-            self._fail(error, rerun, all_reruns, sync)
+            app = os.fspath(self._directory.app)
+            sync.failure = failure_of(error, "step", app, cell_id)
 
     def _execute(self, step: Step, sync: Sync, index: int) -> None:
         node, file = step.statement.node, self._file
@@ -248,36 +254,20 @@ class Steps:
         self.executed.append(executed)
         self.ran_at[self._serial] = time.time()
 
-    def _fail(
-        self, error: BaseException, rerun: Rerun, all_reruns: Iterable[Rerun], sync: Sync
-    ) -> None:
-        for later in all_reruns:
-            if later.index > rerun.index:
-                cell = sync.cells.get(sync.program.cell_of(sync.new[later.index].line) or "")
-                if cell is not None and cell.state == "kept":
-                    cell.state = "not run"
-        report = details(error, os.fspath(self._directory.app))
-        cell_id = sync.program.cell_of(sync.new[rerun.index].line)
-        # Its frames would keep alive what they hold: models, on a full GPU.
-        error.__traceback__ = None
-        failed = SyncFailed(_phase(error), report, cell_id)
-        failed.sync = sync  # type: ignore[attr-defined] # see below
-        raise failed from None
-
-
-def _phase(error: BaseException) -> str:
-    from .worker_cancel import JobCancelled
-
-    return "cancelled" if isinstance(error, JobCancelled) else "step"
+    def _leave_rest(self, failed: Rerun, reruns: Iterable[Rerun], sync: Sync) -> None:
+        for later in reruns:
+            cell = sync.cells.get(sync.program.cell_of(sync.new[later.index].line) or "")
+            if later.index > failed.index and cell is not None and cell.state == "kept":
+                cell.state = "not run"
 
 
 def _is_shown(step: Step, index: int, sync: Sync) -> bool:
     """Tell whether the step is the shown cell's last, with no semicolon behind it."""
     if sync.program.cell_of(step.line) != sync.show:
         return False
-    if index + 1 < len(sync.new):
-        if sync.program.cell_of(sync.new[index + 1].line) == sync.show:
-            return False
+    following = sync.new[index + 1 : index + 2]
+    if following and sync.program.cell_of(following[0].line) == sync.show:
+        return False
     return not ends_with_semicolon(sync.program.text, step.statement.node)
 
 
