@@ -13,10 +13,10 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Callable, Sequence
 
-from rpnb import errors
-from rpnb.session import agent
-from rpnb.session.probe import Probe, script
-from rpnb.transport.stream import Completed, Transport
+from .. import errors
+from ..transport.stream import Completed, Transport
+from . import agent
+from .probe import Probe, script
 
 Report = Callable[[str], None]
 

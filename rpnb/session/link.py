@@ -15,17 +15,17 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from rpnb.errors import AgentError, CannotReach, LinkLost, ProtocolError, RpnbError
-from rpnb.protocol import messages
-from rpnb.protocol.connection import CLIENT, Connection
-from rpnb.protocol.replay import Cursor
-from rpnb.session.updates import LinkChanged, Logged
-from rpnb.session.upload import upload
+from ..errors import AgentError, CannotReach, LinkLost, ProtocolError, RpnbError
+from ..protocol import messages
+from ..protocol.connection import CLIENT, Connection
+from ..protocol.replay import Cursor
+from .updates import LinkChanged, Logged
+from .upload import upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from rpnb.transport.stream import Stream
+    from ..transport.stream import Stream
 
 # A healthy agent answers a ping within a round trip. After SUSPECT silent seconds
 # the person is told, after LOST the stream is given up (facts/ssh.md: TCP itself

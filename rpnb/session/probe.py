@@ -10,7 +10,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Sequence
 
-from rpnb.errors import CannotPrepare, NoPython, NoSpace
+from ..errors import CannotPrepare, NoPython, NoSpace
 
 # Asked of every candidate, Python 2 included. The current directory is left out
 # of the search: a home with a folder named "torch" has no torch.

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from rpnb.session.media import ResultFile, find_files
+from .media import ResultFile, find_files
 
 
 @dataclass(frozen=True)

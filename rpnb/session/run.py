@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from queue import Empty
 from typing import TYPE_CHECKING, Any, cast
 
-from rpnb.errors import AgentError
-from rpnb.protocol import messages
-from rpnb.session import updates
-from rpnb.session.result import RemoteException, Result
+from ..errors import AgentError
+from ..protocol import messages
+from . import updates
+from .result import RemoteException, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rpnb.program.steps import Program
-    from rpnb.session.link import Link, OpenRequest
+    from ..program.steps import Program
+    from .link import Link, OpenRequest
 
 # How long to wait for news before looking whether the link is alive; also how
 # soon Ctrl-C is noticed on platforms where a wait cannot be interrupted.

@@ -10,26 +10,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rpnb.errors import CannotReach, LinkLost, RemoteError, WorkerDied
-from rpnb.protocol import messages
-from rpnb.session import bootstrap
-from rpnb.session.link import Link, OpenRequest
-from rpnb.session.names import new_name, worker_name
-from rpnb.session.run import Run
-from rpnb.session.script import Script
-from rpnb.session.target import default_target
-from rpnb.session.updates import Done, Exited, Failed, Finished, Streamed, Synced
+from ..errors import CannotReach, LinkLost, RemoteError, WorkerDied
+from ..protocol import messages
+from . import bootstrap
+from .link import Link, OpenRequest
+from .names import new_name, worker_name
+from .run import Run
+from .script import Script
+from .target import default_target
+from .updates import Done, Exited, Failed, Finished, Streamed, Synced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from typing_extensions import Self
 
-    from rpnb.program.steps import Program
-    from rpnb.session.bootstrap import Ready
-    from rpnb.session.result import Result
-    from rpnb.transport.stream import Stream, Transport
-    from rpnb.transport.targets import Target
+    from ..program.steps import Program
+    from ..transport.stream import Stream, Transport
+    from ..transport.targets import Target
+    from .bootstrap import Ready
+    from .result import Result
 
 # A worker that has not said what it is by then will not (a slow network disk included).
 _BIRTH = 120.0
@@ -66,7 +66,7 @@ def connect(
         TargetError: the target cannot be reached or prepared.
         AgentError: the agent there refuses this client.
     """
-    from rpnb.transport import targets
+    from ..transport import targets
 
     place = path or _script()
     worker = name or (worker_name(place) if place else new_name("python"))
@@ -98,7 +98,7 @@ class Session:
         """Start or find the agent and attach to it; `connect` has done so already."""
         welcome = self._link.open()
         if welcome.program is not None:
-            from rpnb.program.steps import Program
+            from ..program.steps import Program
 
             self.adopted = Program.from_wire(welcome.program)
         self.requests = welcome.requests
@@ -217,7 +217,7 @@ class Session:
 
     def _dial(self, role: str) -> Stream:
         """Open a stream to the agent; "bulk" gets a transport of its own."""
-        from rpnb.transport import open_transport
+        from ..transport import open_transport
 
         if role == "bulk" and self._transport is not None and self.ready is not None:
             return self._transport.again().connect(self.ready.socket, self.ready.bridge_command)
@@ -285,7 +285,7 @@ def streamed(run: Run, note: Callable[[Any], None]) -> Iterator[Any]:
 
 
 def _job(value: Any) -> dict[str, Any]:
-    from rpnb.program.inputs import as_job
+    from ..program.inputs import as_job
 
     job = dict(as_job(value).job)
     job.setdefault("id", uuid.uuid4().hex[:8])

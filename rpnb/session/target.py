@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from rpnb.errors import BadTarget
+from ..errors import BadTarget
 
 _FORMS = (
     "local · HOST (an alias from ~/.ssh/config) · [user@]host[:port] · ssh://… · "

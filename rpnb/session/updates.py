@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
-from rpnb.session.result import RemoteException, Result
+from .result import RemoteException, Result
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from rpnb.errors import CannotCapture, RpnbError
-from rpnb.protocol import messages
-from rpnb.protocol.blobs import blocks
+from ..errors import CannotCapture, RpnbError
+from ..protocol import messages
+from ..protocol.blobs import blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpnb.session.link import OpenRequest
-    from rpnb.transport.stream import Stream
+    from ..transport.stream import Stream
+    from .link import OpenRequest
 
 # Up to here a value shares the control stream; more gets a transport of its own,
 # for a ping behind an upload waited 1.3 s at 20 Mbit/s (facts/ssh.md).
