@@ -1,18 +1,26 @@
-"""What one statement reads, binds, changes and calls: the facts that plans are made of."""
+"""What one statement reads, binds, changes and calls: the facts that plans are made of.
+
+Names come from symtable, which knows this Python's scopes; stores and calls from
+the tree. *Deferred* is what stands in function bodies: it happens when they are
+called. Facts err on the side of too much.
+"""
 
 from __future__ import annotations
 
 import ast
 import symtable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Mapping
 
+from .calls import Calls, Touch, is_literal
+from .scopes import free_names
 from .statements import Statement, identity, split
 
 __all__ = ["Facts", "Statement", "facts", "free_names", "identity", "split"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Facts:
     """What a statement does, as far as its text shows."""
 
@@ -20,21 +28,36 @@ class Facts:
     binds: frozenset[str] = frozenset()
     deferred_reads: frozenset[str] = frozenset()
     deferred_binds: frozenset[str] = frozenset()
+    # Names whose value is surely changed in place (a store into it, a mutating method).
+    changes: frozenset[str] = frozenset()
+    deferred_changes: frozenset[str] = frozenset()
+    # Names whose value a call may change: what it is called on, and its arguments.
+    calls: frozenset[str] = frozenset()
+    deferred_calls: frozenset[str] = frozenset()
+    # Functions whose result is changed or passed on: what they read may be changed through it.
+    results: frozenset[str] = frozenset()
+    deferred_results: frozenset[str] = frozenset()
+    # Names that imports bind -> what they stand for (`np` -> `numpy`).
+    imports: Mapping[str, str] = field(default_factory=dict)
+    # Names bound to an attribute path of another name -> that path (`s = lib.STATE`).
+    paths: Mapping[str, str] = field(default_factory=dict)
+    touches: tuple[Touch, ...] = ()
+    # Names bound to something whose kind the text shows.
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    # Where every call is a known-pure one if these values answer them purely.
+    receivers: frozenset[str] = frozenset()
+    has_calls: bool = False
+    # A definition that runs nothing: no decorator, literal defaults.
+    is_definition: bool = False
+    # A docstring or a bare name: nothing can follow from it.
+    is_inert: bool = False
+    # Registers the handler; it runs at every sync and changes nothing.
     is_start: bool = False
-
-
-@lru_cache(maxsize=20_000)
-def _facts(text: str) -> Facts:
-    found: dict[str, set[str]] = {"r": set(), "b": set(), "dr": set(), "db": set()}
-    _symbols(symtable.symtable(text, "<step>", "exec"), found, deferred=False)
-    return Facts(*(frozenset(found[key]) for key in ("r", "b", "dr", "db")), _is_start(text))
-
-
-def _is_start(text: str) -> bool:
-    return any(
-        isinstance(node, ast.Call) and ast.unparse(node.func).endswith("serverless.start")
-        for node in ast.walk(ast.parse(text))
-    )
+    is_opaque: bool = False
+    has_star: bool = False
+    # Modules that it imports, at once or when a function of it is called.
+    loads: frozenset[str] = frozenset()
+    deferred_loads: frozenset[str] = frozenset()
 
 
 def facts(statement: Statement) -> Facts:
@@ -42,38 +65,140 @@ def facts(statement: Statement) -> Facts:
     return _facts(statement.text)
 
 
-def _symbols(table: symtable.SymbolTable, found: dict[str, set[str]], *, deferred: bool) -> None:
-    top = table.get_type() == "module"
-    for symbol in table.get_symbols():
-        name = symbol.get_name()
-        outer = (
-            top
-            or symbol.is_global()
-            or not (symbol.is_local() or symbol.is_free() or symbol.is_parameter())
-        )
-        bound = symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
-        if outer and bound:
-            found["db" if deferred else "b"].add(name)
-        if symbol.is_referenced() and (outer or table.get_type() == "class"):
-            found["dr" if deferred else "r"].add(name)
-    for child in table.get_children():
-        lazy = child.get_type() == "function" and child.get_name() not in (
-            *("listcomp", "setcomp", "dictcomp", "genexpr"),
-        )
-        _symbols(child, found, deferred=deferred or lazy)
+@lru_cache(maxsize=20_000)
+def _facts(text: str) -> Facts:
+    node = ast.parse(text).body[0]
+    names = _Names()
+    names.walk(symtable.symtable(text, "<step>", "exec"), deferred=False)
+    calls = Calls()
+    calls.visit(node)
+    if _is_inert(node):
+        return Facts(reads=frozenset(names.reads), is_inert=True)
+    if is_start(node):
+        every = frozenset(names.reads | names.deferred_reads)
+        return Facts(reads=every, binds=frozenset(names.binds), is_start=True)
+    definition = is_definition(node)
+    opaque = calls.is_opaque or isinstance(node, ast.Global)
+    flows = calls.flows(names.deferred_reads)
+    return Facts(
+        reads=frozenset(names.reads),
+        binds=frozenset(names.binds),
+        deferred_reads=frozenset(names.deferred_reads),
+        deferred_binds=frozenset(names.deferred_binds),
+        changes=frozenset(calls.now.changes),
+        deferred_changes=flows.changes,
+        calls=frozenset(calls.now.calls | (_decorated(node, names, definition))),
+        deferred_calls=flows.calls,
+        results=frozenset(calls.now.results),
+        deferred_results=flows.results,
+        imports=calls.imports,
+        paths=calls.paths,
+        touches=tuple(calls.touches),
+        kinds=_kinds(node),
+        receivers=calls.receivers(),
+        has_calls=calls.has_calls or calls.has_star or opaque,
+        is_definition=definition,
+        is_opaque=opaque,
+        has_star=calls.has_star,
+        loads=frozenset(calls.loads),
+        deferred_loads=frozenset(calls.deferred_loads),
+    )
 
 
-def free_names(text: str) -> set[str]:
-    """Return the names that `text` needs from outside; builtins that it uses are among them.
+class _Names:
+    """Names read and bound outside every scope of the statement's own."""
 
-    Raises:
-        SyntaxError: the running Python cannot parse it.
+    def __init__(self) -> None:
+        self.reads: set[str] = set()
+        self.binds: set[str] = set()
+        self.deferred_reads: set[str] = set()
+        self.deferred_binds: set[str] = set()
+
+    def walk(self, table: symtable.SymbolTable, *, deferred: bool) -> None:
+        """Add what `table` and the scopes in it use."""
+        sort = table.get_type()
+        for symbol in table.get_symbols():
+            local = symbol.is_local() or symbol.is_free() or symbol.is_parameter()
+            outer = sort == "module" or symbol.is_global() or not local
+            name = symbol.get_name()
+            if outer and (symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()):
+                (self.deferred_binds if deferred else self.binds).add(name)
+            # A class body looks a name up in itself, then among the globals.
+            if symbol.is_referenced() and (outer or sort == "class"):
+                (self.deferred_reads if deferred else self.reads).add(name)
+                if table.get_name() == "genexpr":
+                    self.deferred_reads.add(name)
+        for child in table.get_children():
+            now = child.get_name() in ("listcomp", "setcomp", "dictcomp", "genexpr")
+            lazy = child.get_type() == "function" and not now
+            self.walk(child, deferred=deferred or lazy)
+
+
+def _decorated(node: ast.stmt, names: _Names, definition: bool) -> set[str]:
+    """A decorator may call the function at once, and whatever it uses."""
+    return (
+        set(names.deferred_reads)
+        if getattr(node, "decorator_list", ()) and not definition
+        else set()
+    )
+
+
+def _is_inert(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Pass) or (
+        isinstance(node, ast.Expr) and isinstance(node.value, (ast.Constant, ast.Name))
+    )
+
+
+def is_definition(node: ast.stmt) -> bool:
+    """Tell whether the statement makes a function and runs nothing while it does."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        arguments = node.args
+        shown = [
+            node.returns,
+            *(a.annotation for a in ast.walk(arguments) if isinstance(a, ast.arg)),
+        ]
+        quiet = not any(isinstance(n, ast.Call) for a in shown if a for n in ast.walk(a))
+        return not node.decorator_list and quiet and _has_literal_defaults(arguments)
+    return (
+        isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Lambda)
+        and all(isinstance(target, ast.Name) for target in node.targets)
+        and _has_literal_defaults(node.value.args)
+    )
+
+
+def _has_literal_defaults(arguments: ast.arguments) -> bool:
+    return all(is_literal(d) for d in [*arguments.defaults, *arguments.kw_defaults] if d)
+
+
+def is_start(node: ast.stmt) -> bool:
+    """Tell whether the statement does nothing but call `runpod.serverless.start`.
+
+    It may stand in an `if __name__ == "__main__":` block, beside `import runpod` and prints.
     """
-    needed: set[str] = set()
-    bound: set[str] = set()
-    for statement in split(text):
-        found = facts(statement)
-        needed |= found.reads - bound
-        bound |= found.binds
-        needed |= found.deferred_reads
-    return needed - bound
+    body = node.body if isinstance(node, ast.If) and _is_main_guard(node) else [node]
+    calls = [n for n in ast.walk(node) if isinstance(n, ast.Call)]
+    starts = [c for c in calls if ast.unparse(c.func).endswith("serverless.start")]
+    harmless = starts + [c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "print"]
+    allowed = (ast.Import, ast.ImportFrom, ast.Expr, ast.Pass)
+    return (
+        bool(starts) and len(harmless) == len(calls) and all(isinstance(n, allowed) for n in body)
+    )
+
+
+def _is_main_guard(node: ast.If) -> bool:
+    names = {n.id for n in ast.walk(node.test) if isinstance(n, ast.Name)}
+    return "__name__" in names and not node.orelse
+
+
+def _kinds(node: ast.stmt) -> dict[str, str]:
+    """Kinds that the text alone shows, so that an edited constant is no unknown value."""
+    if isinstance(node, ast.Assign) and is_literal(node.value):
+        return {target.id: "imm" for target in node.targets if isinstance(target, ast.Name)}
+    if isinstance(node, ast.Import):
+        return {alias.asname or alias.name.split(".")[0]: "mod" for alias in node.names}
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and is_definition(node):
+        return {node.name: "code"}
+    if isinstance(node, ast.Assign) and is_definition(node):
+        return {target.id: "code" for target in node.targets if isinstance(target, ast.Name)}
+    return {}

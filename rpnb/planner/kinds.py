@@ -35,6 +35,8 @@ _ACCESSORS = (
     *(property, staticmethod, classmethod),
     *(types.GetSetDescriptorType, types.MemberDescriptorType),
 )
+# To use one is to change it.
+_GENERATORS = {("torch", "Generator"), ("random", "Random"), ("numpy", "Generator")}
 _DEPTH = 4
 
 
@@ -55,7 +57,9 @@ def kind(value: Any, program: str = PROGRAM, depth: int = 0) -> str:
         return _function_kind(value, program)
     if isinstance(value, type):
         return _class_kind(value, program, depth)
-    return "active" if own or hasattr(cls, "__next__") else "data"
+    reading = ("__next__", "__missing__")
+    is_random = (cls.__module__.split(".")[0], cls.__name__) in _GENERATORS
+    return "active" if own or is_random or any(hasattr(cls, a) for a in reading) else "data"
 
 
 def _function_kind(function: types.FunctionType, program: str) -> str:
@@ -129,6 +133,23 @@ def _is_private(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
 
 
-def models(namespace: Mapping[str, Any]) -> frozenset[str]:
-    """Return the names whose values now answer the known-pure calls (see `effects`)."""
-    return frozenset()
+# Library classes whose instances answer `effects.PURE_METHODS` without changing. A person's
+# own subclass runs the person's code and is left out.
+_MODELS = {
+    *(("diffusers", "DiffusionPipeline"), ("transformers", "Pipeline"), ("torch", "Module")),
+    *(("onnxruntime", "InferenceSession"), ("sklearn", "BaseEstimator")),
+}
+
+
+def models(namespace: Mapping[str, Any], names: Collection[str] | None = None) -> frozenset[str]:
+    """Return which of `names` (default: all) hold values that answer the known-pure calls now."""
+    wanted = namespace if names is None else names
+    return frozenset(n for n in wanted if n in namespace and _is_model(namespace[n]))
+
+
+def _is_model(value: Any) -> bool:
+    known = {(c.__module__.split(".")[0], c.__name__) for c in type(value).__mro__} & _MODELS
+    if not known or type(value).__module__ in (PROGRAM, "__mp_main__"):
+        return False
+    # In training state a call updates statistics and draws dropout masks.
+    return ("torch", "Module") not in known or getattr(value, "training", True) is False

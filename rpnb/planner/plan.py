@@ -2,17 +2,20 @@
 
 How a worker uses it::
 
-    watch = Watch(namespace)
     while True:
-        todo = plan(executed, steps(text, modules), kinds=watch.kinds, ...)
-        if todo.restart: exit; the fresh worker has nothing executed
-        watch.drop(todo.drop)            # then gc.collect(), torch.cuda.empty_cache()
-        restore each of todo.restore to what was probed before that executed step
-        executed = [executed[old] for _, old in todo.keep] + (what it runs now, in order)
-        if nothing but the `always` steps ran: break
+        todo = plan(executed, steps(text, modules), kinds=watch.kinds,
+                    models=models(namespace), job_writes=job_writes)
+        if todo.restart: leave; the fresh worker has nothing executed
+        if todo.is_settled: executed = [executed[old] for _, old in todo.keep]; break
+        restore each of todo.restore; watch.drop(todo.drop); free memory; purge todo.purge
+        executed = [executed[old] for old in sorted(old for _, old in todo.keep)]
+        job_writes = todo.job_writes
+        executed += one Executed for each step that it runs now, until one raises
 
-It asks again because a step may show, when it runs, effects that its text did
-not show (`exec`, `import *`, a library that changes `os.environ`).
+and then runs the `always` steps. It asks again because a step may show, when it
+runs, effects that its text did not show (`exec`, `import *`, a library that sets
+`os.environ`). `executed` is in the order in which the steps ran; once a plan is
+settled, the order of the program is as good, and that is what `keep` gives.
 """
 
 from __future__ import annotations
@@ -20,63 +23,27 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Collection, Mapping, Sequence
 
-from .facts import Facts, facts
-from .statements import Statement, split
+from .causes import Causes
+from .effects import RANDOM, WORLD
+from .footprints import Footprints, Names, mask, names_in, resource_mask
+from .kinds import RANK
+from .reasons import Reason
+from .spread import Spread
+from .steps import Executed, JobWrite, Step, closures, is_pure, served, steps
 
-
-@dataclass(frozen=True)
-class Step:
-    """One statement of a program, with what it is known by and what it does."""
-
-    statement: Statement
-    identity: str
-    facts: Facts = field(repr=False)
-
-    @property
-    def line(self) -> int:
-        """The first line in the program's text."""
-        return self.statement.first_line
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names that it binds, sorted: what people know the step by."""
-        return tuple(sorted(self.facts.binds))
-
-
-@dataclass(frozen=True)
-class Executed:
-    """A step that a worker has run, and what was seen while it ran."""
-
-    step: Step
-    # When it ran: a later run has a higher number. The worker counts, never restarts at 0.
-    serial: int = 0
-    # False for a step that raised: it has had effects and must run again.
-    ok: bool = True
-    # `Watch.stop()`: names bound, rebound or deleted while it ran.
-    binds: frozenset[str] = frozenset()
-    # Resources (`effects.RESOURCES`, or "world") whose probe differed after it.
-    writes: frozenset[str] = frozenset()
-    # `Watch.was_pure`: all its calls were known-pure calls on values that answer them.
-    pure: bool = False
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why a step runs: `kind` is new | changed | failed | uses | undone | moved | always | world.
-
-    `name` is the name or resource that carried it, `line` the line of the step
-    that caused it in the program it stands in, `text` that step's first line.
-    """
-
-    kind: str
-    name: str = ""
-    line: int = 0
-    cause: str = ""
-
-    def text(self) -> str:
-        """The reason for people, without a full stop."""
-        return f"{self.kind} {self.name}".strip()
+__all__ = [
+    "Executed",
+    "JobWrite",
+    "Plan",
+    "Reason",
+    "Rerun",
+    "Step",
+    "closures",
+    "is_pure",
+    "plan",
+    "served",
+    "steps",
+]
 
 
 @dataclass(frozen=True)
@@ -88,14 +55,6 @@ class Rerun:
 
 
 @dataclass(frozen=True)
-class JobWrite:
-    """What served jobs stored in globals through the function `function`."""
-
-    function: str
-    handler: str
-
-
-@dataclass(frozen=True)
 class Plan:
     """What makes the warm namespace equal to a fresh process; apply it in this order."""
 
@@ -103,7 +62,7 @@ class Plan:
     restart: Reason | None = None
     # Names to delete first, before anything is loaded.
     drop: frozenset[str] = frozenset()
-    # Local modules to remove from sys.modules, with their submodules.
+    # Local modules to remove from sys.modules, with their submodules and what they import.
     purge: frozenset[str] = frozenset()
     # Resource -> index in `executed`: restore to what was probed before that step ran.
     restore: Mapping[str, int] = field(default_factory=dict)
@@ -122,18 +81,6 @@ class Plan:
         return self.restart is None and all(r.reason.kind == "always" for r in self.run)
 
 
-def steps(text: str, modules: Mapping[str, str] | None = None) -> list[Step]:
-    """Return the steps of a program; `modules` maps local modules to their tree hashes.
-
-    A step that imports a local module is another step when that hash differs
-    (`closures` makes hashes that cover what the module itself imports).
-
-    Raises:
-        SyntaxError: the running Python cannot parse the text.
-    """
-    return [Step(s, s.identity, facts(s)) for s in split(text)]
-
-
 def plan(
     executed: Sequence[Executed],
     new: Sequence[Step],
@@ -146,24 +93,175 @@ def plan(
 
     `kinds` is `Watch.kinds`, `models` is `kinds.models(namespace)`.
     """
-    old = sorted(range(len(executed)), key=lambda i: executed[i].serial)
-    same = 0
-    for index, step in zip(old, new):
-        if executed[index].step.identity != step.identity or not executed[index].ok:
-            break
-        same += 1
-    gone: set[str] = set()
-    for index in old[same:]:
-        gone |= executed[index].step.facts.binds | executed[index].binds
-    run = [Rerun(i, Reason("changed", line=new[i].line)) for i in range(same, len(new))]
-    run += [Rerun(i, Reason("always")) for i in range(same) if new[i].facts.is_start]
-    return Plan(
-        drop=frozenset(gone),
-        run=tuple(sorted(run, key=lambda r: r.index)),
-        keep=tuple((i, old[i]) for i in range(same) if not new[i].facts.is_start),
-    )
+    return _Planning(executed, new, kinds, models, job_writes).plan()
 
 
-def served(executed: Sequence[Executed], handler: str) -> tuple[JobWrite, ...]:
-    """Return what a job of `handler` may have left in globals; call it after each job."""
-    return ()
+class _Planning:
+    """One plan in the making."""
+
+    def __init__(
+        self,
+        executed: Sequence[Executed],
+        new: Sequence[Step],
+        kinds: Mapping[str, str],
+        models: Collection[str],
+        job_writes: Sequence[JobWrite],
+    ) -> None:
+        # A start step has no effects: it is no part of the spreading.
+        self.executed, self.new, self.jobs = executed, new, list(job_writes)
+        self.kinds, self.models = kinds, models
+        every = [*(e.step.facts for e in executed), *(step.facts for step in new)]
+        self.names = Names(list({id(facts): facts for facts in every}.values()))
+        self.match = _match(executed, new)
+        self.observed = [self._observed(e) for e in executed]
+        self.unknown: set[str] = set()
+
+    def plan(self) -> Plan:
+        """Spread until the names whose values will be new are known, then write it down."""
+        while True:
+            spread = self._spread()
+            spread.run()
+            binds = 0
+            for i in spread.gone:
+                binds |= spread.old[i].binds
+            for j in spread.dirty:
+                binds |= spread.new[j].binds
+            more = {n for n in names_in(binds) if not n.startswith("$")}
+            if more <= self.unknown:
+                return self._written(spread)
+            self.unknown |= more
+
+    def _observed(self, executed: Executed) -> int:
+        facts = executed.step.facts
+        if facts.is_start or facts.is_inert:
+            return 0
+        seen = executed.writes
+        if facts.imports and not facts.has_calls:
+            # What a library sets while it is imported goes with the library.
+            seen &= {WORLD}
+        found = resource_mask(seen)
+        found &= ~resource_mask(RANDOM) | self.names.seeded
+        return found | mask(executed.binds)
+
+    def _spread(self) -> Spread:
+        prints = Footprints(self.names, self._known_kinds(), self._pure())
+        number = self.names.number
+        old = [
+            prints.widened(number(e.step.facts), seen | _modules(e.step))
+            for e, seen in zip(self.executed, self.observed)
+        ]
+        new = [
+            prints.widened(
+                number(step.facts),
+                _modules(step) | (self.observed[self.match[j]] if j in self.match else 0),
+            )
+            for j, step in enumerate(self.new)
+        ]
+        jobs = [prints.of_job(job.function) for job in self.jobs]
+        kept = dict(self.match)
+        kept.update((len(new) + k, len(old) + k) for k in range(len(jobs)))
+        fixed = [j for j, step in enumerate(self.new) if "keep" in step.statement.pragmas]
+        return Spread([*old, *jobs], [*new, *jobs], kept, fixed)
+
+    def _known_kinds(self) -> dict[str, str]:
+        """Kinds now; a name that gets a new value has the kind that its text shows, if any."""
+        kinds = dict(self.kinds)
+        for name in self.unknown:
+            shown = self._shown_kind(name)
+            before = self.kinds.get(name, "imm")
+            if shown is None:
+                kinds.pop(name, None)
+            else:
+                kinds[name] = shown if RANK[shown] >= RANK[before] else before
+        return kinds
+
+    def _shown_kind(self, name: str) -> str | None:
+        shown = set()
+        for facts in self.names.every:
+            if name in facts.binds or name in facts.deferred_binds:
+                shown.add(facts.kinds.get(name))
+        return shown.pop() if len(shown) == 1 else None
+
+    def _pure(self) -> set[int]:
+        """Numbers of the statements that change nothing but the names they bind."""
+        now = set(self.models) - self.unknown
+        run = {id(e.step.facts): True for e in self.executed}
+        for e in self.executed:
+            run[id(e.step.facts)] &= e.pure
+        pure = set()
+        for step in [*(e.step for e in self.executed), *self.new]:
+            receivers = step.facts.receivers
+            is_known = run.get(id(step.facts), bool(receivers) and receivers <= now)
+            if is_known or "pure" in step.statement.pragmas:
+                pure.add(self.names.number(step.facts))
+        return pure
+
+    def _written(self, spread: Spread) -> Plan:
+        count = len(self.new)
+        causes = Causes(self.executed, self.new, spread)
+        restart = causes.restart()
+        if restart and not self._held(spread):
+            run = tuple(Rerun(j, restart) for j in range(count))
+            return Plan(restart=restart, run=run)
+        gone = [i for i in spread.gone if i < len(self.executed)]
+        keep = tuple((j, i) for j, i in sorted(spread.kept.items()) if j < count)
+        return Plan(
+            drop=self._dropped(spread),
+            purge=frozenset[str]().union(*(self.executed[i].step.modules for i in gone)),
+            restore=self._restore(gone),
+            run=tuple(Rerun(j, causes.of(j)) for j in spread.dirty if j < count),
+            keep=keep,
+            job_writes=tuple(job for k, job in enumerate(self.jobs) if count + k in spread.kept),
+            obeyed=tuple(j for j in range(count) if self._is_obeyed(j, spread)),
+        )
+
+    def _held(self, spread: Spread) -> set[str]:
+        """Names that `# rpnb: keep` holds on to."""
+        held = set[str]()
+        for j, i in spread.kept.items():
+            if j < len(self.new) and "keep" in self.new[j].statement.pragmas:
+                held |= self.new[j].facts.binds | self.executed[i].binds
+        return held
+
+    def _dropped(self, spread: Spread) -> frozenset[str]:
+        drop = set[str]()
+        for i in spread.gone:
+            drop |= {n for n in names_in(spread.old[i].binds) if not n.startswith("$")}
+        bound = {name for step in self.new for name in step.facts.binds}
+        for e in self.executed:
+            # A start step binds `runpod` at most, which others may bind, too.
+            drop |= e.step.facts.binds - bound if e.step.facts.is_start else set()
+        return frozenset(drop - self._held(spread))
+
+    def _restore(self, gone: Sequence[int]) -> dict[str, int]:
+        """Each resource goes back to what it was before the first undone step that wrote it."""
+        seeded = {n[1:] for n in names_in(self.names.seeded)}
+        found: dict[str, int] = {}
+        for i in gone:
+            for resource in self.executed[i].writes - {WORLD}:
+                if resource not in RANDOM or resource in seeded:
+                    found.setdefault(resource, i)
+        return found
+
+    def _is_obeyed(self, j: int, spread: Spread) -> bool:
+        """`pure` counts wherever it stands, `keep` where something else wanted a reload."""
+        pragmas = self.new[j].statement.pragmas
+        return "pure" in pragmas or ("keep" in pragmas and j in spread.held)
+
+
+def _match(executed: Sequence[Executed], new: Sequence[Step]) -> dict[int, int]:
+    """New position -> old position of an equal step that ran well; by content, in order."""
+    pool: dict[str, list[int]] = {}
+    for i in reversed(range(len(executed))):
+        if executed[i].ok and not executed[i].step.facts.is_start:
+            pool.setdefault(executed[i].step.identity, []).append(i)
+    found = {}
+    for j, step in enumerate(new):
+        if pool.get(step.identity):
+            found[j] = pool[step.identity].pop()
+    return found
+
+
+def _modules(step: Step) -> int:
+    """Two steps that import the same local module depend on each other: both get it anew."""
+    return mask(f"$module:{name}" for name in step.modules) if step.facts.loads else 0

@@ -65,11 +65,12 @@ def _statement(node: ast.stmt, lines: list[bytes]) -> Statement:
 @lru_cache(maxsize=20_000)
 def identity(text: str) -> str:
     """Return 16 hex digits that only a change of tokens changes, no comment or layout does."""
-    parts = []
     try:
-        for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            if token.type not in _LAYOUT:
-                parts.append(_SHAPE.get(token.type, token.string))
+        parts = [
+            _SHAPE.get(token.type, token.string)
+            for token in tokenize.generate_tokens(io.StringIO(text).readline)
+            if token.type not in _LAYOUT
+        ]
     except (tokenize.TokenError, SyntaxError):
         parts = [text]
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()

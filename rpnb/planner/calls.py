@@ -1,0 +1,339 @@
+"""What a statement's stores and calls may change."""
+
+# ast.NodeVisitor names the methods, and says what they get.
+# ruff: noqa: D102
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import Iterable
+
+from .effects import MUTATORS, OPAQUE, PURE_BUILTINS, PURE_METHODS, is_effect_verb
+
+# Methods that hand out a part of what they are called on.
+_LOOKUPS = frozenset({"get", "values", "items", "setdefault"})
+
+
+@dataclass(frozen=True)
+class Touch:
+    """A store or call at `root` + `path`, which matters where `root` is an import."""
+
+    root: str
+    path: str
+    form: str
+    deferred: bool
+
+
+@dataclass
+class Changes:
+    """Names changed for sure, perhaps changed by a call, and changed through a result."""
+
+    changes: set[str] = field(default_factory=set)
+    calls: set[str] = field(default_factory=set)
+    results: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Flows:
+    """`Changes` of function bodies, followed from their local names to the globals."""
+
+    changes: frozenset[str]
+    calls: frozenset[str]
+    results: frozenset[str]
+
+
+def is_literal(node: ast.expr) -> bool:
+    """Tell whether the expression is a literal that nothing can change."""
+    try:
+        ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return not any(isinstance(n, (ast.List, ast.Dict, ast.Set)) for n in ast.walk(node))
+
+
+def _names(nodes: Iterable[ast.AST]) -> set[str]:
+    return {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
+def _called(nodes: Iterable[ast.AST]) -> set[str]:
+    """The names that stand in the function of a call inside these expressions."""
+    calls = (n for node in nodes for n in ast.walk(node) if isinstance(n, ast.Call))
+    return _names(c.func for c in calls if not _is_pure_builtin(c))
+
+
+def _is_pure_builtin(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Name) and call.func.id in PURE_BUILTINS
+
+
+def _makes_new(value: ast.AST) -> bool:
+    """A call makes a new value, unless it only looks something up."""
+    calls = (n.func for n in ast.walk(value) if isinstance(n, ast.Call))
+    return not all(isinstance(f, ast.Attribute) and f.attr in _LOOKUPS for f in calls)
+
+
+def _root(node: ast.AST) -> ast.AST:
+    """What an access path starts from; `getattr(x, ...)` starts from x."""
+    while True:
+        if isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred, ast.Await)):
+            node = node.value
+        elif isinstance(node, ast.Call):
+            by_name = isinstance(node.func, ast.Name) and node.func.id == "getattr" and node.args
+            node = node.args[0] if by_name else node.func
+        else:
+            return node
+
+
+def _path(node: ast.AST) -> str:
+    """The dotted path of an access, without its root, subscripts and calls."""
+    parts: list[str] = []
+    while not isinstance(node, ast.Name):
+        if isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        elif isinstance(node, (ast.Subscript, ast.Starred, ast.Await)):
+            node = node.value
+        elif isinstance(node, ast.Call):
+            node = node.func
+        else:
+            break
+    return ".".join(reversed(parts))
+
+
+class Calls(ast.NodeVisitor):
+    """Collects stores, calls and imports, apart for what runs now and what is deferred."""
+
+    def __init__(self) -> None:
+        self.now, self.later = Changes(), Changes()
+        self.imports: dict[str, str] = {}
+        self.loads: set[str] = set()
+        self.deferred_loads: set[str] = set()
+        self.paths: dict[str, str] = {}
+        self.touches: list[Touch] = []
+        self.has_calls = self.has_star = self.is_opaque = False
+        self._depth = 0
+        self._bare: set[int] = set()
+        self._impure = False
+        self._receivers: set[str] = set()
+        self._sources: dict[str, list[ast.AST]] = {}
+
+    def receivers(self) -> frozenset[str]:
+        """The values called, if the statement does nothing but known-pure calls on them."""
+        return frozenset() if self._impure else frozenset(self._receivers)
+
+    def flows(self, reads: set[str]) -> Flows:
+        """Follow changed local names of function bodies to the globals (`reads`) they came from.
+
+        What a plain access path leads to is changed for sure; what a call made
+        of it only perhaps, as an argument of the call would be.
+        """
+        sure, _ = self._follow(self.later.changes, only_paths=True)
+        perhaps, results = self._follow(self.later.changes | self.later.calls, only_paths=False)
+        every = frozenset(reads)
+        return Flows(every & sure, every & perhaps, every & (self.later.results | results))
+
+    def _follow(self, names: set[str], *, only_paths: bool) -> tuple[set[str], set[str]]:
+        todo, seen, results = list(names), set(names), set[str]()
+        while todo:
+            for value in self._sources.get(todo.pop(), ()):
+                found = _names([value])
+                if not only_paths:
+                    results |= _called([value])
+                elif _makes_new(value):
+                    continue
+                todo.extend(found - seen)
+                seen |= found
+        return seen, results
+
+    @property
+    def _here(self) -> Changes:
+        return self.later if self._depth else self.now
+
+    def _touch(self, node: ast.AST, form: str) -> None:
+        root = _root(node)
+        if isinstance(root, ast.Name):
+            self.touches.append(Touch(root.id, _path(node), form, bool(self._depth)))
+
+    def _store(self, target: ast.AST) -> None:
+        if isinstance(target, (ast.Tuple, ast.List)):
+            for element in target.elts:
+                self._store(element)
+        elif isinstance(target, ast.Starred):
+            self._store(target.value)
+        elif isinstance(target, (ast.Attribute, ast.Subscript)):
+            self._change(target)
+            self._touch(target, "store")
+
+    def _change(self, target: ast.AST) -> None:
+        self._impure = True
+        self._here.changes.update(_names([_root(target)]))
+        self._here.results.update(_called([target]))
+
+    def _flow(self, target: ast.AST, value: ast.AST) -> None:
+        if self._depth:
+            for name in _names([target]):
+                self._sources.setdefault(name, []).append(value)
+
+    # The methods below bear the names that ast.NodeVisitor looks for.
+    def visit_Assign(self, node: ast.Assign) -> None:
+        if not self._depth and isinstance(node.value, (ast.Attribute, ast.Subscript)):
+            self._alias(node)
+        for target in node.targets:
+            self._store(target)
+            self._flow(target, node.value)
+        self.generic_visit(node)
+
+    def _alias(self, node: ast.Assign) -> None:
+        root = _root(node.value)
+        if isinstance(root, ast.Name):
+            path = f"{root.id}.{_path(node.value)}"
+            self.paths.update({t.id: path for t in node.targets if isinstance(t, ast.Name)})
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        self._store(node.target)
+        if node.value is not None:
+            self._flow(node.target, node.value)
+        self.generic_visit(node)
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
+        self._flow(node.target, node.value)
+        self.generic_visit(node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        self._change(node.target)
+        self._flow(node.target, node.value)
+        if not isinstance(node.target, ast.Name):
+            self._touch(node.target, "store")
+        if not self._depth:
+            self.has_calls = True
+        self.generic_visit(node)
+
+    def visit_Delete(self, node: ast.Delete) -> None:
+        for target in node.targets:
+            self._store(target)
+        self.generic_visit(node)
+
+    def visit_For(self, node: ast.For | ast.AsyncFor) -> None:
+        self._impure = True
+        self._store(node.target)
+        self._flow(node.target, node.iter)
+        self.generic_visit(node)
+
+    visit_AsyncFor = visit_For  # noqa: N815 (ast's naming)
+
+    def visit_comprehension(self, node: ast.comprehension) -> None:
+        self._flow(node.target, node.iter)
+        self.generic_visit(node)
+
+    def visit_withitem(self, node: ast.withitem) -> None:
+        self._here.calls.update(_names([node.context_expr]))
+        self._impure = True
+        if not self._depth:
+            self.has_calls = True
+        if node.optional_vars is not None:
+            self._store(node.optional_vars)
+            self._flow(node.optional_vars, node.context_expr)
+        self.generic_visit(node)
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        value = node.value.value if isinstance(node.value, ast.Await) else node.value
+        self._bare.add(id(value))
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        name = _function_name(node)
+        if isinstance(node.func, ast.Name) and name in OPAQUE:
+            self.is_opaque = True
+        if name in ("_getframe", "currentframe"):
+            self.is_opaque = True
+        verb = "verb" if is_effect_verb(name) else "use"
+        self._touch(node.func, "bare" if id(node) in self._bare else verb)
+        if name in ("import_module", "__import__") and node.args:
+            self._load(node.args[0])
+        if not _is_pure_builtin(node):
+            self._call(node, name)
+        self.generic_visit(node)
+
+    def _call(self, node: ast.Call, name: str) -> None:
+        arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
+        here = self._here
+        here.calls.update(_names([node.func, *arguments]))
+        here.results.update(_called(arguments))
+        if not isinstance(node.func, ast.Name):
+            here.results.update(_called([node.func]))
+        if isinstance(node.func, ast.Attribute) and name in MUTATORS:
+            self._change(node.func)
+        if not self._depth:
+            self.has_calls = True
+            self._pure(node)
+
+    def _load(self, module: ast.expr) -> None:
+        if isinstance(module, ast.Constant) and isinstance(module.value, str):
+            (self.deferred_loads if self._depth else self.loads).add(module.value)
+
+    def _pure(self, node: ast.Call) -> None:
+        """`model(x)` and `model.generate(x)` are known-pure where `model` answers them so."""
+        method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        receiver = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+        if method in PURE_METHODS and isinstance(receiver, ast.Name):
+            self._receivers.add(receiver.id)
+        else:
+            self._impure = True
+
+    def visit_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            top = alias.name.split(".")[0]
+            self.imports[alias.asname or top] = alias.name if alias.asname else top
+            (self.deferred_loads if self._depth else self.loads).add(alias.name)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        module = "." * node.level + (node.module or "")
+        for alias in node.names:
+            self.imports[alias.asname or alias.name] = f"{module}.{alias.name}"
+            self.has_star = self.has_star or alias.name == "*"
+        if module != "__future__":
+            (self.deferred_loads if self._depth else self.loads).add(module)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        for decorator in node.decorator_list:
+            self.visit(decorator)
+            self._here.calls.update(_names([decorator]))
+            self._impure = True
+            if not self._depth:
+                self.has_calls = True
+        self._defaults(node.args)
+        self._body(node.body)
+
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 (ast's naming)
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        self._defaults(node.args)
+        self._body([node.body])
+
+    def _defaults(self, arguments: ast.arguments) -> None:
+        for default in [*arguments.defaults, *arguments.kw_defaults]:
+            if default is not None:
+                self.visit(default)
+
+    def _body(self, nodes: Iterable[ast.AST]) -> None:
+        self._depth += 1
+        for node in nodes:
+            self.visit(node)
+        self._depth -= 1
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        for decorator in node.decorator_list:
+            self._here.calls.update(_names([decorator]))
+        # A base's __init_subclass__ or a metaclass runs code at once.
+        if not self._depth:
+            self.has_calls = self.has_calls or bool(
+                node.decorator_list or node.bases or node.keywords
+            )
+        self._impure = True
+        self.generic_visit(node)
+
+
+def _function_name(node: ast.Call) -> str:
+    if isinstance(node.func, ast.Attribute):
+        return node.func.attr
+    return node.func.id if isinstance(node.func, ast.Name) else ""

@@ -1,0 +1,112 @@
+"""From how dirtiness spread to the reason that a person reads."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from .effects import is_standard
+from .footprints import WORLD_MASK, names_in, resource_mask
+from .reasons import Reason
+from .spread import Spread
+from .steps import Executed, Step
+
+_BEFORE_IMPORTS = WORLD_MASK | resource_mask(["environ"])
+
+
+class Causes:
+    """Names the cause of each step that runs, and of a restart."""
+
+    def __init__(self, executed: Sequence[Executed], new: Sequence[Step], spread: Spread) -> None:
+        self._executed, self._new, self._spread = executed, new, spread
+        self._identities = {step.identity for step in new}
+
+    def of(self, index: int) -> Reason:
+        """Return why the new step `index` runs."""
+        step, hit = self._new[index], self._spread.hits.get(index)
+        if step.facts.is_start:
+            return Reason("always", line=step.line, cause=_head(step))
+        if hit is None:
+            return self._changed(step)
+        name = _readable(hit.names)
+        if not hit.is_old:
+            cause = self._new[hit.cause]
+            return Reason("uses", name, cause.line, _head(cause))
+        if hit.is_move:
+            return Reason("moved", _label(step), step.line, _head(step))
+        if hit.cause >= len(self._executed):
+            return Reason("job", name, step.line, _head(step))
+        return self._undone(hit.cause, name)
+
+    def restart(self) -> Reason | None:
+        """Return why only a new worker will do, if so."""
+        for i in self._spread.gone:
+            if i < len(self._executed) and self._spread.old[i].binds & WORLD_MASK:
+                return self._undone(i, "$world")
+        old, new = [e.step for e in self._executed], self._new
+        gone, dirty = self._spread.gone, self._spread.dirty
+        staying = self._identities & {step.identity for step in old}
+        return _before_import(old, self._spread.old, gone, staying) or _before_import(
+            new, self._spread.new, dirty, staying
+        )
+
+    def _changed(self, step: Step) -> Reason:
+        label = _label(step)
+        same = [e for e in self._executed if e.step.identity == step.identity and not e.ok]
+        if same:
+            return Reason("failed", label, step.line, _head(step))
+        names = step.facts.binds
+        gone = [self._executed[i].step for i in self._spread.gone if i < len(self._executed)]
+        if names and any(names & other.facts.binds for other in gone):
+            return Reason("changed", label, step.line, _head(step))
+        return Reason("new", label, step.line, _head(step))
+
+    def _undone(self, index: int, name: str) -> Reason:
+        step = self._executed[index].step
+        if step.identity in self._identities:
+            return Reason("rerun", name, step.line, _head(step))
+        kind = "edited" if self._has_successor(index) else "removed"
+        return Reason(kind, name, step.line, _head(step))
+
+    def _has_successor(self, index: int) -> bool:
+        """A changed step stands where the old one stood: after the same kept neighbour."""
+        kept = {old: new for new, old in self._spread.kept.items()}
+        before = [kept[i] for i in range(index) if i in kept]
+        place = max(before, default=-1) + 1
+        return place < len(self._new) and self._new[place].identity not in {
+            e.step.identity for e in self._executed
+        }
+
+
+def _before_import(
+    steps: Sequence[Step], prints: Sequence[object], dirty: Sequence[int], staying: set[str]
+) -> Reason | None:
+    """A library that has been imported read the environment then: importing again does nothing."""
+    is_dirty = set(dirty)
+    writer: Step | None = None
+    for index, step in enumerate(steps):
+        if writer and step.identity in staying and _imports_library(step):
+            return Reason("imports", "$environ", writer.line, _head(writer))
+        if index in is_dirty and getattr(prints[index], "binds", 0) & _BEFORE_IMPORTS:
+            writer = step
+    return None
+
+
+def _imports_library(step: Step) -> bool:
+    loaded = {path.split(".")[0] for path in step.facts.loads} - step.modules
+    return any(not is_standard(module) for module in loaded)
+
+
+def _readable(names: int) -> str:
+    """The name that carried it; a person's own name before a resource."""
+    found = sorted(names_in(names), key=lambda name: (name.startswith("$"), name))
+    return found[0] if found else ""
+
+
+def _label(step: Step) -> str:
+    return step.names[0] if step.names else _head(step)
+
+
+def _head(step: Step) -> str:
+    """The step's first line, cut where it is long."""
+    line = step.statement.text.split("\n")[0].rstrip()
+    return line if len(line) <= 60 else line[:59] + "…"

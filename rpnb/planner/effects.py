@@ -1,0 +1,136 @@
+"""What calls and stores do to libraries, and which calls are known to change nothing.
+
+A *resource* is a piece of library or process state. A worker probes the ones in
+`RESOURCES` around each step and restores them; `WORLD` stands for all the rest,
+which only a new worker undoes. Files are no resource: a fresh process sees them, too.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from functools import lru_cache
+
+WORLD = "world"
+RANDOM = frozenset({"random", "numpy.random", "torch.random"})
+# Read by every step that calls something: a load may depend on any of them.
+AMBIENT = frozenset({"environ", "cwd", "torch.flags", WORLD})
+# Read only by steps that name their module: a log level changes no model, and an
+# import that worked is not resolved anew because sys.path grew.
+QUIET = {"logging": "logging", "warnings": "warnings", "path": "sys"}
+RESOURCES = frozenset({"environ", "cwd", "torch.flags", *RANDOM, *QUIET})
+
+_TORCH_FLAGS = (
+    *("set_default_dtype", "set_default_device", "set_default_tensor_type", "set_grad_enabled"),
+    *("set_num_threads", "set_float32_matmul_precision", "use_deterministic_algorithms"),
+)
+# Dotted path -> resources. A path covers everything below it, unless a longer one is here.
+_WRITES: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("os.environ", "os.putenv", "os.unsetenv"), frozenset({"environ"})),
+    **dict.fromkeys(("dotenv.load_dotenv",), frozenset({"environ"})),
+    **dict.fromkeys(("os.chdir", "os.fchdir"), frozenset({"cwd"})),
+    **dict.fromkeys(("sys.path", "site.addsitedir"), frozenset({"path"})),
+    **dict.fromkeys(("warnings",), frozenset({"warnings"})),
+    **dict.fromkeys(("logging", "transformers.logging"), frozenset({"logging"})),
+    **dict.fromkeys(("transformers.utils.logging", "datasets.logging"), frozenset({"logging"})),
+    **dict.fromkeys(("diffusers.logging", "diffusers.utils.logging"), frozenset({"logging"})),
+    **dict.fromkeys(("random.seed", "random.setstate"), frozenset({"random"})),
+    **dict.fromkeys(("numpy.random.seed", "numpy.random.set_state"), frozenset({"numpy.random"})),
+    **dict.fromkeys(
+        (
+            *("torch.manual_seed", "torch.seed", "torch.random", "torch.set_rng_state"),
+            *("torch.cuda.manual_seed", "torch.cuda.manual_seed_all"),
+        ),
+        frozenset({"torch.random"}),
+    ),
+    **dict.fromkeys(
+        (
+            *("transformers.set_seed", "accelerate.utils.set_seed"),
+            *("lightning.seed_everything", "pytorch_lightning.seed_everything"),
+        ),
+        RANDOM,
+    ),
+    **{f"torch.{name}": frozenset({"torch.flags"}) for name in (*_TORCH_FLAGS, "backends")},
+}
+# Bare calls that leave no library state behind: files, the network, output, memory.
+_HARMLESS: dict[str, frozenset[str]] = dict.fromkeys(
+    (
+        *(f"os.{verb}" for verb in ("makedirs", "mkdir", "remove", "unlink", "rename")),
+        *(f"os.{verb}" for verb in ("replace", "rmdir", "removedirs", "symlink", "link")),
+        *(f"os.{verb}" for verb in ("utime", "chmod", "system", "popen", "listdir")),
+        *("shutil", "pathlib", "tempfile", "glob", "io", "json", "pickle", "subprocess"),
+        *("urllib.request", "requests", "httpx", "zipfile", "tarfile", "gc", "time", "pprint"),
+        *("traceback", "sys.stdout", "sys.stderr", "rich.print", "tqdm", "runpod"),
+        *("huggingface_hub.snapshot_download", "huggingface_hub.hf_hub_download"),
+        *("nltk.download", "torch.save", "torch.cuda.empty_cache", "torch.cuda.synchronize"),
+        *("torch.cuda.ipc_collect", "torch.cuda.reset_peak_memory_stats", "asyncio.run"),
+    ),
+    frozenset(),
+)
+
+_VERB = re.compile(
+    r"(set_|seed$|manual_seed|register|unregister|patch|enable|disable|init$|initialize|init_|use_"
+    r"|configure|config$|login|filterwarnings|simplefilter|basicConfig|setLevel|install"
+    r"|load_dotenv|chdir|putenv|apply$)"
+)
+
+# Methods that change nothing on a model that answers them purely (`kinds.models`);
+# "" is the call of the value itself.
+PURE_METHODS = frozenset({"", "generate", "encode", "predict", "run"})
+
+# Builtins that change none of their arguments.
+PURE_BUILTINS = frozenset(
+    {
+        *("print", "len", "repr", "str", "int", "float", "bool", "isinstance", "issubclass"),
+        *("type", "id", "hash", "callable", "abs", "round", "ord", "chr", "range", "format"),
+        *("hex", "bin", "oct", "divmod", "pow"),
+    }
+)
+# Calls that may read and bind any name.
+OPAQUE = frozenset({"exec", "eval", "globals", "locals", "vars", "compile", "__import__"}) | {
+    *("setattr", "delattr"),
+}
+# Methods that change the value they are called on, for sure: what counts in a job.
+MUTATORS = frozenset(
+    {
+        *("append", "extend", "insert", "remove", "pop", "popitem", "clear", "update"),
+        *("setdefault", "add", "discard", "sort", "reverse", "appendleft", "popleft"),
+        *("extendleft", "rotate", "put", "put_nowait", "write", "send", "load_state_dict"),
+        *("eval", "train", "half", "requires_grad_", "to", "cuda", "fill", "fill_", "copy_"),
+        *("zero_", "register_forward_hook"),
+    }
+)
+
+
+def is_effect_verb(name: str) -> bool:
+    """Tell whether a function of this name is called for its effect on its library."""
+    return _VERB.match(name) is not None
+
+
+@lru_cache(maxsize=10_000)
+def resources(path: str, form: str) -> frozenset[str]:
+    """Return the resources that a call or store at a library's dotted `path` writes.
+
+    `form` is `store`, `bare` (a call whose result is dropped), `verb` (a call named
+    for its effect) or `use` (any other call, which writes only what the table says).
+    """
+    parts = path.split(".")
+    for end in range(len(parts), 0, -1):
+        prefix = ".".join(parts[:end])
+        if prefix in _WRITES:
+            whole = end == len(parts) or form != "use"
+            return _WRITES[prefix] if whole else _methods(parts[end], _WRITES[prefix])
+        if prefix in _HARMLESS and form != "store":
+            return frozenset()
+    return frozenset() if form == "use" else frozenset({WORLD})
+
+
+def _methods(method: str, written: frozenset[str]) -> frozenset[str]:
+    """`x = os.environ.get(k)` writes nothing, `x = os.environ.setdefault(k, v)` does."""
+    return written if method in MUTATORS or is_effect_verb(method) else frozenset()
+
+
+def is_standard(module: str) -> bool:
+    """Tell whether `module` is of the standard library, as far as this Python knows."""
+    known = getattr(sys, "stdlib_module_names", None) or sys.builtin_module_names
+    return module.split(".", maxsplit=1)[0] in known

@@ -1,0 +1,114 @@
+"""Steps: what a program consists of, what a worker has run, what its jobs have stored."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Collection, Mapping, Sequence
+
+from .facts import Facts, facts
+from .kinds import models
+from .statements import Statement, split
+
+
+@dataclass(frozen=True)
+class Step:
+    """One statement of a program, with what it is known by and what it does."""
+
+    statement: Statement
+    identity: str
+    facts: Facts = field(repr=False)
+    # The local modules that it imports, whose content is part of its identity.
+    modules: frozenset[str] = frozenset()
+
+    @property
+    def line(self) -> int:
+        """The first line in the program's text."""
+        return self.statement.first_line
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that it binds, sorted: what people know the step by."""
+        return tuple(sorted(self.facts.binds))
+
+
+@dataclass(frozen=True)
+class Executed:
+    """A step that a worker has run, and what was seen while it ran."""
+
+    step: Step
+    # False for a step that raised: it has had effects and must run again.
+    ok: bool = True
+    # `Watch.stop()`: names bound, rebound or deleted while it ran.
+    binds: frozenset[str] = frozenset()
+    # Resources (`effects.RESOURCES`, or "world") whose probe differed after it.
+    writes: frozenset[str] = frozenset()
+    # `is_pure(step, namespace)` right before it ran.
+    pure: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class JobWrite:
+    """What served jobs stored in globals through the function `function`."""
+
+    function: str
+    handler: str
+
+
+def steps(text: str, modules: Mapping[str, str] | None = None) -> list[Step]:
+    """Return the steps of a program; `modules` maps local modules to their tree hashes.
+
+    A step that imports a local module is another step when that hash differs
+    (`closures` makes hashes that cover what the module itself imports).
+
+    Raises:
+        SyntaxError: the running Python cannot parse the text.
+    """
+    return [_step(statement, modules or {}) for statement in split(text)]
+
+
+def _step(statement: Statement, modules: Mapping[str, str]) -> Step:
+    found = facts(statement)
+    local = {path.split(".")[0] for path in found.loads | found.deferred_loads} & set(modules)
+    parts = [statement.identity, *(f"{name}:{modules[name]}" for name in sorted(local))]
+    return Step(statement, " ".join(parts), found, frozenset(local))
+
+
+def closures(trees: Mapping[str, str], imports: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """Return a hash for each local module that covers the local modules it imports, too."""
+    found = {}
+    for name in trees:
+        reached, todo = {name}, [name]
+        while todo:
+            more = (set(imports.get(todo.pop(), ())) & set(trees)) - reached
+            reached |= more
+            todo.extend(more)
+        parts = "\n".join(f"{module} {trees[module]}" for module in sorted(reached))
+        found[name] = hashlib.blake2b(parts.encode(), digest_size=8).hexdigest()
+    return found
+
+
+def is_pure(step: Step, namespace: Mapping[str, Any]) -> bool:
+    """Tell whether, as the namespace is now, the step makes known-pure calls only."""
+    receivers = step.facts.receivers
+    return bool(receivers) and receivers <= models(namespace, receivers)
+
+
+def served(executed: Sequence[Executed], handler: str) -> tuple[JobWrite, ...]:
+    """Return what a job of `handler` may have left in globals; call it after each job.
+
+    One for each function, among those that the handler may call, whose text stores
+    into a global; add them to those that still stand.
+    """
+    every = [e.step.facts for e in executed]
+    reached, todo = set[str](), [handler]
+    while todo:
+        name = todo.pop()
+        if name not in reached:
+            reached.add(name)
+            for found in every:
+                if name in found.binds:
+                    todo.extend(found.reads | found.deferred_reads)
+    writers = (f.binds & reached for f in every if f.deferred_binds or f.deferred_changes)
+    return tuple(JobWrite(min(names), handler) for names in writers if names)

@@ -1,0 +1,149 @@
+"""A worker in this process: the loop that `rpnb.planner.plan` describes, and a fresh run beside it."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+import types
+from typing import Any, Callable
+
+from rpnb.planner.kinds import Watch, models
+from rpnb.planner.plan import Executed, JobWrite, Plan, Step, is_pure, plan, served, steps
+
+PROGRAM = "__prog__"
+
+
+class Probes:
+    """Library state of a test's own: `read` all of it, `write` one resource, `reset` the rest."""
+
+    def __init__(
+        self,
+        read: Callable[[], dict[str, Any]] = dict,
+        write: Callable[[str, Any], None] = lambda name, value: None,
+        reset: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.read, self.write, self.reset = read, write, reset
+
+
+def new_namespace() -> dict[str, Any]:
+    """Return a module's namespace, named so that the program's classes are known."""
+    module = types.ModuleType(PROGRAM)
+    namespace = vars(module)
+    namespace["__builtins__"] = vars(builtins)
+    sys.modules[PROGRAM] = module
+    return namespace
+
+
+def execute(step: Step, namespace: dict[str, Any]) -> None:
+    exec(compile(step.statement.text, "<program>", "exec"), namespace)  # noqa: S102 (the test's own)
+
+
+class Fresh:
+    """Runs a whole program in a new namespace."""
+
+    def __init__(self, probes: Probes | None = None) -> None:
+        self.probes = probes or Probes()
+        self.namespace: dict[str, Any] = {}
+        self.ran = 0
+
+    def sync(self, text: str) -> str | None:
+        """Run `text`; return the error, if any."""
+        self.probes.reset()
+        self.namespace = new_namespace()
+        self.ran = 0
+        for step in steps(text):
+            self.ran += 1
+            try:
+                execute(step, self.namespace)
+            except Exception as error:  # noqa: BLE001 (what a program raises is what is compared)
+                return repr(error)
+        return None
+
+
+class Warm:
+    """Keeps a namespace from program to program, as a worker does."""
+
+    def __init__(self, probes: Probes | None = None) -> None:
+        self.probes = probes or Probes()
+        self.restarts = 0
+        self.rounds = 0
+        self.plans: list[Plan] = []
+        self._renew()
+
+    def _renew(self) -> None:
+        self.probes.reset()
+        self.namespace = new_namespace()
+        self.watch = Watch(self.namespace, PROGRAM)
+        self.executed: list[Executed] = []
+        self.before: dict[int, dict[str, Any]] = {}
+        self.job_writes: tuple[JobWrite, ...] = ()
+
+    def sync(self, text: str) -> str | None:
+        """Bring the namespace to what `text` makes; return the error, if any."""
+        new = steps(text)
+        self.ran: list[str] = []
+        self.plans = []
+        for _ in range(12):
+            todo = self._plan(new)
+            self.plans.append(todo)
+            if todo.restart:
+                self.restarts += 1
+                self._renew()
+                continue
+            if todo.is_settled:
+                self.executed = [self.executed[old] for _, old in todo.keep]
+                return None
+            error = self._apply(todo, new)
+            if error is not None:
+                return error
+        raise AssertionError("the plan never settles: " + text)
+
+    def _plan(self, new: list[Step]) -> Plan:
+        return plan(
+            self.executed,
+            new,
+            kinds=self.watch.kinds,
+            models=models(self.namespace),
+            job_writes=self.job_writes,
+        )
+
+    def _apply(self, todo: Plan, new: list[Step]) -> str | None:
+        for resource, old in todo.restore.items():
+            self.probes.write(resource, self.before[id(self.executed[old])][resource])
+        self.watch.drop(todo.drop)
+        self.job_writes = todo.job_writes
+        self.executed = [self.executed[old] for old in sorted(old for _, old in todo.keep)]
+        for rerun in todo.run:
+            error = self._run(new[rerun.index])
+            if error is not None:
+                return error
+        return None
+
+    def _run(self, step: Step) -> str | None:
+        pure, probed = is_pure(step, self.namespace), self.probes.read()
+        self.watch.start()
+        error = None
+        try:
+            self.ran.append(step.statement.text)
+            execute(step, self.namespace)
+        except Exception as raised:  # noqa: BLE001 (what a program raises is what is compared)
+            error = repr(raised)
+        binds = self.watch.stop()
+        after = self.probes.read()
+        writes = frozenset(name for name in probed if probed[name] != after[name])
+        done = Executed(step, ok=error is None, binds=binds, writes=writes, pure=pure)
+        self.executed.append(done)
+        self.before[id(done)] = probed
+        return error
+
+    def job(self, handler: str, *args: Any) -> Any:
+        """Serve one job, as the worker does."""
+        try:
+            return self.namespace[handler](*args)
+        finally:
+            self.job_writes = tuple(
+                dict.fromkeys([*self.job_writes, *served(self.executed, handler)])
+            )
+            self.watch.look()
+
+
