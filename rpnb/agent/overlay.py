@@ -147,14 +147,14 @@ def _constraint(parent: Parent, wanted: list[str]) -> str:
 def _install(
     site: Path, parent: Parent, wanted: list[str], constraint: str, on_progress: Report
 ) -> None:
-    tool = pip.find(parent)
-    on_progress(f"looking for {' and '.join(wanted)} beside {len(parent.distributions)} packages")
+    on_progress(f"looking for {' and '.join(wanted)} to fit what {parent.executable} has")
+    tool = pip.find(parent, site.parent)
     pins_file = site / "constraint.txt"
     pins_file.write_text(constraint)
     missing = tool.resolve(wanted, pins_file)
     if missing is None:
         on_progress(f"installing {' and '.join(wanted)} with an old pip: this may take a minute")
-        tool.install(wanted, site, ["--constraint", str(pins_file)], lambda _: None)
+        tool.install(wanted, site, ["--constraint", str(pins_file)])
     else:
         told = _Told(missing, on_progress)
         pins = [f"{name}=={version}" for name, version in missing]
@@ -171,9 +171,8 @@ class _Told:
         self._count, self._total, self._say = 0, len(missing), on_progress
         first = [f"{name} {version}" for name, version in missing if normalised(name) in _OURS]
         rest = self._total - len(first)
-        on_progress(
-            f"installing {' and '.join(first)}" + (f" and {rest} packages more" if rest else "")
-        )
+        more = f" and {rest} more" if rest else ""
+        on_progress(f"installing {' and '.join(first)}{more}")
 
     def line(self, text: str) -> None:
         if text.startswith("Collecting "):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +18,10 @@ from ..errors import CannotPrepare, NoSpace, TargetError
 from .parent import Parent
 
 Report = Callable[[str], None]
+
+# pip's resolver before 25.1 loses itself in what runpod asks for: on Python 3.9,
+# 23.0 had found no answer after 3 minutes, and 26.0 had one after 6 s.
+GOOD_SINCE = (25, 1)
 
 _QUIET = ("--disable-pip-version-check", "--no-input", "--no-color")
 # A pip.conf of the person's may ask for what an overlay cannot be.
@@ -63,7 +69,11 @@ class Pip:
         return [(item["metadata"]["name"], item["metadata"]["version"]) for item in planned]
 
     def install(
-        self, requirements: Sequence[str], site: Path, options: Sequence[str], on_line: Report
+        self,
+        requirements: Sequence[str],
+        site: Path,
+        options: Sequence[str],
+        on_line: Report | None = None,
     ) -> None:
         """Install into the directory `site`, which belongs to no Python.
 
@@ -99,12 +109,36 @@ class Pip:
         return process.returncode, "".join(lines)
 
 
-def find(parent: Parent) -> Pip:
-    """Return a pip that can install for `parent`: its own, a bundled one, another Python's.
+def find(parent: Parent, shelf: Path) -> Pip:
+    """Return a pip that can install for `parent`, renewed under `shelf` where it is old.
 
     Raises:
         CannotPrepare: there is none on this machine.
     """
+    own = re.findall(r"\d+", parent.version_of("pip") or "0")
+    if tuple(map(int, own[:2])) >= GOOD_SINCE:
+        return _here(parent)
+    folder = shelf / "pip-{}.{}".format(*parent.version)
+    if not folder.exists() and not _renew(_here(parent), folder):
+        return _here(parent)
+    return Pip((parent.executable, "-m", "pip"), {"PYTHONPATH": str(folder)})
+
+
+def _renew(old: Pip, folder: Path) -> bool:
+    """Let a pip fetch its newest self; False where no index has one."""
+    with tempfile.TemporaryDirectory(prefix=".pip-", dir=folder.parent) as aside:
+        try:
+            old.install(["pip"], Path(aside) / "site", ["--no-deps"])
+        except TargetError:
+            return False
+        # Another client may have been quicker; its pip is as good.
+        with contextlib.suppress(OSError):
+            (Path(aside) / "site").rename(folder)
+    return True
+
+
+def _here(parent: Parent) -> Pip:
+    """The parent's own pip, one bundled with a Python, or another Python's."""
     if parent.has_pip:
         return Pip((parent.executable, "-m", "pip"))
     for wheel in _wheels(parent):

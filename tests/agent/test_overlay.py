@@ -1,7 +1,9 @@
 import base64
+import ensurepip
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -48,6 +50,7 @@ def wheels(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    monkeypatch.setattr(pip, "GOOD_SINCE", (0,))
     return folder
 
 
@@ -152,7 +155,7 @@ def test_overlay_with_an_sdk_older_than_the_runner_knows_is_replaced(python, whe
 def test_overlay_says_what_it_installs(python, wheels, tmp_path):
     said = []
     overlay.prepare(python, tmp_path, on_progress=said.append)
-    assert any("runpod 1.12.0" in text and "1 packages more" in text for text in said)
+    assert any("runpod 1.12.0" in text and text.endswith("and 1 more") for text in said)
 
 
 def test_overlay_without_an_index_names_the_remedy(python, tmp_path, wheels):
@@ -224,25 +227,44 @@ def bare(executable, **given):
 
 
 def test_pip_of_the_parent_is_taken_first():
-    assert pip.find(bare("/p", has_pip=True)).command == ("/p", "-m", "pip")
+    assert pip._here(bare("/p", has_pip=True)).command == ("/p", "-m", "pip")
 
 
 def test_pip_of_another_python_installs_for_one_without(python, tmp_path, monkeypatch):
     monkeypatch.setattr(pip, "_wheels", lambda _parent: [])
-    assert pip.find(bare(python)).command == (sys.executable, "-m", "pip", "--python", python)
+    assert pip._here(bare(python)).command == (sys.executable, "-m", "pip", "--python", python)
 
 
 def test_pip_nowhere_names_the_remedy(monkeypatch):
     monkeypatch.setattr(pip, "_wheels", lambda _parent: [])
     monkeypatch.setattr(pip, "_others", lambda _parent: ["/bin/false", "/nowhere"])
     with pytest.raises(errors.CannotPrepare, match="/p has no pip.*apt-get install python3-pip"):
-        pip.find(bare("/p"))
+        pip._here(bare("/p"))
 
 
 def test_pip_too_old_to_plan_still_installs(python, wheels, tmp_path, monkeypatch):
     monkeypatch.setattr(pip.Pip, "resolve", lambda *_arguments: None)
     found = overlay.prepare(python, tmp_path)
     assert version_there(python, found, "runpod") == "1.12.0"
+
+
+@pytest.fixture
+def pip_wheel(wheels, monkeypatch):
+    """An index that has pip, and a rule that calls every pip old."""
+    [wheel] = (overlay.Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")
+    shutil.copy(wheel, wheels)
+    monkeypatch.setattr(pip, "GOOD_SINCE", (99,))
+
+
+def test_pip_that_is_old_is_renewed_on_the_side(python, pip_wheel, tmp_path):
+    overlay.prepare(python, tmp_path)
+    [folder] = (tmp_path / "overlay").glob("pip-*")
+    assert (folder / "pip/__init__.py").is_file()
+
+
+def test_pip_that_cannot_be_renewed_does_the_work_itself(python, wheels, tmp_path, monkeypatch):
+    monkeypatch.setattr(pip, "GOOD_SINCE", (99,))
+    assert overlay.prepare(python, tmp_path).sdk == "1.12.0"
 
 
 def test_parent_reads_what_it_has(python, tmp_path):
