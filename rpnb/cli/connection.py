@@ -1,0 +1,79 @@
+"""Attach to the worker of the command line, beside the notebook's own."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rpnb.cli.progress import Progress
+    from rpnb.session.session import Session
+    from rpnb.transport.stream import Transport
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where to connect and how, as given on the command line; None is rpnb's choice."""
+
+    target: str | None = None
+    accept_key: str | None = None
+    python: str | None = None
+    gpu: str | None = None
+
+
+@contextlib.contextmanager
+def connected(
+    connection: Connection, path: Path, *, progress: Progress, keep: bool = False
+) -> Iterator[Session]:
+    """Give a session on the worker `NAME#cli`; stop that worker at the end unless `keep`."""
+    from rpnb.session.names import worker_name
+    from rpnb.session.session import connect
+
+    with progress.working("connecting"):
+        session = connect(
+            connection.target,
+            name=f"{worker_name(path)}#cli",
+            path=path,
+            python=connection.python,
+            gpu=connection.gpu,
+            accept_key=connection.accept_key,
+            ask=_asking(),
+            on_progress=progress.now,
+        )
+    try:
+        yield session
+    finally:
+        if keep:
+            session.close()
+        else:
+            session.stop()
+
+
+@contextlib.contextmanager
+def reached(connection: Connection, *, progress: Progress) -> Iterator[Transport]:
+    """Give a transport to the target, for asking its agent; attaches to no worker."""
+    from rpnb.session.target import default_target
+    from rpnb.transport import open_transport
+
+    target = connection.target or default_target()
+    with progress.working("connecting"):
+        transport = open_transport(target, ask=_asking(), accept_key=connection.accept_key)
+    try:
+        yield transport
+    finally:
+        transport.close()
+
+
+def _asking() -> Callable[[str], bool] | None:
+    return _ask if sys.stdin.isatty() else None
+
+
+def _ask(question: str) -> bool:
+    return typer.confirm(question, err=True)

@@ -1,0 +1,127 @@
+"""A notebook's cells by where they run: on the target, or here."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rpnb.errors import BadInput
+from rpnb.program import options
+from rpnb.program.cells import Cell, Magic, parse_magic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from rpnb.cli.notebook import CodeCell, Notebook
+
+    Found = Sequence[tuple[CodeCell, Magic | None]]
+
+_SETTING = re.compile(r"^[ \t]*%runpod_env[ \t]+(.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Local:
+    """A cell that runs here: an ordinary one, or the body of the test named `test`."""
+
+    cell: CodeCell
+    text: str
+    first_line: int = 1
+    test: str | None = None
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a notebook says about the program.
+
+    `inputs` are the handler cell's own, as typed; `input_files` those of its
+    `--input-file`. `env` holds plain settings, `secrets` the names of those
+    that are taken from here and never written.
+    """
+
+    path: Path
+    remote: tuple[Cell, ...]
+    local: tuple[Local, ...]
+    inputs: tuple[str, ...] = ()
+    input_files: tuple[Path, ...] = ()
+    env: Mapping[str, str] | None = None
+    secrets: tuple[str, ...] = ()
+    send: tuple[str, ...] = ()
+
+    @property
+    def tests(self) -> list[Local]:
+        """The test cells, in order."""
+        return [each for each in self.local if each.test is not None]
+
+
+def sort(notebook: Notebook) -> Parts:
+    """Return the notebook's cells by where they run; scratch cells are left out.
+
+    Raises:
+        BadInput: a magic's line cannot be read; names its cell.
+    """
+    found = [(cell, parse_magic(cell.source)) for cell in notebook.cells]
+    lines = {cell.id: _line(cell, magic) for cell, magic in found if magic}
+    handlers = [lines[cell.id] for cell, magic in found if magic and magic.kind == "handler"]
+    settings = dict(_settings(notebook.cells))
+    folder = notebook.path.parent
+    return Parts(
+        path=notebook.path,
+        remote=tuple(_remote(found, lines)),
+        local=tuple(_local(found, lines)),
+        inputs=tuple(each.text for line in handlers for each in line.all("input")),
+        input_files=tuple(
+            folder / each.word for line in handlers for each in line.all("input-file")
+        ),
+        env={key: value for key, value in settings.items() if value is not None},
+        secrets=tuple(key for key, value in settings.items() if value is None),
+        send=tuple(each.word for line in lines.values() for each in line.all("send")),
+    )
+
+
+def _line(cell: CodeCell, magic: Magic) -> options.Options:
+    try:
+        return options.parse(f"runpod_{magic.kind}", magic.line)
+    except BadInput as error:
+        raise BadInput(f"{cell.label}: {error}") from None
+
+
+def _remote(found: Found, lines: Mapping[str, options.Options]) -> Iterator[Cell]:
+    for cell, magic in found:
+        if magic and magic.kind in ("setup", "handler"):
+            name = lines[cell.id].word or ""
+            yield Cell(cell.id, magic.kind, name, cell.label, magic.body, magic.first_line)
+
+
+def _local(found: Found, lines: Mapping[str, options.Options]) -> Iterator[Local]:
+    for cell, magic in found:
+        if magic is None:
+            yield Local(cell, cell.source)
+        elif magic.kind == "test":
+            yield Local(cell, magic.body, magic.first_line, lines[cell.id].word)
+
+
+def _settings(cells: Sequence[CodeCell]) -> Iterator[tuple[str, str | None]]:
+    """What `%runpod_env` sets, the value None where it is taken from here."""
+    for cell in cells:
+        for line in _SETTING.findall(cell.source):
+            for word in options.parse("runpod_env", line).words:
+                key, equals, value = word.word.partition("=")
+                yield key, value if equals else None
+
+
+def secret_values(names: Sequence[str]) -> dict[str, str]:
+    """Return the values of the secrets, from this environment.
+
+    Raises:
+        BadInput: one is not there; says how to set it.
+    """
+    missing = [name for name in names if name not in os.environ]
+    if missing:
+        raise BadInput(
+            f"the notebook asks for {', '.join(missing)}, which this environment does not have: "
+            f"export {missing[0]}=… first"
+        )
+    return {name: os.environ[name] for name in names}

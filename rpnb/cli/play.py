@@ -1,0 +1,129 @@
+"""Run jobs one after the other on one worker, and show how they go."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rpnb.errors import ProgramError
+from rpnb.session import updates
+from rpnb.session.result import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rpnb.cli.progress import Progress
+    from rpnb.program.steps import Program
+    from rpnb.session.run import Run
+    from rpnb.session.session import Session
+
+_LONGEST = 200  # characters of a string that are shown to a person
+
+
+def play(
+    session: Session,
+    program: Program,
+    job: Mapping[str, Any],
+    *,
+    progress: Progress,
+    timeout: float | None = None,
+) -> Result:
+    """Return what came of the job; a set-up step that raised is a FAILED job, too.
+
+    Raises:
+        ProgramError: the worker's Python cannot read the program.
+    """
+    run = session.submit(program, job=job, timeout=timeout)
+    try:
+        return _follow(run, str(job["id"]), progress)
+    except KeyboardInterrupt:
+        progress.line("cancelled")
+        raise
+
+
+def _follow(run: Run, job: str, progress: Progress) -> Result:
+    result: Result | None = None
+    for update in run.watched():
+        if isinstance(update, updates.Finished):
+            result = update.result
+        elif isinstance(update, updates.Failed):
+            result = result or _failed(update, job)
+        else:
+            _show(update, progress)
+    return result or Result(job, "FAILED", problem="the request ended without a result")
+
+
+def _show(update: updates.Update, progress: Progress) -> None:
+    if isinstance(update, updates.Logged):
+        progress.log(update.text)
+    elif isinstance(update, updates.Planned) and update.restart:
+        progress.line(f"the worker restarts: {update.restart}")
+    elif isinstance(update, updates.Planned) and update.run:
+        progress.now("set-up")
+    elif isinstance(update, updates.Synced):
+        for note in update.notes:
+            progress.line(note)
+    elif isinstance(update, updates.JobStarted):
+        progress.now(f"job {update.job}")
+    elif isinstance(update, updates.Progressed):
+        progress.line(f"progress: {shown(update.value)}")
+    elif isinstance(update, updates.LinkChanged):
+        progress.line(f"link {update.state} ({update.seconds:.0f} s)")
+
+
+def _failed(failed: updates.Failed, job: str) -> Result:
+    raised = failed.exception
+    where = f"{raised.where}: " if raised.where else ""
+    if failed.phase == "plan":
+        raise ProgramError(f"{where}{raised}")
+    status = "CANCELLED" if failed.phase == "cancelled" else "FAILED"
+    return Result(job, status, problem=f"{where}{raised}", exception=raised)
+
+
+def report(result: Result, *, as_json: bool, label: str, progress: Progress) -> None:
+    """Print the result: one JSON object a line, or the output below its line for people."""
+    if as_json:
+        print(json.dumps(result.to_dict(), ensure_ascii=False), flush=True)
+        return
+    sys.stdout.flush()
+    progress.line(line(result, label))
+    if result.stream and not result.output:
+        for chunk in result.stream:
+            print(shown(chunk))
+    if result.output is not None and not (result.stream and result.output == []):
+        print(shown(result.output, indent=2), flush=True)
+
+
+def line(result: Result, label: str) -> str:
+    """Return the one line of a result, the target first."""
+    seconds = result.metrics.get("seconds")
+    time = f" {seconds:.2f} s" if isinstance(seconds, (int, float)) else ""
+    if result.ok:
+        chunks = f" │ {len(result.stream)} chunks" if result.stream else ""
+        return f"{label} │ job {result.id} │ ✓{time}{chunks}"
+    return f"{label} │ job {result.id} │ ✗ {result.status}{time} │ {reason(result)}"
+
+
+def reason(result: Result) -> str:
+    """Return why a job did not complete, on one line."""
+    if result.exception is not None:
+        where = f" — {result.exception.where}" if result.exception.where else ""
+        return f"{result.exception}{where}".replace("\n", " ")
+    return shown(result.problem or result.error).replace("\n", " ")
+
+
+def shown(value: Any, indent: int | None = None) -> str:
+    """Return JSON for a person: long strings cut to their head, with their size."""
+    cut = _cut(value)
+    return cut if isinstance(cut, str) else json.dumps(cut, ensure_ascii=False, indent=indent)
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > _LONGEST:
+        return f"{value[:_LONGEST]}… ({len(value)} characters)"
+    if isinstance(value, dict):
+        return {key: _cut(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_cut(item) for item in value]
+    return value

@@ -1,0 +1,58 @@
+"""`rpnb ps`: the workers on a target."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rpnb.cli import options
+from rpnb.cli.outcome import plainly
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@plainly
+def ps(
+    *,
+    target: options.Target = None,
+    accept_key: options.AcceptKey = None,
+    python: options.Python = None,
+) -> int:
+    """List the workers on the target: what they hold, and since when."""
+    from rpnb.cli.connection import Connection, reached
+    from rpnb.cli.progress import Progress
+    from rpnb.session import bootstrap
+
+    with reached(Connection(target, accept_key, python), progress=Progress()) as transport:
+        workers = bootstrap.workers(transport, python=python)
+        label = transport.target.label
+    for worker in workers:
+        print(line(label, worker))
+    if not workers:
+        print(f"{label} │ no workers")
+    return 0
+
+
+def line(label: str, worker: Mapping[str, Any]) -> str:
+    """Return the line of one worker, the target first."""
+    if worker.get("alive"):
+        state = "warm" if worker.get("relay") else "warm, no agent"
+    else:
+        state = "no process"
+    parts = [label, str(worker["worker"]), state, *_age(worker.get("since"))]
+    held = worker.get("bytes")
+    if worker.get("alive") and isinstance(held, int) and held:
+        parts.append(f"{held / 1e6:.0f} MB")
+    return " │ ".join(parts)
+
+
+def _age(since: Any) -> list[str]:
+    import time
+
+    if not isinstance(since, (int, float)):
+        return []
+    seconds = max(0.0, time.time() - since)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return [f"for {seconds / size:.0f} {unit}"]
+    return [f"for {seconds:.0f} s"]

@@ -1,0 +1,62 @@
+"""`rpnb run`: the program's handler on inputs, in one warm worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rpnb.cli import options
+from rpnb.cli.outcome import FAILED, plainly
+
+if TYPE_CHECKING:
+    from rpnb.cli.progress import Progress
+    from rpnb.cli.source import Source
+    from rpnb.session.session import Session
+
+
+@plainly
+def run(
+    source: options.Source,
+    *,
+    input: Annotated[  # noqa: A002 - it is the option's name, --input
+        list[str] | None,
+        typer.Option("--input", metavar="JSON|@FILE", help="An input or a whole job; repeat it."),
+    ] = None,
+    target: options.Target = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line and job.")] = False,
+    timeout: Annotated[float | None, typer.Option(help="Seconds a job may take.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the worker warm.")] = False,
+    accept_key: options.AcceptKey = None,
+    python: options.Python = None,
+    gpu: options.Gpu = None,
+) -> int:
+    """Run the handler of a notebook or a handler file, and print what production would post.
+
+    Without --input: the handler cell's own inputs, else the first test's, else test_input.json.
+    """
+    from rpnb.cli.connection import Connection, connected
+    from rpnb.cli.progress import Progress
+    from rpnb.cli.source import Wanted, load
+
+    progress = Progress()
+    with progress.working(f"reading {source.name}"):
+        loaded = load(source, Wanted(tuple(input or ())), progress)
+    connection = Connection(target, accept_key, python, gpu)
+    with connected(connection, loaded.path, progress=progress, keep=keep) as session:
+        return _jobs(loaded, session, progress, as_json=json, timeout=timeout)
+
+
+def _jobs(
+    loaded: Source, session: Session, progress: Progress, *, as_json: bool, timeout: float | None
+) -> int:
+    from rpnb.cli.play import play, report
+
+    code = 0
+    loaded.send_secrets(session)
+    for job in loaded.jobs:
+        with progress.working(f"job {job['id']}"):
+            result = play(session, loaded.program, job, progress=progress, timeout=timeout)
+        report(result, as_json=as_json, label=session.target.label, progress=progress)
+        code = code if result.ok else FAILED
+    return code

@@ -1,0 +1,204 @@
+"""Which ordinary cells must be executed so that the remote cells find what they use.
+
+A cell is needed when it binds a name that is needed, or surely changes what
+such a name holds; and then so is what it reads itself. A cell that asks for a
+connection only to look at results is not: nothing here runs jobs.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rpnb.planner.facts import facts, free_names, split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from rpnb.cli.parts import Local
+
+_LOOKS = {"print", "display", "len", "str", "repr", "type", "help", "dir", "vars", "id"}
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+_STORES = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Delete, ast.For, ast.AsyncFor)
+
+
+@dataclass(frozen=True)
+class _Effects:
+    """What one ordinary cell needs, binds and changes."""
+
+    needs: frozenset[str]
+    binds: frozenset[str]
+    changes: frozenset[str]
+    # It may bind names that its text does not show: `import *`, %run, exec.
+    opaque: bool = False
+    # It edits sys.path, which decides what every import finds.
+    paths: bool = False
+
+
+def select(
+    cells: Sequence[Local], names: Iterable[str], forced: Sequence[Local] = ()
+) -> list[Local]:
+    """Return those of `cells` that `names` depend on, and `forced`, in notebook order."""
+    parsed = [_Parsed.of(cell.text) for cell in cells]
+    stable = frozenset[str]().union(*(_imported_or_defined(each.nodes) for each in parsed))
+    effects = [_effects(each, stable) for each in parsed]
+    needed = set(names)
+    chosen = {index for index, cell in enumerate(cells) if cell in forced}
+    chosen |= {index for index, each in enumerate(effects) if each.paths}
+    while True:
+        for index in chosen:
+            needed |= effects[index].needs
+        more = _binding(effects, needed) - chosen or _opaque(effects, needed) - chosen
+        if not more:
+            return [cells[index] for index in sorted(chosen)]
+        chosen |= more
+
+
+def needed_names(texts: Iterable[str]) -> set[str]:
+    """Return the names that the texts, one below the other, need from outside.
+
+    A text that Python cannot parse is left to whoever builds the program: they
+    say where and why.
+    """
+    joined = []
+    for text in texts:
+        plain, _ = python(text)
+        with contextlib.suppress(SyntaxError):
+            ast.parse(plain)
+            joined.append(plain)
+    return free_names("\n".join(joined))
+
+
+def _binding(effects: Sequence[_Effects], needed: set[str]) -> set[int]:
+    return {
+        index for index, each in enumerate(effects) if needed & each.binds or needed & each.changes
+    }
+
+
+def _opaque(effects: Sequence[_Effects], needed: set[str]) -> set[int]:
+    """Where a needed name is bound nowhere in sight, cells that may bind anything."""
+    bound = set(dir(builtins)).union(*(each.binds for each in effects))
+    if needed <= bound:
+        return set()
+    return {index for index, each in enumerate(effects) if each.opaque}
+
+
+@dataclass(frozen=True)
+class _Parsed:
+    """A cell as Python: its text, and the nodes that run with it; empty where it is not."""
+
+    text: str = ""
+    nodes: tuple[ast.AST, ...] = ()
+    magics: bool = False
+
+    @classmethod
+    def of(cls, source: str) -> _Parsed:
+        text, magics = python(source)
+        try:
+            nodes = tuple(node for each in split(text) for node in _running(each.node))
+        except SyntaxError:
+            return cls()
+        return cls(text, nodes, magics)
+
+
+def _effects(cell: _Parsed, stable: frozenset[str]) -> _Effects:
+    found = [facts(each) for each in split(cell.text)]
+    changes = {name for node in cell.nodes for name in _changed(node, stable)}
+    return _Effects(
+        needs=frozenset(free_names(cell.text)),
+        binds=frozenset[str]().union(*(each.binds | each.deferred_binds for each in found)),
+        changes=frozenset() if _asks_for_jobs(cell.nodes) else frozenset(changes),
+        opaque=cell.magics or any(map(_binds_unseen, cell.nodes)),
+        paths=any(map(_edits_path, cell.nodes)),
+    )
+
+
+def python(source: str) -> tuple[str, bool]:
+    """Return the cell as plain Python, and whether it held IPython's own syntax."""
+    try:
+        ast.parse(source)
+    except SyntaxError:
+        from IPython.core.inputtransformer2 import TransformerManager
+
+        transformer: Any = TransformerManager()  # type: ignore[no-untyped-call]  # IPython's
+        return transformer.transform_cell(source), "runpod" not in source
+    return source, False
+
+
+def _running(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes that run with the cell: no function's body."""
+    yield node
+    if not isinstance(node, _DEFINITIONS):
+        for child in ast.iter_child_nodes(node):
+            yield from _running(child)
+
+
+def _imported_or_defined(nodes: Sequence[ast.AST]) -> frozenset[str]:
+    imported = {
+        alias.asname or alias.name.split(".")[0]
+        for node in nodes
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+    }
+    defined = {str(getattr(node, "name", "")) for node in nodes if isinstance(node, _DEFINITIONS)}
+    return frozenset(imported | defined)
+
+
+def _changed(node: ast.AST, stable: frozenset[str]) -> Iterator[str]:
+    if isinstance(node, _STORES):
+        targets = getattr(node, "targets", None) or [node.target]  # type: ignore[union-attr]
+        yield from (name for each in targets for name in _stored_into(each))
+    elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        # The value of the call is thrown away: it was made for what it changes.
+        call = node.value
+        owner = _root(call.func) if isinstance(call.func, ast.Attribute) else None
+        if owner and owner not in stable:
+            yield owner
+        if not (isinstance(call.func, ast.Name) and call.func.id in _LOOKS):
+            given = [*call.args, *(each.value for each in call.keywords)]
+            yield from (each.id for each in given if isinstance(each, ast.Name))
+
+
+def _stored_into(target: ast.AST) -> Iterator[str]:
+    if isinstance(target, (ast.Tuple, ast.List)):
+        for each in target.elts:
+            yield from _stored_into(each)
+    elif isinstance(target, (ast.Attribute, ast.Subscript)):
+        name = _root(target)
+        if name:
+            yield name
+
+
+def _root(node: ast.AST) -> str | None:
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else None
+
+
+def _asks_for_jobs(nodes: Sequence[ast.AST]) -> bool:
+    return any(
+        isinstance(node, ast.Call) and ast.unparse(node.func) in ("rpnb.run", "rpnb.stream")
+        for node in nodes
+    )
+
+
+def _binds_unseen(node: ast.AST) -> bool:
+    if isinstance(node, ast.ImportFrom):
+        return any(alias.name == "*" for alias in node.names)
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("exec", "globals", "get_ipython")
+    )
+
+
+def _edits_path(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Attribute)
+        and node.attr == "path"
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "sys"
+    )

@@ -1,0 +1,5 @@
+from .words import STOP
+
+
+def clean(text):
+    return [word.strip(",.").lower() for word in text.split()]

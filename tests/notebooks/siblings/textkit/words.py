@@ -1,0 +1,2 @@
+STOP = {"the", "and", "a"}
+WEIGHT = 2
