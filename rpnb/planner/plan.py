@@ -78,7 +78,8 @@ class Plan:
     @property
     def is_settled(self) -> bool:
         """Nothing is left to do but the steps that always run (`serverless.start`)."""
-        return self.restart is None and all(r.reason.kind == "always" for r in self.run)
+        undo = self.restart or self.drop or self.restore or self.purge
+        return not undo and all(r.reason.kind == "always" for r in self.run)
 
 
 def plan(

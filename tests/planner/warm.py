@@ -25,13 +25,12 @@ class Probes:
         self.read, self.write, self.reset = read, write, reset
 
 
-def new_namespace() -> dict[str, Any]:
-    """Return a module's namespace, named so that the program's classes are known."""
+def new_module() -> types.ModuleType:
+    """Return a module for a program; dataclasses look it up in sys.modules."""
     module = types.ModuleType(PROGRAM)
-    namespace = vars(module)
-    namespace["__builtins__"] = vars(builtins)
+    vars(module)["__builtins__"] = vars(builtins)
     sys.modules[PROGRAM] = module
-    return namespace
+    return module
 
 
 def execute(step: Step, namespace: dict[str, Any]) -> None:
@@ -49,7 +48,7 @@ class Fresh:
     def sync(self, text: str) -> str | None:
         """Run `text`; return the error, if any."""
         self.probes.reset()
-        self.namespace = new_namespace()
+        self.namespace = vars(new_module())
         self.ran = 0
         for step in steps(text):
             self.ran += 1
@@ -72,7 +71,8 @@ class Warm:
 
     def _renew(self) -> None:
         self.probes.reset()
-        self.namespace = new_namespace()
+        self.module = new_module()
+        self.namespace = vars(self.module)
         self.watch = Watch(self.namespace, PROGRAM)
         self.executed: list[Executed] = []
         self.before: dict[int, dict[str, Any]] = {}
@@ -80,6 +80,7 @@ class Warm:
 
     def sync(self, text: str) -> str | None:
         """Bring the namespace to what `text` makes; return the error, if any."""
+        sys.modules[PROGRAM] = self.module
         new = steps(text)
         self.ran: list[str] = []
         self.plans = []
@@ -145,5 +146,3 @@ class Warm:
                 dict.fromkeys([*self.job_writes, *served(self.executed, handler)])
             )
             self.watch.look()
-
-
