@@ -25,7 +25,7 @@ class Sshd:
     """A running server in `folder`: own host key, own accounts file, own known_hosts.
 
     Sessions get an empty home (`home`). `options` are lines of sshd_config, such as
-    AllowStreamLocalForwarding="no"; they come first, and with sshd the first one counts.
+    AllowStreamLocalForwarding="no".
     """
 
     def __init__(self, folder: Path, **options: str) -> None:
@@ -107,7 +107,6 @@ class Sshd:
 
     def _write_config(self, options: Mapping[str, str]) -> None:
         settings = {
-            **options,
             "Port": self.port,
             "ListenAddress": "127.0.0.1",
             "HostKey": self.host_key,
@@ -122,6 +121,7 @@ class Sshd:
             "PermitUserEnvironment": "yes",
             "MaxStartups": "100",
             "MaxSessions": "100",
+            **options,
         }
         lines = "".join(f"{key} {value}\n" for key, value in settings.items())
         (self.folder / "sshd_config").write_text(lines)

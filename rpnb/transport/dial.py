@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import subprocess
+import threading
 
 from .sshconfig import Settings
 
@@ -36,11 +37,12 @@ def _through(command: str) -> socket.socket:
     with theirs:
         # It ends by itself when our end closes. A session of its own, so that
         # Ctrl-C reaches rpnb only.
-        subprocess.Popen(
+        process = subprocess.Popen(
             ["/bin/sh", "-c", f"exec {command}"],
             stdin=theirs.fileno(),
             stdout=theirs.fileno(),
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+    threading.Thread(target=process.wait, name="rpnb proxy", daemon=True).start()
     return ours

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -62,7 +63,8 @@ class Login:
         try:
             more = transport.auth_publickey(self.settings.user, identity.key)
         except paramiko.BadAuthenticationType as error:
-            self.tried[-1] += f" (the server takes only {', '.join(error.allowed_types)})"
+            taken = ", ".join(error.allowed_types) or "nothing that is known here"
+            self.tried[-1] += f" (the server takes no keys, but {taken})"
             return False
         except (paramiko.SSHException, EOFError):
             return False
@@ -77,11 +79,12 @@ class Login:
             yield first
         settings = self.settings
         # What was named comes first: a full agent would use up the server's six tries.
-        if settings.has_own_identities:
-            yield from self._files()
+        for path in settings.identities:
+            if not Path(path).exists():
+                self.tried.append(f"{path} (no such file)")
+        yield from self._files(settings.identities)
         yield from self._agent_keys(stack)
-        if not settings.has_own_identities:
-            yield from self._files()
+        yield from self._files(settings.usual_identities)
         for path in self._locked:
             yield from self._unlocked(path)
 
@@ -95,23 +98,26 @@ class Login:
         except (OSError, paramiko.SSHException) as error:
             self.tried.append(f"the agent at {self.settings.agent} ({error})")
             return
-        wanted = {_public_blob(path) for path in self.settings.identities}
+        files = (*self.settings.identities, *self.settings.usual_identities)
+        wanted = {_public_blob(path) for path in files}
         for key in agent.get_keys():
             if not self.settings.identities_only or key.asbytes() in wanted:
                 yield Identity(f"agent key {key.comment or key.get_name()!r}", key)
 
-    def _files(self) -> Iterator[Identity]:
-        for path in self.settings.identities:
-            if not Path(path).exists():
-                if self.settings.has_own_identities:
-                    self.tried.append(f"{path} (no such file)")
-                continue
-            try:
-                yield Identity(path, load(path))
-            except paramiko.PasswordRequiredException:
-                self._locked.append(path)
-            except (paramiko.SSHException, OSError) as error:
-                self.tried.append(f"{path} ({error})")
+    def _files(self, paths: tuple[str, ...]) -> Iterator[Identity]:
+        for path in filter(os.path.exists, paths):
+            key = self._load(path)
+            if key is not None:
+                yield Identity(path, key)
+
+    def _load(self, path: str) -> paramiko.PKey | None:
+        try:
+            return load(path)
+        except paramiko.PasswordRequiredException:
+            self._locked.append(path)
+        except (paramiko.SSHException, OSError) as error:
+            self.tried.append(f"{path} ({error})")
+        return None
 
     def _unlocked(self, path: str) -> Iterator[Identity]:
         if _public_blob(path) in self._seen:

@@ -186,7 +186,8 @@ class Hop:
 
     def _verify(self, transport: paramiko.Transport, known: KnownHosts, consent: Consent) -> None:
         settings = self.settings
-        if not transport.is_active():
+        # start_client returns without a word when its time is over.
+        if not transport.initial_kex_done:
             raise TimeoutError
         shown = transport.get_remote_server_key()
         verify(

@@ -40,14 +40,18 @@ Answers = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that one connection needs to know, nothing left to look up."""
+    """Everything that one connection needs to know, nothing left to look up.
+
+    `identities` are the key files that somebody named, `usual_identities` those
+    that ssh tries where nobody did.
+    """
 
     target: Target
     host: str
     port: int
     user: str
     identities: tuple[str, ...]
-    has_own_identities: bool
+    usual_identities: tuple[str, ...]
     identities_only: bool
     agent: str | None
     jump: str | None
@@ -121,8 +125,7 @@ def read(target: Target) -> Settings:
     port = int(one.get("port", 22))
     user = one.get("user") or getpass.getuser()
     tokens = _tokens(target, host, port, user)
-    own = [path for path in answers.get("identityfile", ()) if not _is_default(path)]
-    paths = own or [f"~/.ssh/{name}" for name in _DEFAULT_KEYS]
+    named, usual = _identities(target, answers.get("identityfile", []), tokens)
     jump, command = _unless_none(one.get("proxyjump")), _unless_none(one.get("proxycommand"))
     name = one.get("hostkeyalias")
     return Settings(
@@ -130,8 +133,8 @@ def read(target: Target) -> Settings:
         host=host,
         port=port,
         user=user,
-        identities=tuple(dict.fromkeys(_expand(path, tokens) for path in paths if path != "none")),
-        has_own_identities=bool(own),
+        identities=named,
+        usual_identities=usual,
         identities_only=one.get("identitiesonly") == "yes",
         agent=_agent(one.get("identityagent", "SSH_AUTH_SOCK"), tokens),
         jump=jump,
@@ -232,8 +235,17 @@ def _expand(text: str, tokens: dict[str, str]) -> str:
     return str(Path(filled).expanduser()) if filled.startswith("~") else filled
 
 
-def _is_default(path: str) -> bool:
-    return path in [f"~/.ssh/{name}" for name in _DEFAULT_KEYS]
+def _identities(
+    target: Target, answered: list[str], tokens: dict[str, str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the key files that were named, and the usual ones where ssh would try them."""
+    usual = [f"~/.ssh/{name}" for name in _DEFAULT_KEYS]
+    # ssh -G leaves out a file given with -i that does not exist; a person should hear of it.
+    named = [*target.identities, *(path for path in answered if path not in usual)]
+    paths = dict.fromkeys(_expand(path, tokens) for path in named if path != "none")
+    if "none" in answered or any(Path(path).exists() for path in paths):
+        return tuple(paths), ()
+    return tuple(paths), tuple(_expand(path, tokens) for path in usual)
 
 
 def _unless_none(value: str | None) -> str | None:
