@@ -92,7 +92,7 @@ def execute(notebook: Notebook, settings: Mapping[str, str], progress: Progress)
 
     watch = _Watch(notebook, progress)
     began = time.monotonic()
-    died = ""
+    error = ("", "")
     try:
         client(
             notebook,
@@ -100,14 +100,13 @@ def execute(notebook: Notebook, settings: Mapping[str, str], progress: Progress)
             on_cell_execute=watch.on_execute,
             on_cell_executed=watch.on_executed,
         ).execute(env=environment(notebook, settings))
-    except CellExecutionError:
-        pass  # the cell's outputs have it
+    except CellExecutionError as raised:
+        error = (raised.ename, f"{raised.ename}: {raised.evalue}".strip(": "))
     except DeadKernelError:
-        died = "the kernel died"
-    except RuntimeError as error:
-        raise BadNotebook(f"{notebook.path.name}: its kernel does not start: {error}") from error
-    cells = watch.cells(died)
-    return Outcome(notebook, cells, time.monotonic() - began)
+        error = ("", "the kernel died")
+    except RuntimeError as raised:
+        raise BadNotebook(f"{notebook.path.name}: its kernel does not start: {raised}") from raised
+    return Outcome(notebook, watch.cells(*error), time.monotonic() - began)
 
 
 def environment(notebook: Notebook, settings: Mapping[str, str]) -> dict[str, str]:
@@ -145,25 +144,31 @@ class _Watch:
         if index is not None:
             self._seconds[index] = time.monotonic() - self._began[index]
 
-    def cells(self, died: str) -> tuple[Executed, ...]:
-        """Every cell's fate; `died` is the error of the last that began without an end."""
-        return tuple(self._fate(index, died) for index in range(len(self._nodes)))
+    def cells(self, kind: str, error: str) -> tuple[Executed, ...]:
+        """Every cell's fate; an error belongs to the last one that began."""
+        failed = max(self._began, default=-1) if error else -1
+        return tuple(
+            self._fate(index, *((kind, error) if index == failed else ("", "")))
+            for index in range(len(self._nodes))
+        )
 
-    def _fate(self, index: int, died: str) -> Executed:
+    def _fate(self, index: int, kind: str, error: str) -> Executed:
         cell, node = self._notebook.cells[index], self._nodes[index]
         if index not in self._began:
             # An empty cell is not executed, and no reason for worry.
             return Executed(cell, None if node.source.strip() else 0.0)
         seconds = self._seconds.get(index, time.monotonic() - self._began[index])
-        raised = _raised(node)
-        if raised:
-            text = _COLOURS.sub("", "\n".join(raised.get("traceback", ())))
-            error = _COLOURS.sub("", f"{raised['ename']}: {raised['evalue']}").strip(": ")
-            return Executed(cell, seconds, error, raised["ename"].rpartition(".")[2], text)
-        return Executed(cell, seconds, died if index not in self._seconds else "")
+        text = _COLOURS.sub("", _shown(node)) if error else ""
+        return Executed(cell, seconds, _COLOURS.sub("", error), kind.rpartition(".")[2], text)
 
 
-def _raised(node: Any) -> Any:
-    if "raises-exception" in node.metadata.get("tags", []):
-        return None
-    return next((each for each in node.outputs if each.output_type == "error"), None)
+def _shown(node: Any) -> str:
+    """What the failed cell showed of its error; IPython writes some to stderr alone."""
+    for output in reversed(node.outputs):
+        if output.output_type == "error":
+            return "\n".join(output.get("traceback", ()))
+    return "".join(
+        output.text
+        for output in node.outputs
+        if output.output_type == "stream" and output.name == "stderr"
+    ).rstrip()

@@ -70,30 +70,25 @@ def _execute(
     steps = {new_cell.id: label for (label, text) in cells for new_cell in [new(text)]}
     bodies = [new(text, id=key) for key, (_, text) in zip(steps, cells, strict=True)]
     node = notebook_of(cells=[begin, *bodies, finish])
-    kernel = client(notebook, node, on_cell_execute=_teller(steps, progress))
+    begun: list[str] = []
+
+    def tell(cell: Any, **_rest: Any) -> None:
+        begun.append(steps.get(cell.id, ""))
+        if begun[-1]:
+            progress.now(f"executing {begun[-1]}, which the program depends on")
+
     try:
-        kernel.execute(env=environment(notebook, {}))
+        client(notebook, node, on_cell_execute=tell).execute(env=environment(notebook, {}))
     except CellExecutionError as error:
-        raise ProgramError(_reason(notebook, node, steps, error)) from error
+        raise ProgramError(_reason(notebook, begun[-1], error)) from error
     except DeadKernelError as error:
         raise ProgramError("the kernel died while it executed the ordinary cells") from error
 
 
-def _teller(steps: dict[str, str], progress: Progress) -> Any:
-    def tell(cell: Any, **_rest: Any) -> None:
-        if cell.id in steps:
-            progress.now(f"executing {steps[cell.id]}, which the program depends on")
-
-    return tell
-
-
-def _reason(notebook: Notebook, node: Any, steps: dict[str, str], error: Any) -> str:
+def _reason(notebook: Notebook, label: str, error: Any) -> str:
     said = f"{error.ename}: {error.evalue}".strip(": ")
-    failed = next(
-        cell for cell in node.cells if any(out.output_type == "error" for out in cell.outputs)
-    )
-    if failed.id in steps:
-        return f"{steps[failed.id]}, which the program depends on, raised {said}"
+    if label:
+        return f"{label}, which the program depends on, raised {said}"
     if error.ename in ("ModuleNotFoundError", "ImportError"):
         return (
             f"the notebook's kernel {notebook.kernel or 'python3'} has no rpnb of this version "

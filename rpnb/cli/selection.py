@@ -159,7 +159,8 @@ def _changed(node: ast.AST, stable: frozenset[str]) -> Iterator[str]:
             yield owner
         if not (isinstance(call.func, ast.Name) and call.func.id in _LOOKS):
             given = [*call.args, *(each.value for each in call.keywords)]
-            yield from (each.id for each in given if isinstance(each, ast.Name))
+            names = (each.id for each in given if isinstance(each, ast.Name))
+            yield from (name for name in names if name not in stable)
 
 
 def _stored_into(target: ast.AST) -> Iterator[str]:

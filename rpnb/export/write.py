@@ -61,7 +61,7 @@ def write(
             overrules the last three.
     """
     if not program.handler:
-        raise NoHandler("the program has no handler yet, so there is nothing to export: run its cell")
+        raise NoHandler("the program has no handler yet: run its cell, then export")
     refuse_unportable(program)
     _refuse_strays(strays, force=force)
     wanted = files(program, Path(path))
