@@ -1,0 +1,58 @@
+# One word for each thing one does here; `make` alone lists them.
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+ROUNDS ?= 10
+
+.PHONY: help demo test quick lint types bench soak gpu docs dev demo-env clean
+
+help:
+	@echo "make demo    run the quickstart notebook here: a real model, no account, no GPU"
+	@echo "make test    run every test"
+	@echo "make quick   run the tests that take under 5 s each"
+	@echo "make lint    ruff, and the import contract between the rooms"
+	@echo "make types   mypy --strict"
+	@echo "make docs    check the links and samples in the documents"
+	@echo "make bench   measure the loop against scp + ssh python handler.py"
+	@echo "make soak    the tests over and over in random order (ROUNDS=$(ROUNDS))"
+	@echo "make gpu     the tests that need an NVIDIA GPU"
+	@echo "make clean   remove .venv and what tools leave behind"
+
+dev:
+	@.ci/prepare dev
+
+demo-env:
+	@.ci/prepare demo
+
+demo: demo-env
+	@$(BIN)/python notebooks/demo.py
+
+test: dev
+	@.ci/sshd
+	@$(PYTEST) -n 2 -q
+
+quick: dev
+	@$(PYTEST) -n 2 -q -m "not slow"
+
+lint: dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache
+
+types: dev
+	@$(BIN)/mypy
+
+docs: dev
+	@$(PYTEST) -q tests/test_docs.py
+
+bench: dev
+	@.ci/sshd
+	@$(BIN)/python benchmarks/loop.py
+
+soak: dev
+	@for round in $$(seq $(ROUNDS)); do echo "round $$round"; $(PYTEST) -n 2 -q -x || exit 1; done
+
+gpu: dev
+	@$(PYTEST) -q -m gpu
+
+clean:
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache notebooks/out
