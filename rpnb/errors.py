@@ -37,6 +37,10 @@ from typing import Any
 class RpnbError(Exception):
     """The root: whatever rpnb raises on purpose is one of these."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback through rpnb's own code."""
+        return [*_remote_traceback(self), f"{type(self).__name__}: {self}"]
+
 
 class BadInput(RpnbError):
     """What was typed cannot be read.
@@ -160,6 +164,13 @@ class WorkerDied(RemoteError):
 
 class ExportError(RpnbError):
     """The file cannot be written, or is not what was asked for."""
+
+
+def _remote_traceback(error: RpnbError) -> list[str]:
+    """The lines of what user code raised on the target, where that is behind the error."""
+    raised = getattr(error, "details", None)
+    raised = raised or getattr(getattr(error, "result", None), "exception", None)
+    return [line.rstrip("\n") for line in getattr(raised, "traceback", None) or ()]
 
 
 def _caret(text: str, position: int | None) -> str:

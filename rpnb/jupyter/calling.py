@@ -1,0 +1,80 @@
+"""`%runpod_run`: one job from a line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rpnb.errors import BadInput
+
+from . import jobs
+from .connecting import attached
+from .remote_cells import run_all
+from .screen import CellScreen
+
+if TYPE_CHECKING:
+    from rpnb.program.options import Options
+    from rpnb.session.result import Result
+
+    from .notebook import Notebook
+
+
+def run(notebook: Notebook, options: Options) -> Result | None:
+    """Run the handler on the line's input, else on the last one; return the result.
+
+    Raises:
+        BadInput: the input cannot be read, or there is none.
+        JobFailed: the job did not complete.
+    """
+    if options.has("attach"):
+        return _attach(notebook, options)
+    attached(notebook)
+    program = notebook.with_handler()
+    chosen = _chosen(notebook, options, program)
+    if options.has("cold"):
+        return _cold(notebook, program, chosen)
+    result = run_all(notebook, program, chosen, timeout=options.number("timeout"))
+    return _silent(notebook, result)
+
+
+def _chosen(notebook: Notebook, options: Options, program: Any) -> list[jobs.Chosen]:
+    if options.words:
+        return [jobs.typed_input(notebook, options.line, each) for each in options.words]
+    chosen = jobs.choose_input(notebook, jobs.input_fields(notebook, program))
+    if chosen is None:
+        raise BadInput('there is no input yet: %runpod_run {"prompt": "a fox"}')
+    return [chosen]
+
+
+def _attach(notebook: Notebook, options: Options) -> Result | None:
+    """Show a job that ended, or still runs, from its start."""
+    session, wanted = attached(notebook), options.text("attach") or ""
+    known = [each for each in session.requests if each["request"].startswith(wanted)]
+    if not known:
+        there = ", ".join(each["request"][:4] for each in session.requests) or "none"
+        raise BadInput(f"the worker knows no request {wanted}; it knows {there}")
+    run = session.attach(known[-1]["request"])
+    job = {"id": known[-1].get("job"), "input": None}
+    result = jobs.watch_job(notebook, run, job, "", CellScreen(notebook.shell), keep=False)
+    if not result.ok:
+        raise jobs.failure(result)
+    return _silent(notebook, result)
+
+
+def _cold(notebook: Notebook, program: Any, chosen: list[jobs.Chosen]) -> Result | None:
+    """Run the input warm and in a fresh process, and say whether they agree."""
+    from rpnb.export.verify import verify
+
+    result = run_all(notebook, program, chosen)
+    if result is None:
+        return None
+    job, _ = jobs.whole_job(chosen[0].value)
+    verified = verify(attached(notebook), program, [(job, result)])
+    screen = CellScreen(notebook.shell)
+    screen.lead((notebook.target, verified.summary, *verified.differences))
+    return _silent(notebook, result)
+
+
+def _silent(notebook: Notebook, result: Result | None) -> Result | None:
+    """The result for `r = %runpod_run fox`; None where the line stands alone and has drawn it."""
+    alone = notebook.raw_cell.strip().splitlines()[-1:] or [""]
+    return None if alone[0].lstrip().startswith("%runpod_run") else result

@@ -1,0 +1,266 @@
+"""Connect, look, and let go: everything between this notebook and its worker but running."""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from rpnb.errors import BadInput, BadTarget, CannotReach
+
+from . import display, lines
+from .memory import for_worker
+from .notebook import Notebook, is_headless
+from .screen import CellScreen, Screen
+
+if TYPE_CHECKING:
+    from rpnb.program.options import Options
+    from rpnb.session.session import Session
+
+_IDLE_HOURS = 2.0
+# A name with one of these in it is a secret, whatever its value looks like.
+_SECRET_WORDS = ("TOKEN", "KEY", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
+
+
+def connect(notebook: Notebook, options: Options) -> None:
+    """Attach to a worker on the target and say what it is; ends an earlier connection.
+
+    Raises:
+        TargetError: there is no target, or it cannot be reached or used.
+    """
+    screen = CellScreen(notebook.shell)
+    began = time.monotonic()
+    session = _open(notebook, options, screen)
+    if notebook.session is not None:
+        notebook.session.close()
+    notebook.adopt(session)
+    _announce(notebook, session, screen, time.monotonic() - began)
+
+
+def attached(notebook: Notebook) -> Session:
+    """Return the notebook's session, connecting first where the target is plain.
+
+    Raises:
+        TargetError: no target is named anywhere, or it cannot be reached.
+    """
+    from rpnb.program.options import parse
+
+    if notebook.session is None:
+        connect(notebook, parse("runpod_connect", ""))
+    if notebook.session is None:
+        raise CannotReach("there is no connection: run %runpod_connect")
+    return notebook.session
+
+
+def disconnect(notebook: Notebook) -> None:
+    """Let go of the worker, which stays warm; say what still costs money."""
+    session = _leave(notebook)
+    if session is None:
+        print("not connected")
+        return
+    session.close()
+    line = lines.disconnected(_IDLE_HOURS, _pod(session))
+    CellScreen(notebook.shell).lead(line)
+
+
+def stop(notebook: Notebook, options: Options) -> None:
+    """End the worker and free the GPU; `--pod` is refused where the target is no pod."""
+    session = attached(notebook)
+    if options.has("pod"):
+        message = f"{session.target.label} is no pod that rpnb can stop: end it where you rented it"
+        raise BadInput(message, options.line, options.line.find("--pod"))
+    _leave(notebook)
+    session.stop()
+    pod = _pod(session)
+    costs = f"{pod} still runs: %runpod_stop --pod" if pod else ""
+    CellScreen(notebook.shell).lead((session.target.label, "worker stopped", costs))
+
+
+def restart(notebook: Notebook) -> None:
+    """Give the program a new worker; it is rebuilt at the next run."""
+    session = attached(notebook)
+    session.restart()
+    notebook.kept = []
+    line = (session.target.label, "new worker", "the program is rebuilt at the next run")
+    CellScreen(notebook.shell).lead(line)
+
+
+def set_env(notebook: Notebook, options: Options) -> None:
+    """Take secrets from here, and plain settings into the program.
+
+    Raises:
+        BadInput: a secret was typed with its value, or is nowhere to be had.
+    """
+    secrets = dict[str, str]()
+    for word in options.words:
+        name, equals, value = word.word.partition("=")
+        if not name.isidentifier():
+            raise BadInput(f"{name!r} is no name of a variable", options.line, word.position)
+        if equals and (_is_secret(name) or _looks_secret(value)):
+            message = f"this would be saved in the notebook: write %runpod_env {name} alone"
+            raise BadInput(message, options.line, word.position)
+        if equals:
+            notebook.env[name] = value
+        else:
+            secrets[name] = _secret(notebook, name)
+    if secrets:
+        attached(notebook).set_env(secrets)
+    taken = [f"{name} taken from here, not stored" for name in secrets]
+    plain = [f"{name} is part of the program" for name in notebook.env if name not in secrets]
+    line = (notebook.target, "environment", " · ".join([*taken, *plain]))
+    CellScreen(notebook.shell).lead(line)
+
+
+def status(notebook: Notebook) -> None:
+    """Draw the worker, its cells and what is warm."""
+    screen = CellScreen(notebook.shell)
+    if notebook.session is None:
+        screen.lead(("not connected", "%runpod_connect TARGET"))
+        return
+    session = notebook.session
+    info = session.info
+    screen.lead(
+        (
+            session.target.label,
+            f"worker {session.worker}",
+            f"Python {info.get('python', '?')}",
+            lines.vram(info.get("gpus") or ()) or lines.gpus(info.get("gpus") or ()),
+            lines.keeping(notebook.kept),
+        )
+    )
+    saved = set(notebook.strays())
+    rows = [
+        (cell.label, f"%%runpod_{cell.kind}", cell.name, _marks(notebook, cell, saved))
+        for cell in notebook.cells
+    ]
+    if rows:
+        print(display.table(rows))
+
+
+def _marks(notebook: Notebook, cell: Any, strays: set[str]) -> str:
+    marks = ["from before"] if cell.id in notebook.from_before else []
+    if f"{cell.label} ({cell.name or cell.kind})" in strays:
+        marks.append("not in the notebook")
+    return ", ".join(marks)
+
+
+def _open(notebook: Notebook, options: Options, screen: Screen) -> Session:
+    from rpnb.session.session import connect as open_session
+
+    name = options.text("name") or _worker(notebook)
+    session = open_session(
+        _target(notebook, options, name),
+        name=name,
+        path=notebook.path or notebook.folder / "notebook",
+        python=options.text("python"),
+        gpu=options.text("gpu"),
+        sdk=options.text("sdk"),
+        accept_key=options.text("accept-key"),
+        ask=_ask(notebook.shell),
+        on_progress=lambda text: screen.lead((text,), final=False),
+    )
+    if is_headless():
+        # The command line's worker is not the notebook's own, and ends with it.
+        atexit.register(session.stop)
+    return session
+
+
+def _worker(notebook: Notebook) -> str:
+    from rpnb.session.names import new_name, worker_name
+
+    if notebook.path is None:
+        name = new_name("ipython")
+        print(f"worker {name} (find it again with --name {name})")
+        return name
+    return worker_name(notebook.path) + ("#cli" if is_headless() else "")
+
+
+def _target(notebook: Notebook, options: Options, worker: str) -> str:
+    from rpnb.session.target import default_target
+
+    overruled = os.environ.get("RPNB_TARGET") if is_headless() else None
+    named = overruled or options.word
+    if named:
+        return named
+    try:
+        return default_target(notebook.folder)
+    except BadTarget:
+        last = for_worker(worker).target
+        if last is None:
+            raise
+        return last
+
+
+def _ask(shell: Any) -> Any:
+    """A question in the cell; None where nobody can answer (nbclient, the command line)."""
+    kernel = getattr(shell, "kernel", None)
+    if is_headless() or (kernel is not None and not getattr(kernel, "_allow_stdin", False)):
+        return None
+    return lambda question: input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _announce(notebook: Notebook, session: Session, screen: Screen, seconds: float) -> None:
+    target = session.target.label
+    screen.lead(lines.connected(target, session.info, seconds))
+    if notebook.from_before:
+        labels = [
+            f"{cell.kind} {cell.name}".strip()
+            for cell in notebook.cells
+            if cell.id in notebook.from_before
+        ]
+        screen.line(lines.adopted(target, labels, notebook.kept))
+    meanwhile = [
+        each
+        for each in session.requests
+        if each.get("job") and each.get("status") and not notebook.memory.has_seen(each["request"])
+    ]
+    if meanwhile:
+        screen.line(lines.finished_meanwhile(target, meanwhile))
+        for each in meanwhile:
+            notebook.memory.saw(each["request"])
+    if notebook.ran_here:
+        cells = ", ".join(notebook.ran_here)
+        screen.line((target, f"{cells} ran here, before %load_ext rpnb: run them again"))
+        notebook.ran_here.clear()
+
+
+def _leave(notebook: Notebook) -> Session | None:
+    session, notebook.session = notebook.session, None
+    notebook.kept = []
+    return session
+
+
+def _pod(session: Session) -> str | None:
+    return session.target.label if session.target.text.startswith("runpod:") else None
+
+
+def _secret(notebook: Notebook, name: str) -> str:
+    """The value from the environment, the keyring, or a prompt that shows no letters."""
+    value = os.environ.get(name) or _from_keyring(name)
+    if value:
+        return value
+    if _ask(notebook.shell) is None:
+        raise BadInput(f"{name} is not in the environment here, and nobody can be asked")
+    import getpass
+
+    return getpass.getpass(f"{name}: ")
+
+
+def _from_keyring(name: str) -> str | None:
+    try:
+        keyring = importlib.import_module("keyring")
+    except ImportError:
+        return None
+    found = keyring.get_password("rpnb", name)
+    return str(found) if found else None
+
+
+def _is_secret(name: str) -> bool:
+    return any(word in name.upper() for word in _SECRET_WORDS)
+
+
+def _looks_secret(value: str) -> bool:
+    prefixes = ("hf_", "sk-", "ghp_", "github_pat_", "AKIA", "rpa_", "xoxb-", "eyJ")
+    return value.startswith(prefixes)

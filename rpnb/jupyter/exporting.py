@@ -1,0 +1,104 @@
+"""Write the program as handler.py, prove it, or show it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rpnb.errors import BadInput, ExportError
+
+from .connecting import attached
+from .jobs import watch_quietly
+from .screen import CellScreen
+
+if TYPE_CHECKING:
+    from rpnb.export.verify import Verified
+    from rpnb.program.options import Options
+    from rpnb.program.steps import Program
+
+    from .notebook import Notebook
+
+# An example input on the line that invites to try it must fit beside it.
+_LONGEST_EXAMPLE = 60
+
+
+def export(notebook: Notebook, options: Options) -> None:
+    """Write the program to PATH (`handler.py` beside the notebook); with `--verify`, prove it.
+
+    Raises:
+        ExportError: it cannot be written, or is not proved.
+        ProgramError: the cells do not make a program.
+    """
+    from rpnb.export.write import write
+
+    if options.has("project"):
+        message = "--project comes with a later version: write handler.py without it"
+        raise BadInput(message, options.line, options.line.find("--project"))
+    screen = CellScreen(notebook.shell)
+    program = notebook.with_handler()
+    path = notebook.folder / Path(options.word or "handler.py").expanduser()
+    written = write(program, path, force=options.has("force"), strays=notebook.strays())
+    for note in program.notes:
+        screen.line((note,))
+    if not options.has("verify"):
+        screen.lead((written.summary, _try_it(notebook, path)))
+        return
+    screen.lead((written.summary, "verifying"), final=False)
+    verified = _verify(notebook, program, screen)
+    screen.lead((written.summary, verified.summary))
+    if not verified.proved:
+        raise ExportError("not proved: " + "; ".join(verified.differences))
+
+
+def show_program(notebook: Notebook) -> None:
+    """Print the program, exactly as the export would write it."""
+    from IPython.display import Code
+
+    program = notebook.build()
+    drawn: Any = Code(program.text, language="python")  # type: ignore[no-untyped-call]
+    bundle = {"text/plain": program.text, "text/html": drawn._repr_html_()}
+    CellScreen(notebook.shell).draw(bundle)
+
+
+def drop(notebook: Notebook, options: Options) -> None:
+    """Take a cell out of the program.
+
+    Raises:
+        BadInput: no cell of the program has this NAME or label.
+    """
+    key = options.word or ""
+    cell = notebook.drop(key)
+    if cell is None:
+        known = ", ".join(each.name or each.label for each in notebook.cells) or "none"
+        raise BadInput(f"no cell of the program is called {key!r}; there are: {known}")
+    what = f"{cell.kind} {cell.name}".strip()
+    CellScreen(notebook.shell).lead((notebook.target, f"dropped {what} ({cell.label})"))
+
+
+def _verify(notebook: Notebook, program: Program, screen: CellScreen) -> Verified:
+    from rpnb.export.verify import verify
+
+    if not notebook.recorded:
+        raise ExportError("nothing to verify with: run the handler on an input first")
+
+    def tell(text: str) -> None:
+        screen.lead((text,), final=False)
+
+    for each in list(notebook.recorded.values()):
+        if each.text != program.text:
+            # Another program gave this result: what the warm worker says now is compared.
+            tell("running recorded jobs again, which ran before the last edit")
+            run = attached(notebook).submit(program, job=each.job)
+            watch_quietly(notebook, run, each.job, screen)
+    recorded = [(each.job, each.result) for each in notebook.recorded.values()]
+    return verify(attached(notebook), program, recorded, on_progress=tell)
+
+
+def _try_it(notebook: Notebook, path: Path) -> str:
+    there, value = notebook.memory.last_input
+    example = json.dumps(value) if there else "{}"
+    if len(example) > _LONGEST_EXAMPLE or "'" in example:
+        example = "@input.json"
+    target = notebook.session.target.text if notebook.session else "local"
+    return f"try it: rpnb run {path.name} --input '{example}' --target {target}"

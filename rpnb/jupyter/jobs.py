@@ -1,0 +1,273 @@
+"""One job of this notebook: which input, run and drawn, remembered, and its failure raised."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rpnb.errors import BadInput, JobFailed, ProgramError, RpnbError
+
+from . import display, lines
+from .running import Outcome, follow
+
+if TYPE_CHECKING:
+    from types import CodeType
+
+    from rpnb.program.fields import Field
+    from rpnb.program.options import Options
+    from rpnb.program.steps import Program
+    from rpnb.program.tokens import Typed
+    from rpnb.session.result import Result
+    from rpnb.session.run import Run
+
+    from .notebook import Notebook
+    from .screen import Screen
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An input, and what the line calls it ("last run", "test fox")."""
+
+    value: Any
+    source: str
+
+
+def evaluate(notebook: Notebook, typed: str) -> Any:
+    """Return the value of a typed input: a test's, JSON, or an expression evaluated here.
+
+    Raises:
+        BadInput: it is none of them.
+    """
+    from rpnb.program.inputs import read
+
+    def here(code: CodeType) -> Any:
+        return eval(code, notebook.shell.user_ns)
+
+    return read(typed, tests=_test_values(notebook), evaluate=here)
+
+
+def given_inputs(notebook: Notebook, options: Options) -> list[Chosen]:
+    """Return the inputs named on a handler cell's line, in order."""
+    from rpnb.program.inputs import read_file
+
+    given = [typed_input(notebook, options.line, typed) for typed in options.all("input")]
+    named = options.text("input-file")
+    if named is not None:
+        given.append(Chosen(read_file(notebook.folder / named), named))
+    return given
+
+
+def choose_input(notebook: Notebook, fields: list[Field]) -> Chosen | None:
+    """Return the input that a handler cell runs where its line names none; None without any."""
+    from rpnb.program.fields import defaults
+    from rpnb.program.inputs import read_file
+
+    there, value = notebook.memory.last_input
+    if there:
+        return Chosen(value, "last run")
+    for test in notebook.tests.values():
+        if test.values:
+            return Chosen(test.values[0], f"test {test.name}")
+    beside = notebook.folder / "test_input.json"
+    if beside.is_file():
+        return Chosen(read_file(beside), beside.name)
+    made = defaults(fields)
+    return None if made is None else Chosen(made, "the form's defaults")
+
+
+def input_fields(notebook: Notebook, program: Program) -> list[Field]:
+    """Return the fields of the handler's input, as its code and its modules tell."""
+    from rpnb.program.fields import fields
+
+    def module_text(name: str) -> str | None:
+        for ending in (".py", "/__init__.py"):
+            path = notebook.folder / (name.replace(".", "/") + ending)
+            if path.is_file():
+                return path.read_text(encoding="utf-8", errors="replace")
+        return None
+
+    return fields(program.text, program.handler, module_text)
+
+
+def whole_job(value: Any) -> tuple[dict[str, Any], str]:
+    """Return the RunPod job of an input, with an id, and a note where it could be doubted."""
+    from rpnb.program.inputs import as_job
+
+    made = as_job(value)
+    job = dict(made.job)
+    job.setdefault("id", uuid.uuid4().hex[:8])
+    return job, made.note
+
+
+def run_job(
+    notebook: Notebook,
+    program: Program,
+    chosen: Chosen,
+    screen: Screen,
+    *,
+    timeout: float | None = None,
+) -> Result:
+    """Run one input through the handler, drawn as it goes; return what came of it.
+
+    Raises:
+        RemoteError: a set-up step raised. A failed job is in the result.
+    """
+    from .connecting import attached
+
+    session = attached(notebook)
+    job, note = whole_job(chosen.value)
+    if note:
+        screen.line((notebook.target, note))
+    screen.lead((notebook.target, "handler", f"running · input: {chosen.source}"), final=False)
+    run = session.submit(program, job=job, timeout=timeout)
+    return watch_job(notebook, run, job, chosen.source, screen)
+
+
+def watch_job(
+    notebook: Notebook,
+    run: Run,
+    job: Mapping[str, Any],
+    source: str,
+    screen: Screen,
+    *,
+    keep: bool = True,
+) -> Result:
+    """Follow a job to its end: draw it, remember it (unless not `keep`), bind `_result`.
+
+    Raises:
+        RemoteError: it ended before the handler was called.
+    """
+    outcome = follow(run, screen, notebook.target, notebook.kept)
+    settle(notebook, outcome, run.request)
+    result = outcome.result
+    if result is None:
+        raise unfinished(outcome, screen, "handler")
+    _draw(outcome, result, source, screen)
+    if keep:
+        notebook.remember(job, result)
+    notebook.shell.user_ns["_result"] = result
+    return result
+
+
+def watch_quietly(notebook: Notebook, run: Run, job: Mapping[str, Any], screen: Screen) -> Result:
+    """Follow a job called from Python: its log is shown, its result only returned.
+
+    Raises:
+        RemoteError: it ended before the handler was called.
+        KeyboardInterrupt: Ctrl-C was pressed; the job is cancelled by then.
+    """
+    outcome = follow(run, screen, notebook.target, notebook.kept)
+    settle(notebook, outcome, run.request)
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    if outcome.result is None:
+        raise unfinished(outcome, screen, "handler")
+    notebook.remember(job, outcome.result)
+    notebook.shell.user_ns["_result"] = outcome.result
+    return outcome.result
+
+
+def settle(notebook: Notebook, outcome: Outcome, request: str) -> None:
+    """Take over what a run said of the worker: its names, and what is warm."""
+    notebook.memory.saw(request)
+    if outcome.synced is None:
+        return
+    notebook.kept = outcome.kept
+    if notebook.session is not None:
+        notebook.session.names = outcome.synced.names
+
+
+def unfinished(outcome: Outcome, screen: Screen, what: str) -> RpnbError:
+    """Draw the line of a run that came to nothing; return the error that stands for it."""
+    from rpnb.errors import RemoteError
+    from rpnb.session.session import raised
+
+    target = outcome.target
+    if outcome.failed is None:
+        screen.lead((target, what, "the run ended without a result"))
+        return RemoteError("the run ended without a result")
+    if outcome.failed.phase == "cancelled":
+        screen.lead(lines.cancelled(target, outcome.chunks, outcome.kept))
+        return RemoteError("cancelled")
+    exception = outcome.failed.exception
+    reason = reason_of(exception.type, exception.message, exception.where)
+    screen.lead((target, what, f"✗ failed after {outcome.seconds:.1f} s", reason))
+    error = raised(outcome.failed)
+    return ProgramError(str(error)) if outcome.failed.phase == "plan" else error
+
+
+def failure(result: Result) -> JobFailed:
+    """Return the error of a job that did not complete; its traceback is the handler's own."""
+    said = result.problem or result.error
+    if result.exception is not None:
+        return JobFailed(f"{result.exception} ({result.exception.where})", result)
+    text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+    return JobFailed(text if said is not None else f"the job ended {result.status}", result)
+
+
+def reason_of(kind: str, message: str, where: str | None) -> str:
+    """One line on an exception: "KeyError 'prompt' — cell 6, line 3"."""
+    plain = kind.removeprefix("<class '").removesuffix("'>").rpartition(".")[2]
+    first = (message.splitlines() or [""])[0][:200]
+    return f"{plain} {first}".strip() + (f" — {where}" if where else "")
+
+
+def _draw(outcome: Outcome, result: Result, source: str, screen: Screen) -> None:
+    screen.lead(_line(outcome, result, source))
+    for bundle in display.result_bundles(result):
+        screen.draw(bundle)
+    size = lines.json_size(result.size_bytes)
+    if size:
+        screen.line((outcome.target, size))
+
+
+def _line(outcome: Outcome, result: Result, source: str) -> lines.Line:
+    if result.ok:
+        inside = float(result.metrics.get("seconds") or 0.0)
+        times = lines.Times(outcome.seconds, inside, _setup_seconds(outcome))
+        warm = " · ".join(
+            part for part in (lines.keeping(outcome.stayed), lines.reran(outcome.reran)) if part
+        )
+        return lines.completed(outcome.target, times, warm, source)
+    if result.status == "CANCELLED":
+        return lines.cancelled(outcome.target, outcome.chunks, outcome.kept)
+    exception = result.exception
+    if exception is not None:
+        reason = reason_of(exception.type, exception.message, exception.where)
+    else:
+        reason = display.shown(result.problem or result.error).strip('"')
+    seconds = float(result.metrics.get("seconds") or outcome.seconds)
+    return lines.failed(outcome.target, result.status, seconds, reason)
+
+
+def _setup_seconds(outcome: Outcome) -> float:
+    cells = outcome.synced.cells.values() if outcome.synced else ()
+    return sum(float(each.get("seconds") or 0.0) for each in cells if each.get("state") == "ran")
+
+
+def _test_values(notebook: Notebook) -> dict[str, Any]:
+    return {name: test.values[0] for name, test in notebook.tests.items() if test.values}
+
+
+def typed_input(notebook: Notebook, line: str, typed: Typed) -> Chosen:
+    """Return the input typed on a line; the caret of an error stands under the whole line.
+
+    Raises:
+        BadInput: it is no test, no JSON, and no expression that can be evaluated here.
+    """
+    source = f"test {typed.word}" if typed.word in notebook.tests else "--input"
+    try:
+        return Chosen(evaluate(notebook, typed.text), source)
+    except BadInput as error:
+        raise _placed(error, line, typed.position) from error.__cause__
+
+
+def _placed(error: BadInput, line: str, start: int) -> BadInput:
+    """The same error with its caret in the whole line."""
+    at = line.find(error.text, start) if error.text else -1
+    if error.position is None or at < 0:
+        return error
+    return BadInput(str(error).partition("\n    ")[0], line, at + error.position)

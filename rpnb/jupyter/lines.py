@@ -1,0 +1,200 @@
+"""The one line that leads each output: the target first, then what happened.
+
+Pure text: each function returns the parts, `join` puts them together.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Line = tuple[str, ...]
+# RunPod takes 10 MB from /run and 20 MB from /runsync; half of it is worth a word.
+_LIMIT_RUN, _LIMIT_RUNSYNC = 10_000_000, 20_000_000
+# Smaller values are kept, too, but nobody waits for them or runs out of memory.
+_WORTH_NAMING_BYTES = 1_000_000
+_WORTH_NAMING_SECONDS = 0.05
+
+
+def join(line: Sequence[str], *, box: bool = True) -> str:
+    """Return the line as one text; `box` draws the separator."""
+    return (" │ " if box else " | ").join(part for part in line if part)
+
+
+def size(count: float) -> str:
+    """A number of bytes as people read it: "512 B", "38 kB", "6.9 GB"."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            number = count / factor
+            return (
+                f"{number:.1f} {unit}" if number < 100 and unit == "GB" else f"{number:.0f} {unit}"
+            )
+    return f"{count:.0f} B"
+
+
+def age(seconds: float) -> str:
+    """A time span as people read it: "8 s", "12 min", "3 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.0f} h"
+
+
+def connected(target: str, info: Mapping[str, Any], seconds: float) -> Line:
+    """A worker is ready: its Python, runpod and GPUs."""
+    sdk = f"runpod {info['sdk']}" if info.get("sdk") else "no runpod yet"
+    facts = " · ".join((f"Python {info.get('python', '?')}", sdk, gpus(info.get("gpus") or ())))
+    return target, facts, f"worker ready in {seconds:.1f} s"
+
+
+def gpus(readings: Sequence[Mapping[str, Any]]) -> str:
+    """The GPUs by name and memory: "NVIDIA RTX 4090 24 GB", "2 × …", "no GPU"."""
+    if not readings:
+        return "no GPU"
+    names = [f"{each['name']} {each['total_bytes'] / 1e9:.0f} GB" for each in readings]
+    same = len(set(names)) == 1 and len(names) > 1
+    return f"{len(names)} × {names[0]}" if same else ", ".join(names)
+
+
+def vram(readings: Sequence[Mapping[str, Any]]) -> str:
+    """The memory of the GPUs in use: "VRAM 7.4 / 24 GB"; nothing without a GPU."""
+    if not readings:
+        return ""
+    used = sum(each["used_bytes"] for each in readings) / 1e9
+    return f"VRAM {used:.1f} / {sum(each['total_bytes'] for each in readings) / 1e9:.0f} GB"
+
+
+def adopted(target: str, labels: Sequence[str], kept: Sequence[Mapping[str, Any]]) -> Line:
+    """A warm worker was found: the cells it has run, marked "from before"."""
+    return target, "worker was warm", f"from before: {', '.join(labels)}", keeping(kept)
+
+
+def finished_meanwhile(target: str, requests: Sequence[Mapping[str, Any]]) -> Line:
+    """Jobs that ended while nobody watched, and how to see the last of them."""
+    count = f"{len(requests)} job{'s' if len(requests) > 1 else ''} finished meanwhile"
+    said = [f"{each['request'][:4]} {each['status']} {_ago(each.get('at'))}" for each in requests]
+    attach = f"`%runpod_run --attach {requests[-1]['request'][:4]}`"
+    return target, f"{count}: {', '.join(said[-3:])} → {attach}"
+
+
+def setup(
+    target: str, what: str, seconds: float, kept: Sequence[Mapping[str, Any]], memory: str
+) -> Line:
+    """A set-up cell ran: "ran 41.2 s │ pipe 6.9 GB · VRAM 7.4 / 24 GB"."""
+    made = " · ".join(part for part in (_made(kept), memory) if part)
+    return target, what, f"ran {seconds:.1f} s", made
+
+
+def unchanged(target: str, what: str, kept: Sequence[Mapping[str, Any]]) -> Line:
+    """A set-up cell had nothing to do."""
+    named = ", ".join(_with_age(each) for each in kept)
+    keeps = f"{named} · " if named else ""
+    return target, what, "unchanged", f"{keeps}--again runs it anew"
+
+
+@dataclass(frozen=True)
+class Times:
+    """The seconds from the key press to the result, and those spent in handler and set-up."""
+
+    total: float
+    handler: float
+    setup: float = 0.0
+
+    def __str__(self) -> str:
+        link = max(self.total - self.handler - self.setup, 0.0)
+        parts = [f"link {link:.2f}", f"handler {self.handler:.2f}"]
+        if self.setup >= _WORTH_NAMING_SECONDS:
+            parts.insert(1, f"set-up {self.setup:.2f}")
+        return f"{self.total:.2f} s ({' · '.join(parts)})"
+
+
+def completed(target: str, times: Times, warm: str, source: str) -> Line:
+    """A job completed: its time, split, what stayed warm, and which input it had."""
+    return target, "handler", f"✓ {times}", warm, f"input: {source}" if source else ""
+
+
+def failed(target: str, status: str, seconds: float, reason: str) -> Line:
+    """A job did not complete: "✗ FAILED after 0.3 s │ KeyError 'prompt' — cell 6, line 3"."""
+    return target, "handler", f"✗ {status} after {seconds:.1f} s", reason
+
+
+def not_run(target: str, name: str | None) -> Line:
+    """A handler cell had no input; `name` is the required field that has no value."""
+    why = f"not run: `{name}` is required" if name else "not run: there is no input yet"
+    return target, "handler", why, "fill in the form or add --input"
+
+
+def reloads(target: str, name: str, seconds: float, reason: str) -> Line:
+    """Something that took long to load is dropped and loaded again."""
+    return target, f"{name} reloads (about {seconds:.0f} s): {reason}"
+
+
+def link(target: str, state: str, seconds: float) -> Line:
+    """The link is quiet, lost or back."""
+    if state == "back":
+        return target, f"link is back after {seconds:.0f} s"
+    trouble = "quiet" if state == "suspect" else "lost"
+    return target, f"link {trouble} {seconds:.0f} s ago", "job runs on", "reconnecting"
+
+
+def cancelled(target: str, chunks: int, kept: Sequence[Mapping[str, Any]]) -> Line:
+    """A run was cancelled; the model stays."""
+    after = f" after {chunks} chunk{'s' if chunks != 1 else ''}" if chunks else ""
+    return target, f"cancelled{after}", keeping(kept) or "worker kept"
+
+
+def disconnected(idle_hours: float, pod: str | None) -> Line:
+    """The worker stays; what costs money is said."""
+    warm = f"worker stays warm for {idle_hours:g} h"
+    ends = f"{pod} still runs: %runpod_stop --pod" if pod else "`%runpod_stop` ends it"
+    return "disconnected", f"{warm} · {ends}"
+
+
+def keeping(kept: Sequence[Mapping[str, Any]]) -> str:
+    """What stayed warm: "pipe kept (6.9 GB)", "ocr, tokenizer kept"."""
+    large = [each for each in kept if (each.get("bytes") or 0) >= _WORTH_NAMING_BYTES]
+    if large:
+        return ", ".join(f"{each['name']} kept ({size(each['bytes'])})" for each in large)
+    return f"{', '.join(each['name'] for each in kept)} kept" if kept else ""
+
+
+def reran(steps: Sequence[Mapping[str, Any]]) -> str:
+    """Which names were made anew: "re-ran to_b64, handler"; a first run is none."""
+    names = [
+        name for step in steps if not _is_new(str(step.get("reason", ""))) for name in step["names"]
+    ]
+    return f"re-ran {', '.join(dict.fromkeys(names))}" if names else ""
+
+
+def json_size(count: int) -> str:
+    """The size of a post where it is over half of a limit of RunPod's, else nothing."""
+    if count <= _LIMIT_RUN / 2:
+        return ""
+    limit = _LIMIT_RUN if count <= _LIMIT_RUN else _LIMIT_RUNSYNC
+    name = "/run" if limit == _LIMIT_RUN else "/runsync"
+    over = "over" if count > limit else "of"
+    return f"JSON {count / 1e6:.1f} MB, {over} the {limit // 1_000_000} MB of {name}"
+
+
+def _is_new(reason: str) -> bool:
+    return reason.split(" ", 1)[0] in ("new", "always")
+
+
+def _made(kept: Sequence[Mapping[str, Any]]) -> str:
+    small = [each["name"] for each in kept if (each.get("bytes") or 0) < _WORTH_NAMING_BYTES]
+    large = [each for each in kept if each["name"] not in small]
+    said = [f"{each['name']} {size(each['bytes'])}" for each in large]
+    return ", ".join([*said, f"{', '.join(small)} kept warm"] if small else said)
+
+
+def _with_age(item: Mapping[str, Any]) -> str:
+    large = (item.get("bytes") or 0) >= _WORTH_NAMING_BYTES
+    facts = [size(item["bytes"])] if large else []
+    if item.get("age") is not None:
+        facts.append(f"loaded {age(item['age'])} ago")
+    return f"{item['name']} kept ({', '.join(facts)})" if facts else f"{item['name']} kept"
+
+
+def _ago(at: Any) -> str:
+    return f"{age(max(time.time() - at, 0))} ago" if isinstance(at, (int, float)) else ""

@@ -1,0 +1,140 @@
+"""Test cells: an ordinary cell whose last expression is one input or a list; each runs as a job."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+from rpnb.errors import BadInput, JobFailed
+
+from . import display, jobs
+from .notebook import Notebook, Test
+from .screen import CellScreen
+
+if TYPE_CHECKING:
+    from rpnb.program.options import Options
+    from rpnb.program.steps import Program
+    from rpnb.session.result import Result
+
+
+def test(notebook: Notebook, options: Options, body: str) -> None:
+    """Save the cell's inputs under its NAME, and run each where there is a handler.
+
+    Raises:
+        BadInput: the cell ends with no input, or JSON cannot carry it.
+        JobFailed: a job failed, or is not what was expected.
+    """
+    name = options.word or ""
+    made = Test(name, _values(evaluate_cell(notebook, body), options), options)
+    notebook.tests[name] = made
+    saved = f"saved as `{name}`"
+    if notebook.handler_cell is None or options.has("no-run"):
+        why = " (no handler yet)" if notebook.handler_cell is None else ""
+        print(saved + why)
+        return
+    program = notebook.with_handler()
+    for number, value in enumerate(made.values):
+        _run(notebook, program, made, number, value)
+
+
+def evaluate_cell(notebook: Notebook, body: str) -> Any:
+    """Run an ordinary cell's code here; return the value of its last expression, else None."""
+    __tracebackhide__ = True
+    shell, found = notebook.shell, notebook.magic()
+    # The traceback counts lines as the person sees them, the magic's own included.
+    lines_above = "\n" * (found.first_line - 1 if found else 1)
+    source = lines_above + shell.transform_cell(body)
+    name = shell.compile.cache(source, shell.execution_count, raw_code=source)
+    tree = ast.parse(source, name)
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, name, "exec"), shell.user_ns)
+    value = None
+    if isinstance(last, ast.Expr):
+        value = eval(compile(ast.Expression(last.value), name, "eval"), shell.user_ns)
+    notebook.record(source)
+    return value
+
+
+def mismatch(got: Any, expected: Any, path: str = "output") -> str:
+    """Return where `got` lacks what `expected` names, "" where it has all of it."""
+    if isinstance(expected, dict) and isinstance(got, dict):
+        for key, value in expected.items():
+            if key not in got:
+                return f"{path} has no {key!r}"
+            found = mismatch(got[key], value, f"{path}[{key!r}]")
+            if found:
+                return found
+        return ""
+    if isinstance(expected, list) and isinstance(got, list) and len(got) == len(expected):
+        pairs = enumerate(zip(got, expected, strict=True))
+        found_all = (mismatch(mine, wanted, f"{path}[{i}]") for i, (mine, wanted) in pairs)
+        return next((each for each in found_all if each), "")
+    if got == expected:
+        return ""
+    return f"{path} is {display.shown(got)}, expected {display.shown(expected)}"
+
+
+def _values(value: Any, options: Options) -> tuple[Any, ...]:
+    from rpnb.program.inputs import check_json
+
+    if value is None:
+        message = f"the cell of test `{options.word}` must end with its input"
+        raise BadInput(message, options.line, 0)
+    values = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    for each in values:
+        check_json(each)
+    return values
+
+
+def _run(notebook: Notebook, program: Program, test: Test, number: int, value: Any) -> None:
+    many = len(test.values) > 1
+    label = f"test {test.name}" + (f" {number + 1}/{len(test.values)}" if many else "")
+    screen = CellScreen(notebook.shell)
+    result = jobs.run_job(notebook, program, jobs.Chosen(value, label), screen)
+    fault = _fault(notebook, test, number, result)
+    if fault is None:
+        return
+    if isinstance(fault, JobFailed):
+        raise fault
+    screen.line((notebook.target, label, f"✗ {fault}"))
+    raise JobFailed(f"{label}: {fault}", result)
+
+
+def _fault(notebook: Notebook, test: Test, number: int, result: Result) -> str | JobFailed | None:
+    """What is not as the test's line expects; None where it passed."""
+    options = test.options
+    if options is not None and options.has("expect-error"):
+        return _expected_error(result, options.text("expect-error"))
+    if not result.ok:
+        return jobs.failure(result)
+    if options is None:
+        return None
+    for typed in options.all("expect"):
+        found = mismatch(_answer(result), jobs.evaluate(notebook, typed.text))
+        if found:
+            return found
+    named = options.text("compare")
+    return _compared(notebook, named, f"{test.name}/{number}", result) if named else None
+
+
+def _expected_error(result: Result, text: str | None) -> str | None:
+    if result.ok:
+        return "completed, but an error was expected"
+    said = f"{result.error or ''} {result.problem or ''} {result.exception or ''}"
+    return None if not text or text in said else f"failed without {text!r}: {said.strip()[:200]}"
+
+
+def _compared(notebook: Notebook, name: str, key: str, result: Result) -> str | None:
+    """Call the person's `f(output, reference)`; the first output is the reference."""
+    function = notebook.shell.user_ns.get(name)
+    if not callable(function):
+        raise BadInput(f"--compare names `{name}`, which is no function of an ordinary cell")
+    references = notebook.memory.references
+    if key in references and function(_answer(result), references[key]) is False:
+        return f"{name}(output, reference) is False"
+    notebook.memory.keep(references={**references, key: _answer(result)})
+    return None
+
+
+def _answer(result: Result) -> Any:
+    return list(result.stream) if result.output in (None, []) and result.stream else result.output

@@ -1,0 +1,91 @@
+"""What a notebook remembers over a kernel restart: its last input, target and worker.
+
+One small file for each notebook in the person's state folder; never in the
+notebook itself, where it would be shared with others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+# A larger input is not worth a copy on disk at each run.
+_LARGEST_INPUT = 32_000_000
+_SEEN = 50
+
+
+class Memory:
+    """Facts by name, written through to `file`; without a file only kept here."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._facts = _read(file) if file else {}
+
+    @property
+    def target(self) -> str | None:
+        """The target that this notebook used last."""
+        found = self._facts.get("target")
+        return found if isinstance(found, str) else None
+
+    @property
+    def last_input(self) -> tuple[bool, Any]:
+        """Whether there is one, and the input last run."""
+        return "input" in self._facts, self._facts.get("input")
+
+    @property
+    def cell_ids(self) -> list[str]:
+        """The ids of the notebook's cells when it was last synced."""
+        return list(self._facts.get("cells") or ())
+
+    @property
+    def references(self) -> dict[str, Any]:
+        """The last accepted output of each test that compares with it."""
+        return dict(self._facts.get("references") or {})
+
+    def has_seen(self, request: str) -> bool:
+        """Whether this notebook was told how the request ended."""
+        return request in (self._facts.get("seen") or ())
+
+    def keep(self, **facts: Any) -> None:
+        """Remember these facts; an input too large for a copy is only kept in memory."""
+        if all(self._facts.get(name, ...) == value for name, value in facts.items()):
+            return
+        self._facts.update(facts)
+        self._write()
+
+    def saw(self, request: str) -> None:
+        """Remember that the person was shown how this request ended."""
+        seen = [*(self._facts.get("seen") or ()), request]
+        self.keep(seen=seen[-_SEEN:])
+
+    def _write(self) -> None:
+        if self._file is None:
+            return
+        text = json.dumps(self._facts)
+        if len(text) > _LARGEST_INPUT:
+            text = json.dumps({key: item for key, item in self._facts.items() if key != "input"})
+        # A full or read-only home costs only the convenience.
+        with contextlib.suppress(OSError):
+            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            fresh = self._file.with_suffix(".new")
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            fresh.replace(self._file)
+
+
+def for_worker(worker: str) -> Memory:
+    """Return the memory of the notebook whose worker has this name."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Memory(Path(state) / "rpnb" / "notebooks" / f"{worker}.json")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

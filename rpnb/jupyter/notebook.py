@@ -1,0 +1,274 @@
+"""This notebook: its remote cells, tests, session, and what it remembers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rpnb.errors import BadNotebook, NoHandler, ProgramError
+
+from . import cell_ids
+from .hints import OtherSide
+from .memory import Memory, for_worker
+
+if TYPE_CHECKING:
+    from rpnb.program.cells import Cell, Cells, Magic
+    from rpnb.program.options import Options
+    from rpnb.program.provenance import Provenance
+    from rpnb.program.steps import Program
+    from rpnb.session.result import Result
+    from rpnb.session.session import Session
+
+# Jobs that `--verify` runs again; the oldest give way.
+_MOST_RECORDED = 20
+
+
+@dataclass(frozen=True)
+class Test:
+    """A named input: the values that its cell made, and what is expected of them."""
+
+    name: str
+    values: tuple[Any, ...]
+    options: Options | None = None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A job that was run, what came of it, and the text of the program that it ran through."""
+
+    job: Mapping[str, Any]
+    result: Result
+    text: str
+
+
+@dataclass
+class Notebook:
+    """The state behind the magics; one for each IPython shell."""
+
+    shell: Any
+    cells: Cells
+    provenance: Provenance
+    path: Path | None = None
+    session: Session | None = None
+    memory: Memory = field(default_factory=lambda: Memory(None))
+    tests: dict[str, Test] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
+    kept: list[Mapping[str, Any]] = field(default_factory=list)
+    recorded: dict[str, Recorded] = field(default_factory=dict)
+    base: Program | None = None
+    # Ids of cells that came with the worker and have not run in this kernel.
+    from_before: set[str] = field(default_factory=set)
+    raw_cell: str = ""
+    cell_info: Any = None
+    # Labels of comment cells (`# %%runpod_…`) that ran here before the extension was loaded.
+    ran_here: list[str] = field(default_factory=list)
+    # The event hooks that the extension registered: (event, function).
+    hooks: list[tuple[str, Any]] = field(default_factory=list)
+
+    @property
+    def target(self) -> str:
+        """The word that leads each line."""
+        return self.session.target.label if self.session else "rpnb"
+
+    @property
+    def folder(self) -> Path:
+        """The notebook's folder, else the working directory."""
+        return self.path.parent if self.path else Path.cwd()
+
+    @property
+    def handler_cell(self) -> Cell | None:
+        """The last handler cell, or None."""
+        return next((cell for cell in reversed(list(self.cells)) if cell.kind == "handler"), None)
+
+    def begin_cell(self, info: Any) -> None:
+        """Note which cell is about to run, before any magic of it is called."""
+        self.raw_cell, self.cell_info = info.raw_cell or "", info
+        self.path = self.path or cell_ids.notebook_path(self.shell.user_ns)
+        for gone in cell_ids.deleted(self.shell):
+            self.drop(gone)
+
+    def record(self, text: str, *, label: str | None = None) -> None:
+        """Note what the statements of an ordinary cell made; `text` is what was compiled."""
+        label = label or f"cell {self.shell.execution_count}"
+        self.provenance.record(label, text, self.shell.user_ns)
+
+    def magic(self) -> Magic | None:
+        """The magic of the running cell as the person sees it."""
+        from rpnb.program.cells import parse_magic
+
+        return parse_magic(self.raw_cell)
+
+    def cell(self, kind: str, options: Options, body: str) -> Cell:
+        """Return the running cell; it is not part of the program yet."""
+        from rpnb.program.cells import Cell
+
+        found = self.magic()
+        return Cell(
+            id=cell_ids.current(self.shell, self.cell_info) or "",
+            kind=kind,
+            name=options.word or "",
+            label=f"cell {self.shell.execution_count}",
+            source=body,
+            first_line=found.first_line if found else 2,
+        )
+
+    def put(self, cell: Cell, options: Options) -> tuple[Cell, Program]:
+        """Add the cell, or replace its earlier version; return it with the program.
+
+        A cell of which no program can be made is left out again: nothing of it ran.
+
+        Raises:
+            ProgramError: the cells do not make a program.
+        """
+        before = list(self.cells)
+        placed = self.cells.put(cell)
+        self._arrange()
+        try:
+            program = self.build(send=[each.word for each in options.all("send")])
+        except ProgramError:
+            for each in list(self.cells):
+                self.cells.drop(each.id)
+            for each in before:
+                self.cells.put(each)
+            raise
+        self.from_before.discard(placed.id)
+        return placed, program
+
+    def build(self, *, send: list[str] | None = None) -> Program:
+        """Return the program of the cells as they are now.
+
+        Raises:
+            ProgramError: they do not make one; says where and why.
+        """
+        from rpnb.program.build import build
+        from rpnb.program.names import Names
+
+        names = Names(
+            self.shell.user_ns,
+            self.provenance,
+            self.folder,
+            hidden=self.shell.user_ns_hidden,
+            python=str(self.session.info.get("python") or "") if self.session else "",
+            send=send or (),
+        )
+        program = build(list(self.cells), names, env=self.env, base=self.base)
+        # What a value was captured as serves again after its local name is gone.
+        self.base = program
+        return program
+
+    def with_handler(self) -> Program:
+        """Return the program, which has a handler.
+
+        Raises:
+            NoHandler: no handler cell has run.
+        """
+        if self.handler_cell is None:
+            raise NoHandler("there is no handler yet: run a %%runpod_handler cell first")
+        return self.build()
+
+    def drop(self, key: str) -> Cell | None:
+        """Take the cell with this id, NAME or label out of the program; return it."""
+        cell = self.cells.drop(key)
+        if cell is not None:
+            self.from_before.discard(cell.id)
+        return cell
+
+    def adopt(self, session: Session) -> None:
+        """Make the session this notebook's own; the worker's cells count as run."""
+        self.session = session
+        target = self.memory.target
+        self.memory = for_worker(session.worker)
+        self.memory.keep(target=session.target.text or target)
+        if session.adopted is None:
+            return
+        self.base = session.adopted
+        self.env = {**session.adopted.env, **self.env}
+        mine = list(self.cells)
+        for cell in mine:
+            self.cells.drop(cell.id)
+        for cell in session.adopted.cells:
+            self.from_before.add(self.cells.put(replace(cell)).id)
+        for cell in mine:
+            self.from_before.discard(self.cells.put(cell).id)
+
+    def remember(self, job: Mapping[str, Any], result: Result) -> None:
+        """Note a job that was run: the next handler cell runs its input again."""
+        import json
+
+        plain = {key: value for key, value in job.items() if key != "id"}
+        self.memory.keep(input=plain if len(plain) > 1 else job.get("input"))
+        if result.status == "CANCELLED":
+            return
+        key = json.dumps(plain, sort_keys=True)
+        self.recorded.pop(key, None)
+        self.recorded[key] = Recorded(job, result, self.base.text if self.base else "")
+        while len(self.recorded) > _MOST_RECORDED:
+            del self.recorded[next(iter(self.recorded))]
+
+    def strays(self) -> list[str]:
+        """Labels of cells of the program that the saved notebook no longer has."""
+        saved = self._saved_ids()
+        if not saved:
+            return []
+        known = [cell for cell in self.cells if cell.id in self.from_before]
+        return [
+            f"{cell.label} ({cell.name or cell.kind})" for cell in known if cell.id not in saved
+        ]
+
+    def other_side(self) -> OtherSide:
+        """What is known of the target, for hints under an error."""
+        if self.session is None:
+            return OtherSide(self.target)
+        origins, modules = dict[str, str](), set[str]()
+        for cell in self.cells:
+            magic = f"`%%runpod_{cell.kind}{f' {cell.name}' if cell.name else ''}`"
+            for name in _bound(cell.source):
+                origins[name] = f"{cell.label} ({magic})"
+            modules.update(_imported(cell.source))
+        return OtherSide(self.target, self.session.names, origins, frozenset(modules))
+
+    def _arrange(self) -> None:
+        ids = self._saved_ids()
+        if ids:
+            self.cells.arrange(ids)
+
+    def _saved_ids(self) -> list[str]:
+        """The ids of the saved notebook's cells, in order; empty where there is no file."""
+        if self.path is None or not self.path.exists():
+            return []
+        # An unreadable file is the export's business; here it only gives no order.
+        with contextlib.suppress(OSError, ValueError, BadNotebook):
+            import json
+
+            found = json.loads(self.path.read_text(encoding="utf-8"))
+            return [str(cell["id"]) for cell in found.get("cells", []) if cell.get("id")]
+        return []
+
+
+def is_headless() -> bool:
+    """Whether rpnb's command line executes this notebook."""
+    return os.environ.get("RPNB_HEADLESS") == "1"
+
+
+def _bound(text: str) -> set[str]:
+    from rpnb.planner.facts import split
+    from rpnb.program.uses import uses
+
+    with contextlib.suppress(SyntaxError):
+        return {name for statement in split(text) for name in uses(statement).binds}
+    return set()
+
+
+def _imported(text: str) -> set[str]:
+    import ast
+
+    with contextlib.suppress(SyntaxError):
+        nodes = list(ast.walk(ast.parse(text)))
+        plain = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
+        given = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+        return {name.partition(".")[0] for name in plain | given}
+    return set()

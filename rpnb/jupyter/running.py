@@ -1,0 +1,142 @@
+"""A run, drawn while it goes on, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rpnb.session import updates
+
+from . import display, lines
+
+if TYPE_CHECKING:
+    from rpnb.session.result import Result
+    from rpnb.session.run import Run
+
+    from .screen import Screen
+
+# A reload that takes less is over before anyone has read that it comes.
+_LONG_LOAD = 3.0
+# More chunks than this are counted, not drawn: a token stream would fill the page.
+_MOST_CHUNKS = 50
+
+
+@dataclass
+class Outcome:
+    """What is known of a run; complete once `follow` has returned it."""
+
+    target: str
+    started: float = field(default_factory=time.monotonic)
+    planned: updates.Planned | None = None
+    synced: updates.Synced | None = None
+    result: Result | None = None
+    failed: updates.Failed | None = None
+    values: list[updates.Shown] = field(default_factory=list)
+    interrupted: bool = False
+    chunks: int = 0
+    synced_after: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def reran(self) -> Sequence[Mapping[str, Any]]:
+        """The steps that ran, with their reasons."""
+        return self.planned.run if self.planned else ()
+
+    @property
+    def kept(self) -> list[Mapping[str, Any]]:
+        """The large values that are warm now."""
+        return list(self.synced.kept) if self.synced else []
+
+    @property
+    def stayed(self) -> list[Mapping[str, Any]]:
+        """The large values that were warm before and still are."""
+        made = {name for step in self.reran for name in step["names"]}
+        return [each for each in self.kept if each["name"] not in made]
+
+    def cell(self, cell_id: str) -> Mapping[str, Any]:
+        """How a cell fared: {"state", "seconds", "names"}; empty where it is not known."""
+        return self.synced.cells.get(cell_id, {}) if self.synced else {}
+
+
+def follow(
+    run: Run, screen: Screen, target: str, before: Sequence[Mapping[str, Any]] = ()
+) -> Outcome:
+    """Draw the run's updates as they come; return its outcome once it has ended.
+
+    Ctrl-C cancels what runs and keeps the model, a second one kills the worker;
+    either is an outcome, not an exception. `before` are the values that were
+    warm, to say what reloads.
+    """
+    outcome = Outcome(target)
+    drawing = _Drawing(outcome, screen, {each["name"]: each for each in before})
+    try:
+        for update in run.watched():
+            drawing.see(update)
+    except KeyboardInterrupt:
+        outcome.interrupted = True
+    outcome.seconds = time.monotonic() - outcome.started
+    return outcome
+
+
+@dataclass
+class _Drawing:
+    outcome: Outcome
+    screen: Screen
+    before: Mapping[str, Mapping[str, Any]]
+
+    def see(self, update: updates.Update) -> None:
+        """Draw one update, and note it in the outcome."""
+        outcome = self.outcome
+        match update:
+            case updates.Logged(stream, text):
+                self.screen.log(stream, text)
+            case updates.Planned():
+                self._planned(update)
+            case updates.Synced():
+                outcome.synced = update
+                outcome.synced_after = time.monotonic() - outcome.started
+                for note in update.notes:
+                    self.screen.line((outcome.target, note))
+            case updates.Shown(mimes, to):
+                self._shown(update, mimes, to)
+            case updates.Progressed(value=value):
+                self.screen.line((outcome.target, "progress", display.shown(value)))
+            case updates.Streamed(value=value):
+                self._chunk(value)
+            case updates.Finished(result):
+                outcome.result = result
+                outcome.seconds = time.monotonic() - outcome.started
+            case updates.Failed():
+                outcome.failed = update
+            case updates.LinkChanged(state, seconds):
+                self.screen.line(lines.link(outcome.target, state, seconds))
+            case updates.Exited(reason=reason) if reason:
+                self.screen.line((outcome.target, f"the worker ended: {reason}"))
+
+    def _planned(self, planned: updates.Planned) -> None:
+        self.outcome.planned = planned
+        if planned.restart:
+            self.screen.line((self.outcome.target, f"new worker: {planned.restart}"))
+        for step in planned.run:
+            for name in step["names"]:
+                seconds = self.before.get(name, {}).get("seconds") or 0.0
+                if seconds > _LONG_LOAD:
+                    reason = str(step.get("reason", ""))
+                    self.screen.line(lines.reloads(self.outcome.target, name, seconds, reason))
+
+    def _shown(self, update: updates.Shown, mimes: Mapping[str, bytes], to: str | None) -> None:
+        if to is not None:
+            self.outcome.values.append(update)
+        else:
+            self.screen.draw(display.shown_bundle(mimes))
+
+    def _chunk(self, value: Any) -> None:
+        self.outcome.chunks += 1
+        if self.outcome.chunks > _MOST_CHUNKS:
+            count = f"{self.outcome.chunks} chunks"
+            self.screen.lead((self.outcome.target, "handler", f"streaming: {count}"), final=False)
+            return
+        for bundle in display.value_bundles(value):
+            self.screen.draw(bundle)
