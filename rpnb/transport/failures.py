@@ -68,12 +68,11 @@ def connected(label: str) -> Iterator[None]:
 
 
 def _while_connecting(error: Exception, settings: Settings) -> TargetError | None:
-    if isinstance(error, (OSError, EOFError)) and _known(error) is None:
-        return CannotReach(_cannot_reach(settings, _why(error, settings)))
-    kind = _known(error)
+    kind = CannotReach if isinstance(error, (OSError, EOFError)) else _known(error)
     if kind is CannotReach:
         return CannotReach(
-            _cannot_reach(settings, f"{settings.address} answers, but: {_said(error)}")
+            f"cannot reach {settings.target.label}: {_why(error, settings)}. Is the pod running?"
+            f" '{settings.target.command} true' should work here first."
         )
     return None if kind is None else kind(f"{settings.target.label}: {_said(error)}")
 
@@ -85,13 +84,6 @@ def _known(error: BaseException) -> type[TargetError] | None:
     return None
 
 
-def _cannot_reach(settings: Settings, why: str) -> str:
-    return (
-        f"cannot reach {settings.target.label}: {why}. Is the pod running?"
-        f" '{settings.target.command} true' should work here first."
-    )
-
-
 def _why(error: BaseException, settings: Settings) -> str:
     if isinstance(error, socket.gaierror):
         return f"{settings.host} is neither an alias in ~/.ssh/config nor a name that is known here"
@@ -101,9 +93,12 @@ def _why(error: BaseException, settings: Settings) -> str:
         return f"{settings.address} refused the connection: nothing listens there"
     if isinstance(error, (EOFError, ConnectionResetError)):
         return f"{settings.address} ended the connection before the login"
+    if type(error).__name__ == "ChannelException":
+        return f"the jump host cannot connect to {settings.address}: {_said(error)}"
     return f"{settings.address}: {_said(error)}"
 
 
 def _said(error: BaseException) -> str:
-    text = error.strerror if isinstance(error, OSError) else str(error)
+    # A ChannelException has the server's words in `text`.
+    text = error.strerror if isinstance(error, OSError) else getattr(error, "text", str(error))
     return (text or str(error) or type(error).__name__).strip().rstrip(".")

@@ -66,7 +66,7 @@ class Login:
             taken = ", ".join(error.allowed_types) or "nothing that is known here"
             self.tried[-1] += f" (the server takes no keys, but {taken})"
             return False
-        except (paramiko.SSHException, EOFError):
+        except (paramiko.SSHException, OSError, EOFError):
             return False
         if more:
             self.tried[-1] += f" (accepted, but the server also wants {', '.join(more)})"
@@ -76,7 +76,7 @@ class Login:
         self, stack: contextlib.ExitStack, first: Identity | None
     ) -> Iterator[Identity]:
         if first is not None:
-            yield first
+            yield from self._once_more(stack, first)
         settings = self.settings
         # What was named comes first: a full agent would use up the server's six tries.
         for path in settings.identities:
@@ -87,6 +87,14 @@ class Login:
         yield from self._files(settings.usual_identities)
         for path in self._locked:
             yield from self._unlocked(path)
+
+    def _once_more(self, stack: contextlib.ExitStack, first: Identity) -> Iterator[Identity]:
+        if not isinstance(first.key, paramiko.AgentKey):
+            yield first
+            return
+        # Its way to the agent was closed after the login.
+        blob = first.key.asbytes()
+        yield from (x for x in self._agent_keys(stack) if x.key.asbytes() == blob)
 
     def _agent_keys(self, stack: contextlib.ExitStack) -> Iterator[Identity]:
         if self.settings.agent is None:

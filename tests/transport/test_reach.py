@@ -143,7 +143,7 @@ def test_login_takes_a_key_of_the_agent(
         key.unlink()
         config = f"-F /dev/null -o UserKnownHostsFile={sshd.known_hosts}"
         target = f"ssh {config} -p {sshd.port} -i {key} {sshd.user}@127.0.0.1"
-        assert connect(target).run("true").code == 0
+        assert connect(target).again().run("true").code == 0
     finally:
         process.kill()
         process.wait()
@@ -152,7 +152,7 @@ def test_login_takes_a_key_of_the_agent(
 def test_jump_host_leads_to_a_host_behind_it(
     server: Server, connect: Connect, tmp_path: Path
 ) -> None:
-    jump, behind = server(), server(PermitOpen="none")
+    jump, behind = server(), server()
     config = _config(tmp_path, jump=jump, behind=behind)
     transport = connect(f"ssh -F {config} -J jump behind")
     assert f" {behind.port}" in transport.run("echo $SSH_CONNECTION").stdout
@@ -181,7 +181,7 @@ def test_jump_to_a_port_where_nobody_listens_names_it(
     jump, behind = server(), server()
     behind.stop()
     config = _config(tmp_path, jump=jump, behind=behind)
-    with pytest.raises(CannotReach, match="^cannot reach behind: .*[Cc]onnect"):
+    with pytest.raises(CannotReach, match=f"jump host cannot connect to 127.0.0.1:{behind.port}"):
         connect(f"ssh -F {config} -J jump behind")
 
 

@@ -84,6 +84,19 @@ def test_ssh_stream_uses_the_bridge_where_forwarding_is_forbidden(
     assert _read(stream, 14) == b"there and back"
 
 
+def test_ssh_output_begins_below_what_the_shells_start_prints(
+    server: Server, connect: Connect, listener: Listen
+) -> None:
+    """The bashrc of RunPod's images greets whoever comes."""
+    sshd, path = server(AllowStreamLocalForwarding="no"), listener(echo).path
+    (sshd.home / ".bashrc").write_text("echo Welcome to the pod")
+    transport = connect(sshd.target)
+    assert transport.run("echo out").stdout == "out\n"
+    stream = transport.connect(str(path), bridge(path))
+    stream.send(b"there and back")
+    assert _read(stream, 14) == b"there and back"
+
+
 def test_ssh_stream_to_nobody_tells_what_the_bridge_said(
     sshd: Sshd, connect: Connect, tmp_path: Path
 ) -> None:
