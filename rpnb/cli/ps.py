@@ -8,7 +8,7 @@ from rpnb.cli import options
 from rpnb.cli.outcome import plainly
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 @plainly
@@ -24,7 +24,7 @@ def ps(
     from rpnb.session import bootstrap
 
     with reached(Connection(target, accept_key, python), progress=Progress()) as transport:
-        workers = bootstrap.workers(transport, python=python)
+        workers = running(bootstrap.workers(transport, python=python))
         label = transport.target.label
     for worker in workers:
         print(line(label, worker))
@@ -33,12 +33,17 @@ def ps(
     return 0
 
 
+def running(workers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the workers that hold something: a process, or an agent that would start one.
+
+    The others are folders with finished jobs in them.
+    """
+    return [each for each in workers if each.get("alive") or each.get("relay")]
+
+
 def line(label: str, worker: Mapping[str, Any]) -> str:
     """Return the line of one worker, the target first."""
-    if worker.get("alive"):
-        state = "warm" if worker.get("relay") else "warm, no agent"
-    else:
-        state = "no process"
+    state = "warm" if worker.get("alive") else "its process ended"
     parts = [label, str(worker["worker"]), state, *_age(worker.get("since"))]
     held = worker.get("bytes")
     if worker.get("alive") and isinstance(held, int) and held:

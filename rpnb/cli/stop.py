@@ -28,11 +28,13 @@ def stop(
     """End one worker, or every worker of this login on the target; a pod goes on running."""
     from rpnb.cli.connection import Connection, reached
     from rpnb.cli.progress import Progress
+    from rpnb.cli.ps import running
     from rpnb.session import bootstrap
 
     with reached(Connection(target, accept_key, python), progress=Progress()) as transport:
         label = transport.target.label
-        known = [str(each["worker"]) for each in bootstrap.workers(transport, python=python)]
+        found = running(bootstrap.workers(transport, python=python))
+        known = [str(each["worker"]) for each in found]
         for worker in chosen(name, known, label):
             bootstrap.stop(transport, worker, python=python)
             print(f"{label} │ {worker} │ stopped")
