@@ -1,0 +1,57 @@
+import pytest
+
+from rpnb.jupyter.form import Form, FormScreen, text_form
+from rpnb.program.fields import Field
+
+FIELDS = [
+    Field("prompt", "str"),
+    Field("steps", "int", 20, required=False),
+    Field("fast", "bool", True, required=False),
+    Field("mode", "str", "a", required=False, choices=("a", "b")),
+]
+
+
+def test_text_form_says_what_is_required():
+    assert text_form(FIELDS[:2]) == "input: prompt (required), steps (20)"
+
+
+def test_form_fields_become_fitting_widgets():
+    form = Form(None, FIELDS)
+    kinds = [type(each).__name__ for each in form.widget.children[:4]]
+    assert kinds == ["Text", "Text", "Checkbox", "Dropdown"]
+
+
+def test_form_typed_values_become_the_input():
+    form = Form(None, FIELDS)
+    form.widget.children[0].value = "a fox"
+    assert form._value() == {"prompt": "a fox", "steps": 20, "fast": True, "mode": "a"}
+
+
+def test_form_run_with_a_missing_field_shows_it_and_is_ready_again():
+    form = Form(None, FIELDS)
+    form.start().join(5)
+    assert "`prompt` is required" in form._screen._log.value
+    assert not form._button.disabled
+
+
+def test_form_fault_in_a_thread_is_shown():
+    form = Form(None, [])
+    form.start().join(5)
+    assert "a fault in rpnb" in form._screen._log.value
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("10%\r20%\rdone\nx", "done\nx"), ("<b>", "&lt;b&gt;")]
+)
+def test_screen_log_is_settled_and_escaped(text, shown):
+    screen = FormScreen()
+    screen.log("out", text)
+    screen.flush()
+    assert screen._log.value == f"<pre>{shown}</pre>"
+
+
+def test_screen_draws_one_below_the_other():
+    screen = FormScreen()
+    screen.draw({"text/plain": "a"})
+    screen.draw({"text/plain": "b"})
+    assert [each["data"]["text/plain"] for each in screen._output.outputs] == ["a", "b"]
