@@ -40,7 +40,9 @@ class Runner:
         self._around = around
         self._sdk = Sdk()
         around.cancellation.entries |= set(self._sdk.user_code_callers)
+        # Where the modifier stands; another start() begins with 1 again.
         self._concurrency = 1
+        self._config: dict[str, Any] | None = None
         # Jobs that run now, and what the first one that ends the process said.
         self._open: dict[int, _Job] = {}
         self.exit_code: int | None = None
@@ -53,6 +55,8 @@ class Runner:
 
     def run(self, config: dict[str, Any], jobs: list[Any], timeout: float | None) -> None:
         """Run the jobs on the worker's loop; each ends with a `finished` event."""
+        if config is not self._config:
+            self._config, self._concurrency = config, 1
         waiting = deque(_Job(config, job, timeout) for job in jobs)
         try:
             self._around.loop.run_until_complete(self._run_all(config, waiting))

@@ -93,17 +93,10 @@ def _reason(recording: Recording, raised: BaseException | None) -> str:
         return "the handler raised asyncio.CancelledError, which the SDK takes for a stop"
     if raised is None:
         return "the SDK sent no result"
-    if recording.error is not None:
-        raised = recording.error
-    return _raised_reason(raised)
-
-
-def _raised_reason(raised: BaseException) -> str:
-    name = type(raised).__name__
-    try:
-        text = str(raised)
-    except Exception as error:  # noqa: BLE001 - a person's own __str__ may raise anything
-        return f"str() of the handler's {name} raised {type(error).__name__}"
+    name, text = type(raised).__name__, str(raised)
+    if isinstance(raised, Exception) and raised.__context__ is not None:
+        # The SDK asks the handler's exception for its text, and that raised.
+        return f"str() of the handler's {type(raised.__context__).__name__} raised {name}: {text}"
     if isinstance(raised, Exception):
         return f"the SDK failed with {name}: {text}"
     return (

@@ -62,9 +62,9 @@ class _Worker:
         starts = Starts()
         Hook(starts).install()
         executor = Executor(self._loop, self._cancellation)
-        steps = Steps(directory, namespace, executor, starts)
+        self._steps = Steps(directory, namespace, executor, starts)
         self._requests = Requests(
-            Parts(directory, self._events, self._cancellation, executor, steps, starts)
+            Parts(directory, self._events, self._cancellation, executor, self._steps, starts)
         )
 
     def serve(self) -> int:
@@ -93,7 +93,7 @@ class _Worker:
 
     def _take(self, message: Message) -> int | None:
         if isinstance(message, SetEnv):
-            os.environ.update({key: str(value) for key, value in message.values.items()})
+            self._steps.set_env({key: str(value) for key, value in message.values.items()})
             # The relay sends secrets again to each new worker, then without a request.
             if message.request:
                 self._events.emit_for(message.request, "done", {})

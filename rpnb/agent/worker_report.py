@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Collection
 
-from ..planner.plan import Executed, Plan
+from ..planner.plan import Plan, Rerun
 from . import gpu
 from .worker_size import size_bytes
-from .worker_steps import Steps, Sync
+from .worker_steps import Ran, Steps, Sync
 
 # What loaded faster and weighs less is not worth a word.
 _MIN_SECONDS, _MIN_BYTES = 0.05, 1 << 20
 _DATA = ("data", "active")
 
 
-def plan_body(todo: Plan, sync: Sync) -> dict[str, Any]:
-    """Return the body of `planned`."""
+def plan_body(todo: Plan, sync: Sync, spoiled: Collection[str]) -> dict[str, Any]:
+    """Return the body of `planned`; `spoiled` are names that scratch cells changed."""
 
     def place(index: int) -> dict[str, Any]:
         step = sync.new[index]
@@ -24,10 +24,26 @@ def plan_body(todo: Plan, sync: Sync) -> dict[str, Any]:
         return {"names": list(step.names), "cell": cell, "line": step.line}
 
     return {
-        "run": [{**place(rerun.index), "reason": rerun.reason.text()} for rerun in todo.run],
+        "run": [
+            {**place(rerun.index), "reason": _reason(rerun, sync, spoiled)}
+            for rerun in todo.run
+            if rerun.reason.kind != "always"
+        ],
         "keep": [place(new) for new, _ in todo.keep],
         "restart": todo.restart.text() if todo.restart is not None else None,
     }
+
+
+def _reason(rerun: Rerun, sync: Sync, spoiled: Collection[str]) -> str:
+    step = sync.new[rerun.index]
+    if rerun.reason.kind == "failed":
+        # For the planner, what must run again although it is unchanged has failed.
+        changed = next((name for name in step.names if name in spoiled), None)
+        if changed is not None:
+            return f"`{changed}` was changed by a scratch cell"
+        if sync.again is not None and sync.program.cell_of(step.line) == sync.again:
+            return "asked for with --again"
+    return rerun.reason.text()
 
 
 class Report:
@@ -66,22 +82,21 @@ class Report:
 
     def _kept(self) -> list[dict[str, Any]]:
         kept, now = [], time.time()
-        for executed in self._steps.executed:
-            sizes = self._measured(executed)
-            for name, size in sizes.items():
-                if executed.seconds >= _MIN_SECONDS or size >= _MIN_BYTES:
-                    age = now - self._steps.ran_at[executed.serial]
-                    load = executed.seconds
-                    kept.append({"name": name, "bytes": size, "seconds": load, "age": age})
-        serials = {executed.serial for executed in self._steps.executed}
-        self._sizes = {key: value for key, value in self._sizes.items() if key in serials}
+        for ran in self._steps.ran:
+            seconds = ran.executed.seconds
+            for name, size in self._measured(ran).items():
+                if seconds >= _MIN_SECONDS or size >= _MIN_BYTES:
+                    age = now - ran.at
+                    kept.append({"name": name, "bytes": size, "seconds": seconds, "age": age})
+        serials = {ran.serial for ran in self._steps.ran}
+        self._sizes = {serial: found for serial, found in self._sizes.items() if serial in serials}
         return kept
 
-    def _measured(self, executed: Executed) -> dict[str, int]:
-        found = self._sizes.get(executed.serial)
+    def _measured(self, ran: Ran) -> dict[str, int]:
+        found = self._sizes.get(ran.serial)
         if found is None:
             kinds, space = self._steps.kinds, self._steps.namespace
-            names = [n for n in executed.binds if kinds.get(n) in _DATA and n in space]
+            names = [n for n in ran.executed.binds if kinds.get(n) in _DATA and n in space]
             found = {name: size_bytes(space[name]) for name in sorted(names)}
-            self._sizes[executed.serial] = found
+            self._sizes[ran.serial] = found
         return found

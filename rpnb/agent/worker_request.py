@@ -80,7 +80,9 @@ class Requests:
             program,
             show=submit.show,
             again=submit.again,
-            on_plan=lambda todo, sync: self._parts.events.emit("planned", plan_body(todo, sync)),
+            on_plan=lambda todo, sync: self._parts.events.emit(
+                "planned", plan_body(todo, sync, steps.spoiled)
+            ),
         )
         if wire is not None:
             self._parts.directory.write_program(wire)

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Iterable
+from typing import Any, Callable, Iterable, Sequence
 
 from ..planner import kinds, plan
 from ..planner.plan import Executed, Plan, Reason, Rerun, Step
@@ -19,13 +19,24 @@ from .directory import RunDirectory
 from .worker_code import Executor, compile_docstring, compile_statement, future_flags
 from .worker_failure import NeedsRestart, RequestFailed, failure_of
 from .worker_lines import refresh_lines
-from .worker_program import WireProgram, write_files
+from .worker_probe import Prober, Probes, differing
+from .worker_program import WireProgram, local_modules, write_files
 from .worker_start import Starts
 from .worker_trace import syntax_details
 
-# A plan may have to be made again when a step shows effects that its text did not;
-# more rounds than this would mean that two steps undo each other for ever.
+# A plan is made again while steps show effects that their text did not. More
+# rounds than this would mean that two steps undo each other for ever.
 _MAX_ROUNDS = 20
+
+
+@dataclass
+class Ran:
+    """A step that has been executed: what the planner knows of it, and what it does not."""
+
+    executed: Executed
+    serial: int
+    at: float
+    before: Probes
 
 
 @dataclass
@@ -50,6 +61,7 @@ class Sync:
     new: list[Step]
     flags: int
     show: str | None
+    again: str | None
     cells: dict[str, Cell]
     notes: list[str] = field(default_factory=list)
     ran_steps: int = 0
@@ -58,6 +70,10 @@ class Sync:
     has_value: bool = False
     # The step that raised, if one did; what follows it has not run.
     failure: RequestFailed | None = None
+
+    def cell_of(self, index: int) -> Cell | None:
+        """Return the cell of step `index`, None for one that comes from no cell."""
+        return self.cells.get(self.program.cell_of(self.new[index].line) or "")
 
 
 class Steps:
@@ -72,19 +88,27 @@ class Steps:
     ) -> None:
         self.namespace = namespace
         self.program: WireProgram | None = None
-        self.executed: list[Executed] = []
-        # When each step ran, by its serial number.
-        self.ran_at: dict[int, float] = {}
+        self.ran: list[Ran] = []
+        self.prober = Prober()
+        # Names that scratch cells changed since their steps ran.
+        self.spoiled: set[str] = set()
         self._directory, self._executor, self._starts = directory, executor, starts
         self._file = os.fspath(directory.app / "handler.py")
         self._watch = kinds.Watch(namespace)
         self._serial = 0
         self._job_writes: tuple[plan.JobWrite, ...] = ()
+        # The program, if the namespace equals it and its start step has run.
+        self._complete: WireProgram | None = None
 
     @property
     def kinds(self) -> dict[str, str]:
         """The run-time kind of each name of the program."""
         return self._watch.kinds
+
+    @property
+    def executed(self) -> list[Executed]:
+        """What the planner knows of the steps that have run."""
+        return [ran.executed for ran in self.ran]
 
     def after_job(self) -> None:
         """Note what the job that just ended may have left in the globals."""
@@ -97,10 +121,11 @@ class Steps:
 
     def spoil(self, name: str) -> None:
         """Count the steps that made `name` as failed: they run again at the next sync."""
-        self.executed = [
-            replace(e, ok=False) if name in e.binds or name in e.step.names else e
-            for e in self.executed
-        ]
+        self._complete = None
+        self.spoiled.add(name)
+        for ran in self.ran:
+            if name in ran.executed.binds or name in ran.executed.step.names:
+                ran.executed = replace(ran.executed, ok=False)
 
     def sync(
         self,
@@ -112,62 +137,60 @@ class Steps:
     ) -> Sync:
         """Make the namespace equal to a fresh run of `program`.
 
-        `on_plan` is told the plan before anything is dropped.
-
-        A step that raises ends it; that is in the returned sync's `failure`.
+        `on_plan` is told the plan before anything is dropped. A step that raises
+        ends it; that is in the returned sync's `failure`.
 
         Raises:
             RequestFailed: the text does not parse.
             NeedsRestart: after `on_plan` was told why.
         """
-        sync = self._begin(program, show)
-        self._mark_again(again)
-        was_fresh = not self.executed
+        sync = self._begin(program, show, again)
+        was_fresh = not self.ran
         for round_number in range(_MAX_ROUNDS):
             todo = self._plan(sync)
             if todo.restart is not None and was_fresh:
-                sync.notes.append(f"a fresh process would be no different: {todo.restart.text()}")
+                # A process that has run nothing else would come to the same.
                 break
             if round_number == 0 or todo.restart is not None:
                 on_plan(todo, sync)
             if todo.restart is not None:
                 raise NeedsRestart
-            if round_number and todo.is_settled:
+            if todo.is_settled:
+                self._settle(todo, sync)
                 break
             self._apply(todo, sync)
             if sync.failure is not None:
                 break
         return sync
 
-    def _begin(self, program: WireProgram, show: str | None) -> Sync:
+    def _begin(self, program: WireProgram, show: str | None, again: str | None) -> Sync:
+        if again is not None:
+            self._complete = None
+            for ran in self.ran:
+                if self.program and self.program.cell_of(ran.executed.step.line) == again:
+                    ran.executed = replace(ran.executed, ok=False)
         try:
-            new = plan.steps(program.text)
+            new = plan.steps(program.text, local_modules(self._directory, program))
         except SyntaxError as error:
             cell = program.cell_of(error.lineno or 1)
             raise RequestFailed("plan", syntax_details(error, "handler.py"), cell) from None
-        changed = self.program is None or self.program.text != program.text
-        if changed or self.program is None or self.program.files != program.files:
+        if self.program is None or self.program.wire != program.wire:
             write_files(self._directory, program, self.program)
         cells = {cell: Cell() for cell in program.cells}
-        sync = Sync(program, new, future_flags(s.statement.node for s in new), show, cells)
-        for step in new:
-            cell = cells.get(program.cell_of(step.line) or "")
-            if cell is not None:
-                cell.names += [name for name in step.names if name not in cell.names]
+        flags = future_flags(step.statement.node for step in new)
+        sync = Sync(program, new, flags, show, again, cells)
+        for index, step in enumerate(new):
+            place = sync.cell_of(index)
+            if place is not None:
+                place.names += [name for name in step.names if name not in place.names]
         self.program = program
         return sync
 
-    def _mark_again(self, again: str | None) -> None:
-        if again is None or self.program is None:
-            return
-        for index, executed in enumerate(self.executed):
-            if self.program.cell_of(executed.step.line) == again:
-                self.executed[index] = replace(executed, ok=False)
-
     def _plan(self, sync: Sync) -> Plan:
-        env = self._env_reason(sync.program)
-        if env is not None:
-            return Plan(restart=env)
+        setting = self._changed_setting(sync.program)
+        if setting is not None:
+            # Settings are read while modules are imported: only a fresh process sees this one.
+            return Plan(restart=Reason("changed", setting))
         return plan.plan(
             self.executed,
             sync.new,
@@ -176,94 +199,129 @@ class Steps:
             job_writes=self._job_writes,
         )
 
-    def _env_reason(self, program: WireProgram) -> Reason | None:
-        """Settings are read when modules are imported: a change needs a fresh process."""
-        current = {key: os.environ.get(key) for key in program.env}
-        if not self.executed:
-            os.environ.update(program.env)
+    def _changed_setting(self, program: WireProgram) -> str | None:
+        if not self.ran:
+            self.set_env(program.env)
             return None
-        differing = [key for key, value in program.env.items() if current[key] != value]
-        return Reason("changed", differing[0]) if differing else None
+        known = self.prober.secrets
+        differing = (key for key, value in program.env.items() if known.get(key) != value)
+        return next(differing, None)
 
-    def _apply(self, todo: Plan, sync: Sync) -> None:
-        self._job_writes = todo.job_writes
-        self._drop(todo.drop)
-        for name in todo.purge:
-            _purge(name)
-        kept = [(new, self.executed[old]) for new, old in todo.keep]
-        refresh_lines(
-            [(e.step, sync.new[new]) for new, e in kept], self.namespace, self._file, sync.flags
-        )
-        self.executed = [replace(e, step=sync.new[new]) for new, e in kept]
-        self._starts.keep_only({e.serial for e in self.executed})
+    def set_env(self, values: dict[str, str]) -> None:
+        """Set variables that no step of the program sets; they outlive a restored environment."""
+        self.prober.secrets.update(values)
+        os.environ.update(values)
+
+    def _settle(self, todo: Plan, sync: Sync) -> None:
+        """Nothing is left but what always runs: start(), unless it ran for this very program."""
+        if self._complete is not None and self._complete.wire == sync.program.wire:
+            return
+        self._keep(todo, [old for _, old in todo.keep], sync)
+        self._starts.keep_only({ran.serial for ran in self.ran})
         for rerun in todo.run:
             self._run(rerun, sync)
             if sync.failure is not None:
-                self._leave_rest(rerun, todo.run, sync)
                 return
+        self._complete = sync.program
+        self.spoiled.clear()
+
+    def _apply(self, todo: Plan, sync: Sync) -> None:
+        self._complete = None
+        self._job_writes = todo.job_writes
+        for resource, old in todo.restore.items():
+            self.prober.restore(resource, self.ran[old].before[resource])
+        self._drop(todo.drop)
+        for name in todo.purge:
+            _purge(name)
+        self._keep(todo, sorted(old for _, old in todo.keep), sync)
+        reruns = [rerun for rerun in todo.run if rerun.reason.kind != "always"]
+        for rerun in reruns:
+            self._run(rerun, sync)
+            if sync.failure is not None:
+                self._leave_rest(rerun, reruns, sync)
+                return
+
+    def _keep(self, todo: Plan, order: Sequence[int], sync: Sync) -> None:
+        """Keep the executed steps of `order`, each as it stands in the new program."""
+        now = {old: sync.new[new] for new, old in todo.keep}
+        moved = [(self.ran[old].executed.step, now[old]) for old in order]
+        refresh_lines(moved, self.namespace, self._file, sync.flags)
+        self.ran = [self.ran[old] for old in order]
+        for ran, (_, step) in zip(self.ran, moved):
+            ran.executed = replace(ran.executed, step=step)
 
     def _drop(self, names: Iterable[str]) -> None:
         names = [name for name in names if name in self.namespace]
-        heavy = any(self._watch.kinds.get(name) in ("data", "active") for name in names)
+        is_heavy = any(self._watch.kinds.get(name) in ("data", "active") for name in names)
         self._watch.drop(names)
         # These hold frames, and frames hold what was just dropped.
         for name in ("last_exc", "last_type", "last_value", "last_traceback"):
             if hasattr(sys, name):
                 delattr(sys, name)
-        if heavy:
+        if is_heavy:
             gc.collect()
-            torch = sys.modules.get("torch")
-            cuda = getattr(torch, "cuda", None)
+            cuda = getattr(sys.modules.get("torch"), "cuda", None)
             if cuda is not None and cuda.is_initialized():
                 cuda.empty_cache()
 
     def _run(self, rerun: Rerun, sync: Sync) -> None:
-        step = sync.new[rerun.index]
-        cell_id = sync.program.cell_of(step.line)
-        cell = sync.cells.get(cell_id or "", Cell())
+        step, error = sync.new[rerun.index], None
+        is_pure = plan.is_pure(step, self.namespace)
         self._serial += 1
         self._starts.running = self._serial
+        before = self.prober.read()
         self._watch.start()
         started = time.perf_counter()
-        error = None
         try:
             self._execute(step, sync, rerun.index)
         except BaseException as raised:  # noqa: BLE001 - a step may raise anything; it is reported
             error = raised
         seconds = time.perf_counter() - started
         self._starts.running = None
-        self._note(step, seconds, ok=error is None)
-        sync.ran_steps += 1
-        cell.state, cell.seconds = "ran" if error is None else "failed", cell.seconds + seconds
-        cell.ran += [name for name in step.names if name not in cell.ran]
+        executed = Executed(
+            step,
+            ok=error is None,
+            binds=self._watch.stop(),
+            writes=differing(before, self.prober.read()),
+            pure=is_pure,
+            seconds=seconds,
+        )
+        self.ran.append(Ran(executed, self._serial, time.time(), before))
         if error is not None:
-            app = os.fspath(self._directory.app)
-            sync.failure = failure_of(error, "step", app, cell_id)
+            cell = sync.program.cell_of(step.line)
+            sync.failure = failure_of(error, "step", os.fspath(self._directory.app), cell)
+        if error is not None or rerun.reason.kind != "always":
+            self._count(rerun, seconds, sync)
+
+    def _count(self, rerun: Rerun, seconds: float, sync: Sync) -> None:
+        sync.ran_steps += 1
+        cell = sync.cell_of(rerun.index)
+        if cell is not None:
+            cell.state = "ran" if sync.failure is None else "failed"
+            cell.seconds += seconds
+            names = sync.new[rerun.index].names
+            cell.ran += [name for name in names if name not in cell.ran]
 
     def _execute(self, step: Step, sync: Sync, index: int) -> None:
         node, file = step.statement.node, self._file
         if index == 0:
             self._executor.run(compile_docstring(node, file, sync.flags), self.namespace)
+            if not _is_shown(step, index, sync):
+                return
         value = self._executor.run(compile_statement(node, file, sync.flags), self.namespace)
-        if sync.show is not None and _is_shown(step, index, sync):
+        if _is_shown(step, index, sync):
             sync.value, sync.has_value = value, True
-
-    def _note(self, step: Step, seconds: float, *, ok: bool) -> None:
-        binds = self._watch.stop()
-        executed = Executed(step, self._serial, ok=ok, binds=binds, seconds=seconds)
-        self.executed.append(executed)
-        self.ran_at[self._serial] = time.time()
 
     def _leave_rest(self, failed: Rerun, reruns: Iterable[Rerun], sync: Sync) -> None:
         for later in reruns:
-            cell = sync.cells.get(sync.program.cell_of(sync.new[later.index].line) or "")
+            cell = sync.cell_of(later.index)
             if later.index > failed.index and cell is not None and cell.state == "kept":
                 cell.state = "not run"
 
 
 def _is_shown(step: Step, index: int, sync: Sync) -> bool:
     """Tell whether the step is the shown cell's last, with no semicolon behind it."""
-    if sync.program.cell_of(step.line) != sync.show:
+    if sync.show is None or sync.program.cell_of(step.line) != sync.show:
         return False
     following = sync.new[index + 1 : index + 2]
     if following and sync.program.cell_of(following[0].line) == sync.show:

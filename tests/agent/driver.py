@@ -101,7 +101,9 @@ class Worker:
     def job(self, program: dict[str, Any] | None, value: Any = None) -> Event:
         """Run one job and return its `finished` event."""
         events = self.run(program, value)
-        return next(e for e in events if e.kind == "finished")
+        finished = [e for e in events if e.kind == "finished"]
+        assert finished, events[-1].body
+        return finished[0]
 
     def events(self, request: str, until: tuple[str, ...] = ("done", "failed")) -> list[Event]:
         """Return the request's events up to the one that ends it."""
