@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ..errors import NoHandler, ProgramError
 from ..protocol.blobs import digest
-from . import start_call
-from .cells import Cell, handler_name, has_start
+from . import modules, start_call
+from .cells import Cell, handler_name, has_start, python_text
 from .layout import assemble, join, start_block
 from .names import Names
 from .passages import Passage
@@ -44,8 +46,12 @@ def build(
     except NoHandler as problem:
         problems.append(problem)
     problems += _two_starts(ordered)
+    try:
+        local = _local_modules(prepared, found, names)
+    except ProgramError as problem:
+        problems.append(problem)
     raise_all(problems)
-    return _program(prepared, found, handler, dict(env or {}), base)
+    return _program(prepared, found, handler, _Surroundings(dict(env or {}), base, local))
 
 
 def needs(cells: Sequence[Cell]) -> dict[str, Need]:
@@ -68,7 +74,7 @@ def _prepared(cells: Sequence[Cell]) -> list[Prepared]:
     for number, cell in enumerate(cells):
         try:
             found.append(prepare(cell, is_first=number == 0))
-        except ProgramError as problem:
+        except ProgramError as problem:  # noqa: PERF203 - every cell's problem is reported
             problems.append(problem)
     raise_all(problems)
     return found
@@ -84,7 +90,7 @@ def _handler(cells: Sequence[Cell]) -> str:
     if marked:
         return handler_name(marked[-1])
     for cell in cells:
-        for call in start_call.calls(cell.source):
+        for call in start_call.calls(python_text(cell)):
             named = start_call.handler_expression(call)
             if named is not None:
                 return ast.unparse(named)
@@ -103,12 +109,26 @@ def _two_starts(cells: Sequence[Cell]) -> list[ProgramError]:
     ]
 
 
+def _local_modules(cells: Sequence[Prepared], found: Resolved, names: Names) -> dict[str, bytes]:
+    texts = [each.body.text for each in cells]
+    captured = [each.capture.text for each in found.all]
+    roots = {root for text in (*texts, *captured) for root in modules.imported(text)}
+    roots |= {root for each in found.all for root in each.modules}
+    added = {path for text in texts for path in modules.added_paths(text)}
+    return modules.Modules(names.folder, names.path, sorted(added)).collect(roots)
+
+
+@dataclass(frozen=True)
+class _Surroundings:
+    """What belongs to a program beside its text."""
+
+    env: dict[str, str]
+    base: Program | None
+    local: dict[str, bytes]
+
+
 def _program(
-    cells: list[Prepared],
-    found: Resolved,
-    handler: str,
-    env: dict[str, str],
-    base: Program | None,
+    cells: list[Prepared], found: Resolved, handler: str, around: _Surroundings
 ) -> Program:
     starts = any(has_start(each.cell) for each in cells)
     alone = len(cells) == 1 and starts and not found.all
@@ -116,16 +136,18 @@ def _program(
         text, origins = join([cells[0].whole])
     else:
         text, origins = assemble(cells, found, _start(cells, handler) if not starts else None)
-    blobs, files = _files(found, base)
+    blobs, files = _files(found, around)
+    env: dict[str, str] = {}
     for each in cells:
-        env = {**each.env, **env}
+        env |= each.env
     return Program(
         text=text,
         origins=origins,
         cells=tuple(each.cell for each in cells),
         files=files,
-        env=env,
+        env=env | around.env,
         handler=handler,
+        python=_bound_to(found, around.base),
         requirements=tuple(dict.fromkeys(r for each in cells for r in each.requirements)),
         captures=tuple(each.capture for each in found.all),
         blobs=blobs,
@@ -145,15 +167,26 @@ def _start(cells: Sequence[Prepared], handler: str) -> Passage | None:
     return start_block(handler, imports_runpod=imported)
 
 
+def _bound_to(found: Resolved, base: Program | None) -> str:
+    """The Python version whose bytecode the program's values hold."""
+    if not any(each.capture.bytecode for each in found.all):
+        return ""
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    fresh = any(each.capture.bytecode and each.files for each in found.all)
+    return here if fresh or base is None else base.python
+
+
 def _files(
-    found: Resolved, base: Program | None
+    found: Resolved, around: _Surroundings
 ) -> tuple[dict[str, bytes], dict[str, tuple[str, int]]]:
     blobs: dict[str, bytes] = {}
     files: dict[str, tuple[str, int]] = {}
-    for each in found.all:
-        for path, data in each.files.items():
+    base = around.base
+    for brought in (around.local, *(each.files for each in found.all)):
+        for path, data in brought.items():
             files[path] = (digest(data), len(data))
             blobs[files[path][0]] = data
+    for each in found.all:
         for path in each.capture.files:
             # From before: the bytes are where the worker is.
             if path not in files and base is not None and path in base.files:

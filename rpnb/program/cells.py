@@ -11,9 +11,10 @@ import tokenize
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ..errors import NoHandler
+from ..errors import BadSyntax, NoHandler
 from . import start_call
 from .decorators import is_handler
+from .ipython_syntax import translate
 
 KINDS = ("setup", "handler", "remote", "test")
 _MAGIC = re.compile(r"(?:#[ \t]*)?%%runpod_(\w+)(?:[ \t]+(.*?))?[ \t]*$")
@@ -86,9 +87,9 @@ class Cells:
 
     def get(self, key: str) -> Cell | None:
         """Return the cell with this id, NAME or label."""
-        for read in (lambda cell: cell.id, lambda cell: cell.name, lambda cell: cell.label):
+        for field in ("id", "name", "label"):
             for cell in self._cells:
-                if key and read(cell) == key:
+                if key and getattr(cell, field) == key:
                     return cell
         return None
 
@@ -184,7 +185,23 @@ def _tokens(text: str) -> list[str]:
 
 def has_start(cell: Cell) -> bool:
     """Tell whether the cell calls `runpod.serverless.start` itself."""
-    return bool(start_call.calls(cell.source))
+    return bool(start_call.calls(python_text(cell)))
+
+
+def python_text(cell: Cell) -> str:
+    """Return the cell's text with IPython's own syntax translated, line for line.
+
+    Raises:
+        BadSyntax: Python cannot parse it.
+    """
+    text = translate(cell.source, label=cell.label, first_line=cell.first_line).text
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError) as error:
+        line = cell.first_line + (getattr(error, "lineno", None) or 1) - 1
+        what = getattr(error, "msg", str(error))
+        raise BadSyntax(f"{cell.label}, line {line}: {what}") from None
+    return text
 
 
 def handler_name(cell: Cell) -> str:
@@ -196,9 +213,11 @@ def handler_name(cell: Cell) -> str:
 
     Raises:
         NoHandler: there is none, or several could be it; the text lists them.
+        BadSyntax: the cell cannot be parsed.
     """
-    tree = ast.parse(cell.source)
-    for call in start_call.calls(cell.source):
+    text = python_text(cell)
+    tree = ast.parse(text)
+    for call in start_call.calls(text):
         named = start_call.handler_expression(call)
         if named is not None:
             return ast.unparse(named)

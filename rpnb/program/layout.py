@@ -57,7 +57,7 @@ def _blocks(
     head = cells[0].head if cells else None
     yield head or Passage.written(_DOCSTRING)
     yield _future(cells, found)
-    yield from _imports(found)
+    yield from _imports(cells, found)
     for prepared in cells:
         yield from _captured([each.capture for each in found.before[prepared.cell.id]])
         yield prepared.body
@@ -77,9 +77,10 @@ def _future(cells: Sequence[Prepared], found: Resolved) -> list[Passage]:
     return lines + [Passage.written(f"from __future__ import {name}") for name in sorted(wanted)]
 
 
-def _imports(found: Resolved) -> Iterable[list[Passage]]:
+def _imports(cells: Sequence[Prepared], found: Resolved) -> Iterable[list[Passage]]:
     """The imports that captures are or need, the standard library's first."""
-    lines = {line for each in found.all for line in each.capture.imports}
+    lines = {line for each in cells for line in each.imports}
+    lines |= {line for each in found.all for line in each.capture.imports}
     lines |= {
         line
         for each in found.all

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ..errors import BadSyntax, ProgramError
 from .cells import Cell
 from .decorators import mark_lines
+from .ipython_syntax import translate
 from .passages import Passage
 from .uses import Statement, split
 
@@ -29,6 +30,7 @@ class Prepared:
     notes: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     requirements: tuple[str, ...] = ()
+    imports: frozenset[str] = frozenset()
 
     @property
     def statements(self) -> list[Statement]:
@@ -42,7 +44,9 @@ def prepare(cell: Cell, *, is_first: bool) -> Prepared:
     Raises:
         BadSyntax: Python cannot parse it; shows cell, line and a caret.
     """
-    text = cell.source.replace("\r\n", "\n").replace("\r", "\n")
+    source = cell.source.replace("\r\n", "\n").replace("\r", "\n")
+    translated = translate(source, label=cell.label, first_line=cell.first_line)
+    text = translated.text
     passage = Passage.typed(text, cell.first_line, cell=cell.id, label=cell.label)
     tree = _parsed(text, passage)
     gone = mark_lines(tree)
@@ -50,7 +54,17 @@ def prepare(cell: Cell, *, is_first: bool) -> Prepared:
     head_end = _docstring_end(tree) if is_first else 0
     head = passage.part(1, head_end).stripped() if head_end else None
     body = passage.without(gone | future_lines | set(range(1, head_end + 1)))
-    return Prepared(cell, body.stripped(), passage.without(gone).stripped(), head, future)
+    return Prepared(
+        cell,
+        body.stripped(),
+        passage.without(gone).stripped(),
+        head,
+        future,
+        notes=tuple(translated.notes),
+        env=translated.env,
+        requirements=tuple(translated.requirements),
+        imports=frozenset(translated.imports),
+    )
 
 
 def _parsed(text: str, passage: Passage) -> ast.Module:

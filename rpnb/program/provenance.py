@@ -1,30 +1,60 @@
-"""Which statement of an ordinary cell made the object that a name holds."""
+"""Which statement of an ordinary cell made the object that a name holds.
+
+`inspect` cannot tell: it fails for classes made in a cell and gives the whole
+line for a lambda. So after each cell its statements are noted with the objects
+that they left. A source counts only while the name still holds that very object.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..planner.facts import split
+from .fingerprint import fingerprint
 from .passages import Passage
-from .uses import uses
+from .uses import Statement, uses
+
+_BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try)
+_LOOPS = (ast.For, ast.AsyncFor, ast.While)
+_MUTATORS = frozenset(
+    {"update", "append", "extend", "insert", "add", "setdefault", "pop", "remove", "clear"}
+)
+# The cell magics whose body IPython runs in the person's own namespace.
+_TRANSPARENT = frozenset({"time", "capture", "timeit", "prun"})
 
 
 @dataclass(frozen=True)
 class Definition:
-    """The statements that made a value, the last of them as a syntax tree too."""
+    """The statements that made a value; `node` is the one that bound the name.
+
+    `in_block` tells that it stood inside a loop or a condition; `print` is the
+    value's fingerprint when its cell ended.
+    """
 
     name: str
     passages: tuple[Passage, ...]
     node: ast.stmt
     value: Any
+    in_block: bool = False
+    print: Any = field(default=None, repr=False)
+
+    @property
+    def text(self) -> str:
+        """The statements' text."""
+        return "\n".join(passage.text for passage in self.passages)
 
     @property
     def is_import(self) -> bool:
         """Whether an import statement bound the name."""
         return isinstance(self.node, (ast.Import, ast.ImportFrom))
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the value was changed in place since its cell ran."""
+        return bool(fingerprint(self.value) != self.print)
 
 
 class Provenance:
@@ -32,26 +62,158 @@ class Provenance:
 
     def __init__(self) -> None:
         self._definitions: dict[str, Definition] = {}
+        self._labels: dict[str, str] = {}
 
     def record(
         self, label: str, text: str, namespace: Mapping[str, Any], *, first_line: int = 1
     ) -> None:
-        """Note what the statements of a cell made; `text` is what IPython compiled."""
+        """Note what the statements of a cell made.
+
+        `text` is what IPython compiled (its syntax already transformed),
+        `first_line` the line of the cell on which it begins.
+        """
         try:
+            text, first_line = _unwrapped(text, first_line)
             statements = split(text)
-        except SyntaxError:
+        except (SyntaxError, ValueError):
             return
+        self._labels[text.strip()] = label
+        touched: set[str] = set()
         for statement in statements:
-            passage = Passage.typed(
-                statement.text, statement.first_line + first_line - 1, label=label
-            )
-            for name in uses(statement).binds:
-                if name in namespace:
-                    self._definitions[name] = Definition(
-                        name, (passage,), statement.node, namespace[name]
-                    )
+            touched |= self._note(label, statement, first_line, namespace)
+        for name in touched:
+            found = self._definitions.get(name)
+            if found is not None and found.value is namespace.get(name):
+                self._definitions[name] = replace(found, print=fingerprint(found.value))
 
     def source_of(self, name: str, value: Any) -> Definition | None:
         """Return what made `value`, if that is still the object that the cell left."""
         found = self._definitions.get(name)
         return found if found is not None and found.value is value else None
+
+    def label_of(self, text: str) -> str:
+        """Return the label of the cell that had this text, "" if none is known."""
+        return self._labels.get(text.strip(), "")
+
+    def _note(
+        self, label: str, statement: Statement, first_line: int, namespace: Mapping[str, Any]
+    ) -> set[str]:
+        passage = Passage.typed(statement.text, statement.first_line + first_line - 1, label=label)
+        used = uses(statement)
+        for name in used.binds:
+            if name in namespace:
+                found = _definition(name, statement, passage, namespace[name])
+                if name in used.now and not isinstance(statement.node, _BLOCKS):
+                    # `f = deco(f)`: what it was before belongs to how it came to be.
+                    earlier = self._definitions.get(name)
+                    if earlier is not None:
+                        found = replace(found, passages=(*earlier.passages, *found.passages))
+                self._definitions[name] = found
+            else:
+                self._definitions.pop(name, None)
+        changed = set(_changed(statement.node)) - used.binds
+        for name in changed & set(self._definitions):
+            earlier = self._definitions[name]
+            if earlier.value is namespace.get(name):
+                self._definitions[name] = replace(earlier, passages=(*earlier.passages, passage))
+        return changed | used.binds
+
+
+def _unwrapped(text: str, first_line: int) -> tuple[str, int]:
+    """The body of a cell under `%%time` and its like, which IPython gives to a magic."""
+    tree = ast.parse(text)
+    only = tree.body[0] if len(tree.body) == 1 else None
+    call = only.value if isinstance(only, ast.Expr) else None
+    if not isinstance(call, ast.Call) or not ast.unparse(call.func).endswith("run_cell_magic"):
+        return text, first_line
+    given = [each.value for each in call.args if isinstance(each, ast.Constant)]
+    if len(given) == 3 and given[0] in _TRANSPARENT and isinstance(given[2], str):
+        return _unwrapped(given[2], first_line + 1)
+    return text, first_line
+
+
+def _definition(name: str, statement: Statement, passage: Passage, value: Any) -> Definition:
+    if not isinstance(statement.node, _BLOCKS):
+        return Definition(name, (passage,), statement.node, value)
+    inner = [each for each in _inner(statement.node) if name in _binds(each)]
+    in_loop = any(
+        isinstance(each, _LOOPS) and name not in _targets(each) for each in ast.walk(statement.node)
+    )
+    chosen = _matching(inner, value)
+    if chosen is not None:
+        part = _cut(passage, chosen, statement)
+        if part is not None:
+            return Definition(name, (part,), chosen, value, in_block=True)
+    # Several branches bind it: the whole statement is its source, unless it loops.
+    return Definition(name, (passage,), statement.node, value, in_block=in_loop)
+
+
+def _matching(candidates: list[ast.stmt], value: Any) -> ast.stmt | None:
+    if len(candidates) == 1:
+        return candidates[0]
+    code = getattr(value, "__code__", None)
+    line = code.co_firstlineno if code is not None else getattr(value, "__firstlineno__", None)
+    return next((each for each in candidates if _first_line(each) == line), None)
+
+
+def _first_line(node: ast.stmt) -> int:
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(each.lineno for each in decorators)])
+
+
+def _inner(node: ast.AST) -> Iterator[ast.stmt]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, _BLOCKS):
+            yield from _inner(child)
+        elif isinstance(child, ast.stmt):
+            yield child
+        elif isinstance(child, ast.ExceptHandler):
+            yield from _inner(child)
+
+
+def _binds(node: ast.stmt) -> frozenset[str]:
+    return uses(split(ast.unparse(node))[0]).binds
+
+
+def _targets(node: ast.AST) -> set[str]:
+    target = getattr(node, "target", None)
+    return {each.id for each in ast.walk(target) if isinstance(each, ast.Name)} if target else set()
+
+
+def _cut(passage: Passage, node: ast.stmt, statement: Statement) -> Passage | None:
+    """The lines of a statement inside a block, moved to the left margin; None if they cannot be."""
+    first = _first_line(node) - statement.first_line + 1
+    last = (node.end_lineno or node.lineno) - statement.first_line + 1
+    part = passage.part(first, last)
+    indent = len(part.lines[0]) - len(part.lines[0].lstrip())
+    if any(line[:indent].strip() for line in part.lines):
+        return None  # the statement begins or ends inside a line of another
+    moved = replace(part, lines=tuple(line[indent:] for line in part.lines))
+    try:
+        same = ast.dump(ast.parse(moved.text)) == ast.dump(ast.Module([node], []))
+    except SyntaxError:
+        return None
+    return moved if same else None
+
+
+def _changed(node: ast.stmt) -> Iterator[str]:
+    """Names whose object a statement changes in place, as far as its own text shows."""
+    targets: list[ast.expr] = []
+    if isinstance(node, ast.Assign):
+        targets = node.targets
+    elif isinstance(node, (ast.AugAssign, ast.AnnAssign)):
+        targets = [node.target]
+    elif isinstance(node, ast.Delete):
+        targets = node.targets
+    elif (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call)
+        and isinstance(node.value.func, ast.Attribute)
+        and node.value.func.attr in _MUTATORS
+    ):
+        targets = [node.value.func]
+    for target in targets:
+        while isinstance(target, (ast.Attribute, ast.Subscript)):
+            target = target.value
+            if isinstance(target, ast.Name):
+                yield target.id

@@ -59,6 +59,40 @@ def needs(cells: Sequence[Prepared], *, lazy_annotations: bool = False) -> dict[
     return resolver.missing
 
 
+def in_reading_order(captures: Sequence[Captured]) -> list[Captured]:
+    """Return captures with what a definition uses above it, where a cycle allows it.
+
+    What must be bound before always is; what is only looked up when a function
+    is called comes first unless that would put it before its own needs.
+    """
+    known = {each.capture.name: each for each in captures}
+    placed: dict[str, Captured] = {}
+    open_names: set[str] = set()
+
+    def must_precede(name: str, seen: set[str]) -> set[str]:
+        if name in known and name not in seen and name not in placed:
+            seen.add(name)
+            for each in known[name].capture.now:
+                must_precede(each, seen)
+        return seen
+
+    def place(name: str) -> None:
+        if name not in known or name in placed or name in open_names:
+            return
+        open_names.add(name)
+        for each in known[name].capture.now:
+            place(each)
+        for each in known[name].capture.later:
+            if not must_precede(each, set()) & open_names:
+                place(each)
+        open_names.discard(name)
+        placed[name] = known[name]
+
+    for name in known:
+        place(name)
+    return list(placed.values())
+
+
 class _Resolver:
     def __init__(
         self, cells: Sequence[Prepared], names: Names, base: Program | None, lazy: bool
@@ -77,7 +111,9 @@ class _Resolver:
                     self._binders.setdefault(name, each.cell.label)
         self._set_later = {n for _, found in self._uses for one in found for n in one.sets}
         self._open = any(one.open for _, found in self._uses for one in found)
-        self._bound: set[str] = set()
+        # What a translated `!command` needs stands at the top of the file.
+        written = (line.split()[1] for each in cells for line in each.imports)
+        self._bound: set[str] = set(written)
         self._done: set[str] = set()
 
     def resolve(self) -> Resolved:
@@ -86,22 +122,24 @@ class _Resolver:
                 self._statement(prepared, one)
                 self._bound |= one.binds
         self._note_both_sides()
+        for cell, placed in self.found.before.items():
+            self.found.before[cell] = in_reading_order(placed)
         return self.found
 
     def _statement(self, prepared: Prepared, one: Uses) -> None:
-        def need(name: str, line: int) -> Need:
+        def need(line: int) -> Need:
             where = prepared.body.places[line - 1]
             return Need(prepared.cell.id, f"{prepared.cell.label}, line {where}")
 
         for name, line in one.now.items():
             if name not in self._bound:
-                self._need(name, need(name, line))
+                self._need(name, need(line))
         for name, line in one.later.items():
             if name not in self._binders or name in self._set_later - self._bound:
-                self._need(name, need(name, line), optional=name in self._set_later)
+                self._need(name, need(line), optional=name in self._set_later)
         for name, line in one.optional.items():
             if name not in self._bound:
-                self._need(name, need(name, line), optional=True)
+                self._need(name, need(line), optional=True)
 
     def _need(self, name: str, need: Need, *, optional: bool = False) -> None:
         if name in self._done or (name in BUILTINS and not self._is_own(name)):
@@ -111,15 +149,21 @@ class _Resolver:
             if not optional and not self._open and name not in self.missing:
                 self._miss(name, need)
             return
+        self._place(name, captured, need)
+
+    def _place(self, name: str, captured: Captured, need: Need) -> None:
+        """Put a capture before the cell that needs it, after what it needs itself."""
         self._done.add(name)
         inner = Need(need.cell, need.place, name)
-        for each in captured.capture.now:
-            if each not in self._bound:
-                self._need(each, inner)
+        for each in captured.before:
+            self._place(each.capture.name, each, need)
+        for wanted in captured.capture.now:
+            if wanted not in self._bound:
+                self._need(wanted, inner)
         self.found.before[need.cell].append(captured)
-        for each in captured.capture.later:
-            if each not in self._binders:
-                self._need(each, inner, optional=each in captured.optional)
+        for wanted in captured.capture.later:
+            if wanted not in self._binders:
+                self._need(wanted, inner, optional=wanted in captured.optional)
 
     def _is_own(self, name: str) -> bool:
         """A builtin's name counts as the person's only where a cell of theirs bound it."""

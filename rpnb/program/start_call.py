@@ -30,7 +30,7 @@ def handler_expression(call: ast.Call) -> ast.expr | None:
     """Return what stands under "handler" in the call's config, where it is written there."""
     given = config(call)
     if isinstance(given, ast.Dict):
-        for key, value in zip(given.keys, given.values):
+        for key, value in zip(given.keys, given.values, strict=True):
             if isinstance(key, ast.Constant) and key.value == "handler":
                 return value
     if isinstance(given, ast.Call) and isinstance(given.func, ast.Name) and given.func.id == "dict":

@@ -143,7 +143,8 @@ class Program:
             return cls(
                 text=str(wire["text"]),
                 origins=tuple(
-                    Origin(*each, label=labels.get(str(each[0]), "")) for each in wire["origins"]
+                    Origin(first, count, cell, line, labels.get(str(first), ""))
+                    for first, count, cell, line in wire["origins"]
                 ),
                 cells=tuple(Cell(**each) for each in wire["cells"]),
                 files={path: (found[0], found[1]) for path, found in wire["files"].items()},
@@ -153,7 +154,7 @@ class Program:
                 requirements=tuple(wire.get("requirements") or ()),
                 captures=tuple(_capture_from_wire(each) for each in wire.get("captures") or ()),
             )
-        except (KeyError, TypeError, IndexError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ProtocolError(f"the worker's program cannot be read: {error!r}") from error
 
 
@@ -164,7 +165,9 @@ def _capture_to_wire(capture: Capture) -> dict[str, Any]:
 
 
 def _capture_from_wire(wire: Mapping[str, Any]) -> Capture:
-    values = {key: tuple(each) if isinstance(each, list) else each for key, each in wire.items()}
+    values: dict[str, Any] = {
+        key: tuple(each) if isinstance(each, list) else each for key, each in wire.items()
+    }
     values["lines"] = tuple((count, first) for count, first in wire.get("lines", ()))
     return Capture(**values)
 

@@ -1,0 +1,55 @@
+"""Objects written as expressions: literals, importable things, names that hold them."""
+
+from __future__ import annotations
+
+import sys
+import types
+from dataclasses import dataclass, field
+from typing import Any
+
+from .literals import literal
+from .names import Names
+
+
+@dataclass(frozen=True)
+class Expression:
+    """Text whose value is the object; `now` are names it reads, `imports` lines it needs."""
+
+    text: str
+    now: frozenset[str] = field(default_factory=frozenset)
+    imports: frozenset[str] = field(default_factory=frozenset)
+
+
+def expression(value: Any, names: Names) -> Expression | None:
+    """Return an expression for `value`, None where there is none."""
+    text = literal(value)
+    if text is not None:
+        return Expression(text)
+    own = names.name_of(value)
+    if own is not None:
+        return Expression(own, frozenset({own}))
+    return importable(value)
+
+
+def importable(value: Any) -> Expression | None:
+    """Return an expression for a function, class or module that a module has by its name."""
+    if isinstance(value, types.ModuleType):
+        return _module(value.__name__)
+    module, path = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    if not isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
+        return None
+    if not isinstance(module, str) or not isinstance(path, str) or module == "__main__":
+        return None
+    found: Any = sys.modules.get(module)
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    if found is not value:
+        return None
+    if module == "builtins":
+        return Expression(path)
+    root = _module(module)
+    return Expression(f"{root.text}.{path}", imports=root.imports)
+
+
+def _module(name: str) -> Expression:
+    return Expression(name, imports=frozenset({f"import {name}"}))

@@ -1,0 +1,204 @@
+"""IPython's own syntax in a remote cell: what each form means on the target and in the export.
+
+=====================================  ==========================================
+`%pip install X`, `!pip install X`     a requirement; the line stays as a comment
+`%env K=V`, `%set_env K V`             a plain setting of the program; a comment
+`%time STATEMENT`                      the statement
+`%matplotlib`, `%timeit`, `x?`, …      nothing: a comment, and a note
+`!command`                             `subprocess.run("command", shell=True)`
+`x = !command`                         the lines that the command printed
+`%%anything` below the first line      an error
+any other `%magic`                     an error
+=====================================  ==========================================
+
+Each line gives exactly one line, so that line numbers stay.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import shlex
+import tokenize
+from dataclasses import dataclass, field
+
+from ..errors import BadSyntax
+
+_LINE = re.compile(
+    r"(?P<indent>[ \t]*)(?:(?P<target>[A-Za-z_][\w., ]*?)[ \t]*=[ \t]*(?=[!%]))?"
+    r"(?P<mark>!!|%%|[!%])(?P<rest>.*)$",
+    re.DOTALL,
+)
+_HELP = re.compile(r"[ \t]*(\?{1,2}[ \t]*[\w.*]+|[\w.*%]+\?{1,2})[ \t]*$")
+_PIP = re.compile(
+    r"(?:(?:\{sys\.executable\}|\$\{?sys\.executable\}?|python[\d.]*)[ \t]+-m[ \t]+|uv[ \t]+)?"
+    r"pip[\d.]*[ \t]+install[ \t]+(?P<what>.*)$"
+)
+# Nothing that the target or an exported file needs.
+_DROPPED = frozenset(
+    {
+        *("matplotlib", "timeit", "load_ext", "reload_ext", "unload_ext", "autoreload"),
+        *("config", "precision", "pylab", "who", "whos", "pinfo", "pdoc", "psource", "history"),
+        *("memit", "mprun", "lprun", "prun", "debug", "pdb", "xmode", "colors", "lsmagic"),
+        *("runpod", "runpod_status", "runpod_program", "runpod_explain"),
+    }
+)
+_RUN = "subprocess.run({command}, shell=True)"
+_LINES = "subprocess.run({command}, shell=True, capture_output=True, text=True).stdout.splitlines()"
+
+
+@dataclass
+class Translated:
+    """A cell's text as Python, and what its IPython lines asked for beside it."""
+
+    text: str
+    notes: list[str] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=dict)
+    requirements: list[str] = field(default_factory=list)
+    imports: set[str] = field(default_factory=set)
+
+
+def translate(text: str, *, label: str = "the cell", first_line: int = 1) -> Translated:
+    """Return a remote cell's text with IPython's syntax given its meaning, line for line.
+
+    Raises:
+        BadSyntax: a magic that means nothing on the target.
+    """
+    found = Translated(text)
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError):
+        pass
+    else:
+        return found
+    lines = text.split("\n")
+    done: list[str] = []
+    number = 0
+    while number < len(lines):
+        taken = _logical(lines, number)
+        line = "\n".join(lines[number : number + taken])
+        place = f"{label}, line {first_line + number}"
+        changed = _translated(line, place, found) if _is_candidate(line, done) else None
+        if changed is None:
+            done.append(lines[number])
+            number += 1
+            continue
+        done += [changed, *[""] * (taken - 1)]
+        number += taken
+    found.text = "\n".join(done)
+    return found
+
+
+def _logical(lines: list[str], number: int) -> int:
+    count = 1
+    while lines[number + count - 1].endswith("\\") and number + count < len(lines):
+        count += 1
+    return count
+
+
+def _is_candidate(line: str, before: list[str]) -> bool:
+    return bool(_LINE.match(line) or _HELP.match(line)) and not _is_open("\n".join(before))
+
+
+def _is_open(text: str) -> bool:
+    """Tell whether a text ends inside a string or a bracket."""
+    depth = 0
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.OP:
+                depth += (token.string in "([{") - (token.string in ")]}")
+    except tokenize.TokenError as error:
+        return "EOF in multi-line" in str(error) or "unterminated" in str(error)
+    except SyntaxError:
+        return False
+    return depth > 0
+
+
+def _translated(line: str, place: str, found: Translated) -> str | None:
+    matched = _LINE.match(line)
+    if matched is None:
+        found.notes.append(f"{place}: `{line.strip()}` asks for help and is left out")
+        return _comment(line)
+    indent, target, rest = matched["indent"], matched["target"], _joined(matched["rest"])
+    if matched["mark"] == "%%":
+        raise BadSyntax(
+            f"{place}: `%%{rest.strip()}` is a cell magic inside a remote cell: give it a cell "
+            "of its own"
+        )
+    pip = _PIP.match(rest.strip())
+    if pip is not None:
+        found.requirements += _requirements(pip["what"])
+        return _comment(line)
+    if matched["mark"].startswith("!"):
+        found.imports.add("import subprocess")
+        command = _command(rest.strip())
+        if target:
+            return f"{indent}{target} = {_LINES.format(command=command)}"
+        return f"{indent}{_RUN.format(command=command)}"
+    return _magic(line, rest.strip(), place, found)
+
+
+def _joined(text: str) -> str:
+    return re.sub(r"\\\n[ \t]*", " ", text)
+
+
+def _comment(line: str) -> str:
+    """The line as a comment; inside a block a comment alone would leave it empty."""
+    text = _joined(line)
+    indent = text[: len(text) - len(text.lstrip())]
+    return f"{indent}pass  # {text.strip()}" if indent else f"# {text.strip()}"
+
+
+def _requirements(text: str) -> list[str]:
+    try:
+        words = shlex.split(text, comments=True)
+    except ValueError:
+        words = text.split()
+    found, skip = [], False
+    for word in words:
+        if skip or word.startswith("-"):
+            # Options with a value of their own: `-r FILE`, `--index-url URL`.
+            skip = not skip and word in ("-r", "-c", "-i", "-f", "-t", "--index-url", "--target")
+            continue
+        found.append(word)
+    return found
+
+
+def _command(text: str) -> str:
+    """The command as a string; `{expression}` is filled in, as IPython does."""
+    parts = re.split(r"\{([^{}]+)\}", text)
+    if all(_is_expression(each) for each in parts[1::2]) and len(parts) > 1:
+        return "f" + repr(text)
+    return repr(text)
+
+
+def _is_expression(text: str) -> bool:
+    try:
+        ast.parse(text.strip(), mode="eval")
+    except SyntaxError:
+        return False
+    return not any(quote in text for quote in "'\"\\")
+
+
+def _magic(line: str, rest: str, place: str, found: Translated) -> str:
+    name, _, argument = rest.partition(" ")
+    indent = line[: len(line) - len(line.lstrip())]
+    if name == "time" and argument.strip():
+        found.notes.append(f"{place}: %time is left out, its statement runs")
+        before = line[: line.index("%")].strip()
+        return f"{indent}{before} {argument.strip()}" if before else indent + argument.strip()
+    if name in ("env", "set_env"):
+        setting = re.match(r"([A-Za-z_]\w*)(?:[ \t]*=[ \t]*|[ \t]+)(.*)$", argument.strip())
+        if setting:
+            found.env[setting[1]] = setting[2].strip()
+            return _comment(line)
+        found.notes.append(f"{place}: `%{rest}` only shows the environment and is left out")
+        return _comment(line)
+    if name in _DROPPED:
+        found.notes.append(f"{place}: `%{name}` means nothing on the target and is left out")
+        return _comment(line)
+    raise BadSyntax(
+        f"{place}: `%{name}` is a magic of this notebook and means nothing on the target: run it "
+        "in an ordinary cell, or write it as Python"
+    )

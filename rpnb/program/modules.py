@@ -1,0 +1,191 @@
+"""Local modules: the `.py` files and packages that a program imports and no index has.
+
+They lie beside the notebook, on the kernel's `sys.path`, or in an editable
+install. They travel as files and lie beside `handler.py` in the export.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ..errors import CannotCapture
+
+# The target has these, or its overlay brings them.
+_NEVER = frozenset({"rpnb", "runpod", "cloudpickle", "__main__", "IPython", "ipykernel"})
+_INSTALLED = ("site-packages", "dist-packages")
+_SKIPPED = frozenset({"__pycache__", "node_modules", "venv", "env"})
+_LIMIT_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A module found here: its files by the path that they get beside the program."""
+
+    name: str
+    files: dict[str, Path]
+
+
+class Modules:
+    """Finds local modules; one for each build, as files change between builds."""
+
+    def __init__(self, folder: Path | None, path: Sequence[str], added: Iterable[str] = ()) -> None:
+        self._folder = folder
+        self._roots = list(_roots(folder, path))
+        # `sys.path.append("src")` in a remote cell: laid out there as it is here.
+        self._added = [(each, folder / each) for each in added if folder and _is_inside(each)]
+        self._trees: dict[str, Tree | None] = {}
+
+    def collect(self, names: Iterable[str]) -> dict[str, bytes]:
+        """Return the files of the local modules among `names` and of all that these import.
+
+        Raises:
+            CannotCapture: a package's files are too many to send.
+        """
+        files: dict[str, bytes] = {}
+        waiting, done = sorted(set(names), reverse=True), set[str]()
+        while waiting:
+            name = waiting.pop()
+            if name in done:
+                continue
+            done.add(name)
+            tree = self.find(name)
+            if tree is None:
+                continue
+            _check_size(tree)
+            for relative, place in tree.files.items():
+                files[relative] = place.read_bytes()
+                if relative.endswith(".py"):
+                    waiting += sorted(imported(files[relative].decode("utf-8", "replace")) - done)
+        return files
+
+    def find(self, name: str) -> Tree | None:
+        """Return the local module or package of this top-level name, or None."""
+        if name in _NEVER or name in sys.builtin_module_names or not name.isidentifier():
+            return None
+        if name not in self._trees:
+            self._trees[name] = self._found(name)
+        return self._trees[name]
+
+    def _found(self, name: str) -> Tree | None:
+        for root in self._roots:
+            tree = _tree(name, root, "")
+            if tree is not None:
+                return tree
+        for prefix, root in self._added:
+            tree = _tree(name, root, prefix)
+            if tree is not None:
+                return tree
+        return _editable(name)
+
+
+def imported(text: str) -> set[str]:
+    """Return the top-level names of the modules that a text imports, late imports included."""
+    try:
+        return set(_imported(ast.parse(text)))
+    except (SyntaxError, ValueError):
+        return set()
+
+
+def added_paths(text: str) -> set[str]:
+    """Return the constant paths that a text appends to or inserts into `sys.path`."""
+    return {
+        argument.value
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("sys.path.append", "sys.path.insert")
+        for argument in node.args
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+    }
+
+
+def _imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            yield node.module.partition(".")[0]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(
+            ("import_module", "__import__")
+        ):
+            named = node.args[0] if node.args else None
+            if isinstance(named, ast.Constant) and isinstance(named.value, str):
+                yield named.value.partition(".")[0]
+
+
+def _roots(folder: Path | None, path: Sequence[str]) -> Iterator[Path]:
+    seen: set[Path] = set()
+    places = [*([folder] if folder else []), *(Path(each or ".") for each in path)]
+    for place in places:
+        resolved = place.resolve()
+        if resolved not in seen and resolved.is_dir() and not _is_installed(resolved):
+            seen.add(resolved)
+            yield resolved
+
+
+def _is_installed(place: Path) -> bool:
+    if any(part in _INSTALLED for part in place.parts):
+        return True
+    library = [Path(sysconfig.get_paths()[key]).resolve() for key in ("stdlib", "platstdlib")]
+    return any(place == each or each in place.parents for each in library)
+
+
+def _is_inside(relative: str) -> bool:
+    path = PurePosixPath(relative)
+    return not path.is_absolute() and ".." not in path.parts
+
+
+def _tree(name: str, root: Path, prefix: str) -> Tree | None:
+    package, module = root / name, root / f"{name}.py"
+    start = PurePosixPath(prefix)
+    if (package / "__init__.py").is_file():
+        return Tree(name, dict(_package_files(package, start / name)))
+    if module.is_file():
+        return Tree(name, {str(start / f"{name}.py"): module})
+    if package.is_dir() and any(package.glob("*.py")):
+        # A namespace package: only its modules, it may be any folder of the person's.
+        found = ((str(start / name / each.name), each) for each in sorted(package.glob("*.py")))
+        return Tree(name, dict(found))
+    return None
+
+
+def _package_files(package: Path, place: PurePosixPath) -> Iterator[tuple[str, Path]]:
+    for each in sorted(package.iterdir()):
+        if each.name.startswith(".") or each.name in _SKIPPED or each.suffix == ".pyc":
+            continue
+        if each.is_dir():
+            yield from _package_files(each, place / each.name)
+        elif each.is_file():
+            yield str(place / each.name), each
+
+
+def _editable(name: str) -> Tree | None:
+    """A module that an import hook of an editable install finds outside site-packages."""
+    if name in sys.stdlib_module_names:
+        return None
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    if spec is None or not spec.origin or spec.origin in ("built-in", "frozen"):
+        return None
+    place = Path(spec.origin).resolve()
+    if place.suffix != ".py" or _is_installed(place) or not place.is_file():
+        return None
+    return _tree(name, place.parent.parent if place.name == "__init__.py" else place.parent, "")
+
+
+def _check_size(tree: Tree) -> None:
+    size = sum(place.stat().st_size for place in tree.files.values())
+    if size > _LIMIT_BYTES:
+        raise CannotCapture(
+            f"the local package `{tree.name}` holds {size / 1e6:,.0f} MB of files: keep its data "
+            "outside the package and send it with %runpod_put",
+            name=tree.name,
+            path=tree.name,
+        )
