@@ -110,7 +110,9 @@ class Login:
         wanted = {_public_blob(path) for path in files}
         for key in agent.get_keys():
             if not self.settings.identities_only or key.asbytes() in wanted:
-                yield Identity(f"agent key {key.comment or key.get_name()!r}", key)
+                # paramiko < 3.2 does not keep an agent key's comment.
+                name = getattr(key, "comment", "") or key.get_name()
+                yield Identity(f"agent key {name!r}", key)
 
     def _files(self, paths: tuple[str, ...]) -> Iterator[Identity]:
         for path in filter(os.path.exists, paths):

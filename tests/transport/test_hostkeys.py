@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,10 @@ import pytest
 from rpnb.errors import HostKeyChanged, HostKeyUnknown
 from rpnb.transport.hostkeys import Consent, HostKey, KnownHosts, verify
 from rpnb.transport.ssh import SshTransport
-from tests.sshd import Sshd, make_key
+from tests.sshd import HOW_TO_ENABLE, Sshd, make_key
 
 Connect = Callable[..., SshTransport]
+needs_keygen = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason=HOW_TO_ENABLE)
 
 KEY = HostKey("ssh-ed25519", b"\0\0\0\x0bssh-ed25519" + bytes(range(32)))
 OTHER = HostKey("ssh-rsa", b"\0\0\0\x07ssh-rsa" + bytes(range(99)))
@@ -65,6 +67,7 @@ def test_host_key_on_another_hosts_line_is_unknown(names: str, name: str, tmp_pa
         _check(_known(tmp_path, _line(names)), name)
 
 
+@needs_keygen
 @pytest.mark.parametrize("name", ["host", "[203.0.113.7]:17543"])
 def test_host_key_on_a_line_hashed_by_ssh_is_trusted(name: str, tmp_path: Path) -> None:
     path = tmp_path / "known_hosts"
@@ -74,6 +77,7 @@ def test_host_key_on_a_line_hashed_by_ssh_is_trusted(name: str, tmp_path: Path) 
     _check(KnownHosts([path]), name)
 
 
+@needs_keygen
 def test_host_key_that_is_remembered_hashed_is_found_by_ssh(tmp_path: Path) -> None:
     path = tmp_path / "known_hosts"
     KnownHosts([path], hash_names=True).remember("[host]:2222", KEY)
@@ -127,6 +131,7 @@ def test_host_key_other_than_the_known_one_is_always_refused(strict: str, tmp_pa
     assert str(caught.value).endswith(f"forget the old key: {command}")
 
 
+@needs_keygen
 def test_host_key_changed_command_forgets_the_old_key(tmp_path: Path) -> None:
     known = _known(tmp_path, _line("[host]:22022", OTHER) + _line("other"))
     with pytest.raises(HostKeyChanged) as caught:
@@ -161,6 +166,7 @@ def test_host_key_that_cannot_be_written_is_accepted_with_a_note(tmp_path: Path)
     assert "accepted for now only" in known.notes[-1]
 
 
+@needs_keygen
 def test_host_key_fingerprint_is_the_one_ssh_prints(tmp_path: Path) -> None:
     path = make_key(tmp_path / "key")
     kind, blob = path.with_name("key.pub").read_text().split()[:2]
@@ -197,6 +203,14 @@ def test_unknown_host_is_asked_about_once_and_remembered(
     connect(target, ask=ask)
     connect(target)
     assert [_fingerprint(sshd) in question for question in asked] == [True]
+
+
+@pytest.mark.ssh
+def test_unknown_host_accepted_but_not_written_down_stays_accepted(
+    sshd: Sshd, connect: Connect
+) -> None:
+    target = sshd.target_of(sshd.key, UserKnownHostsFile="/dev/null")
+    connect(target, ask=lambda _: True).again().close()
 
 
 @pytest.mark.ssh
