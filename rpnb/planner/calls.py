@@ -132,10 +132,17 @@ class Calls(ast.NodeVisitor):
         every = frozenset(reads)
         return Flows(every & sure, every & perhaps, every & (self.later.results | results))
 
+    def settle(self) -> Changes:
+        """Return what changes at once, followed from comprehensions' variables to names."""
+        found = self.now
+        changes, results = self._follow(found.changes, only_paths=False)
+        calls, more = self._follow(found.calls, only_paths=False)
+        return Changes(changes, calls, found.results | results | more)
+
     def _follow(self, names: set[str], *, only_paths: bool) -> tuple[set[str], set[str]]:
         todo, seen, results = list(names), set(names), set[str]()
         while todo:
-            for value in self._sources.get(todo.pop(), ()):
+            for value in self._sources.get(todo.pop(), []):
                 found = _names([value])
                 if not only_paths:
                     results |= _called([value])
@@ -222,7 +229,8 @@ class Calls(ast.NodeVisitor):
     visit_AsyncFor = visit_For  # noqa: N815 (ast's naming)
 
     def visit_comprehension(self, node: ast.comprehension) -> None:
-        self._flow(node.target, node.iter)
+        for name in _names([node.target]):
+            self._sources.setdefault(name, []).append(node.iter)
         self.generic_visit(node)
 
     def visit_withitem(self, node: ast.withitem) -> None:

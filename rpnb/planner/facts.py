@@ -79,17 +79,17 @@ def _facts(text: str) -> Facts:
         return Facts(reads=every, binds=frozenset(names.binds), is_start=True)
     definition = is_definition(node)
     opaque = calls.is_opaque or isinstance(node, ast.Global)
-    flows = calls.flows(names.deferred_reads)
+    now, flows = calls.settle(), calls.flows(names.deferred_reads)
     return Facts(
         reads=frozenset(names.reads),
         binds=frozenset(names.binds),
         deferred_reads=frozenset(names.deferred_reads),
         deferred_binds=frozenset(names.deferred_binds),
-        changes=frozenset(calls.now.changes),
+        changes=frozenset(now.changes),
         deferred_changes=flows.changes,
-        calls=frozenset(calls.now.calls | (_decorated(node, names, definition))),
+        calls=frozenset(now.calls | (_decorated(node, names, definition))),
         deferred_calls=flows.calls,
-        results=frozenset(calls.now.results),
+        results=frozenset(now.results),
         deferred_results=flows.results,
         imports=calls.imports,
         paths=calls.paths,
