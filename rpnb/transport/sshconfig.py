@@ -105,12 +105,8 @@ def _before(settings: Settings) -> Target | None:
     if settings.jump is None:
         return None
     earlier, _, last = settings.jump.rpartition(",")
-    hop = parse(f"ssh {last}")
-    # "Host *" with a ProxyJump is about the jump host, too: ssh skips that one as well.
-    if (hop.host, hop.port or 22) == (settings.host, settings.port):
-        return None
     # As with ssh -J: the file given with -F holds for jump hosts, -o and -i do not.
-    return replace(hop, jump=earlier or None, config=settings.target.config)
+    return replace(parse(f"ssh {last}"), jump=earlier or None, config=settings.target.config)
 
 
 def read(target: Target) -> Settings:
@@ -139,9 +135,12 @@ def read(target: Target) -> Settings:
         agent=_agent(one.get("identityagent", "SSH_AUTH_SOCK"), tokens),
         jump=jump,
         proxy_command=_expand(command, tokens) if command and not jump else None,
-        known_hosts=_files(one.get("userknownhostsfile", "~/.ssh/known_hosts"), tokens),
+        known_hosts=_files(
+            one.get("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2"), tokens
+        ),
         known_hosts_of_machine=_files(
-            one.get("globalknownhostsfile", "/etc/ssh/ssh_known_hosts"), tokens
+            one.get("globalknownhostsfile", "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"),
+            tokens,
         ),
         key_name=(name or (host if port == 22 else f"[{host}]:{port}")).lower(),
         strict={"true": "yes", "false": "no", "off": "no"}.get(
