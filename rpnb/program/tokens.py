@@ -41,7 +41,7 @@ class _Unclosed(Exception):
 def tokens(line: str, *, brackets: bool = True) -> list[Typed]:
     """Return the line's pieces; `--option=value` is one.
 
-    Without `brackets` only spaces part them (a pasted ssh command).
+    Without `brackets` only spaces part them (a pasted ssh command). A comment ends the line.
 
     Raises:
         BadInput: a quote or bracket is never closed; with a caret under it.
@@ -52,6 +52,8 @@ def tokens(line: str, *, brackets: bool = True) -> list[Typed]:
         if line[position].isspace():
             position += 1
             continue
+        if line[position] == "#":  # no input, name or option begins with one: a comment
+            break
         end = _option_end(line, position)
         if end is None:
             end = _value_end(line, position) if brackets else _word_end(line, position)

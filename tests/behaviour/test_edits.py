@@ -59,7 +59,9 @@ def test_traceback_after_an_edit_above_names_the_new_line(session):
 
 
 def test_step_that_raises_ends_its_cell_and_is_tried_again(session):
-    broken = program("ready = True", "value = 1 / 0\nafter = 1", handler=HANDLER.format("ready"))
+    broken = program(
+        "ready = True", "value = 1 / 0\nafter = 1", handler="def handler(job):\n    return 1"
+    )
     seen = run(session, broken)
     assert seen.failed.phase == "step"
     assert seen.failed.exception.where == "cell 2, line 1"

@@ -51,3 +51,7 @@ def test_tokens_unclosed_shows_where_it_opened(line, place):
 )
 def test_unquoted_only_outer_quotes_go(text, expected):
     assert unquoted(text) == expected
+
+
+def test_tokens_comment_ends_the_line():
+    assert [each.text for each in tokens("local  # later: [my-gpu")] == ["local"]
