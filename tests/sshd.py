@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -94,16 +95,22 @@ class Sshd:
 
     def stop(self) -> None:
         """End the server and its connections."""
-        children = _children(self._process.pid)
+        self._process.send_signal(signal.SIGSTOP)  # so that no connection is missed
+        self._signal(signal.SIGKILL)
         self._process.kill()
         self._process.wait()
-        for child in children:
-            _kill(child)
 
     def drop(self) -> None:
         """Cut every connection; the server goes on."""
+        self._signal(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """Let every connection hang: nothing is read, answered or closed any more."""
+        self._signal(signal.SIGSTOP)
+
+    def _signal(self, number: int) -> None:
         for child in _children(self._process.pid):
-            _kill(child)
+            _kill(child, number)
 
     def _write_config(self, options: Mapping[str, str]) -> None:
         settings = {
@@ -166,8 +173,8 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _kill(pid: int) -> None:
+def _kill(pid: int, number: int = signal.SIGKILL) -> None:
     try:
-        os.kill(pid, 9)
+        os.kill(pid, number)
     except ProcessLookupError:
         return

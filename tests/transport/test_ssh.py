@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import statistics
 import threading
 import time
@@ -175,6 +176,29 @@ def test_ssh_stream_on_a_cut_connection_ends(
     assert stream.receive() == b""
     with pytest.raises(LinkLost):
         stream.send(b"x")
+
+
+def test_ssh_close_on_a_silent_link_does_not_wait(
+    server: Server, connect: Connect, listener: Listen
+) -> None:
+    """The sender is blocked by a peer that reads nothing; closing must end it, too."""
+    sshd = server()
+    transport = connect(sshd.target)
+    stream = transport.connect(str(listener(echo).path), "false")
+    sshd.freeze()
+    ended = threading.Event()
+
+    def send() -> None:
+        with contextlib.suppress(LinkLost):
+            stream.send(bytes(64 << 20))
+        ended.set()
+
+    threading.Thread(target=send).start()
+    start = time.monotonic()
+    stream.close()
+    transport.close()
+    assert ended.wait(10)
+    assert time.monotonic() - start < 5
 
 
 def test_ssh_close_twice_is_quiet(sshd: Sshd, connect: Connect) -> None:
