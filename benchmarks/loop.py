@@ -85,7 +85,7 @@ def warm_calls(session: Any, rounds: int) -> list[float]:
 
 def chunk_calls(session: Any, rounds: int) -> list[float]:
     """Return the seconds of a reply of several events: four chunks and a result."""
-    session.submit(program(_CHUNKS)).drain()
+    list(session.submit(program(_CHUNKS)))
     samples = []
     for number in range(rounds):
         began = time.perf_counter()
@@ -111,6 +111,8 @@ def direct_calls(rounds: int) -> list[float]:
 def todays_loop(sshd: Sshd, rounds: int) -> list[float]:
     """Return the seconds of scp and `ssh python handler.py --test_input`, edited each time."""
     samples = []
+    *ssh, host = shlex.split(sshd.target)
+    scp = ["scp", "-O", *("-P" if word == "-p" else word for word in ssh[1:])]
     with tempfile.TemporaryDirectory() as folder:
         there = Path(folder) / "there"
         there.mkdir()
@@ -123,10 +125,8 @@ def todays_loop(sshd: Sshd, rounds: int) -> list[float]:
                 f"--test_input {shlex.quote(json.dumps(_JOB))}"
             )
             began = time.perf_counter()
-            subprocess.run(sshd.scp_command(str(file), str(there)), check=True, capture_output=True)
-            done = subprocess.run(
-                sshd.ssh_command(command), check=True, capture_output=True, text=True
-            )
+            subprocess.run([*scp, str(file), f"{host}:{there}/"], check=True, capture_output=True)
+            done = subprocess.run([*ssh, host, command], check=True, capture_output=True, text=True)
             samples.append(time.perf_counter() - began)
             assert f"'version': {version}" in done.stdout, done.stdout
     return samples
@@ -144,11 +144,12 @@ def main() -> None:
         print(f"  {what:<58} {figure:>12}   {target}", flush=True)
 
     print("rpnb on a loopback OpenSSH server; medians\n")
-    sshd = Sshd()
-    try:
-        measure(sshd, rounds, say)
-    finally:
-        sshd.stop()
+    with tempfile.TemporaryDirectory() as folder:
+        sshd = Sshd(Path(folder) / "sshd")
+        try:
+            measure(sshd, rounds, say)
+        finally:
+            sshd.stop()
     seconds, modules = imports.measure()
     say("`import rpnb` and `%load_ext rpnb`", f"{seconds * 1e3:.0f} ms", "target: < 100 ms")
     own = [name for name in modules if name.startswith("rpnb")]
@@ -159,9 +160,7 @@ def main() -> None:
 
 def measure(sshd: Sshd, rounds: int, say: Callable[[str, str, str], None]) -> None:
     """Measure what needs a worker."""
-    session = rpnb.connect(
-        sshd.target, name="benchmark", python=sys.executable, accept_key=sshd.fingerprint
-    )
+    session = rpnb.connect(sshd.target, name="benchmark", python=sys.executable)
     try:
         edited = statistics.median(edits(session, rounds))
         warm = statistics.median(warm_calls(session, rounds))
