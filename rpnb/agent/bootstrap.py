@@ -20,6 +20,8 @@ Report = Callable[[str], None]
 # A relay listens after 0.2 s; a slow disk or a busy machine takes longer.
 _START_TIMEOUT = 20.0
 _POLL = 0.005
+# Names the login session, where the process belongs to one.
+CGROUP = Path("/proc/self/cgroup")
 _MOST_DESCRIPTORS = 256
 
 
@@ -96,7 +98,7 @@ def scope() -> list[str]:
     user's own service manager is spared while the user lingers.
     """
     try:
-        is_login = "session-" in Path("/proc/self/cgroup").read_text()
+        is_login = "session-" in CGROUP.read_text()
     except OSError:
         is_login = False
     if not is_login or not shutil.which("systemd-run"):

@@ -35,11 +35,13 @@ class Charge:
         self._secrets: dict[str, Any] = {}
         # Secrets that the worker has not confirmed.
         self._unconfirmed: dict[str, SetEnv] = {}
-        self._ending: Restart | Stop | None = None
+        self._endings: dict[str, Restart | Stop] = {}
         self._kill_at: float | None = None
         self.is_stopped = False
         for _ in record.poll():
             pass
+        # A worker that another agent left may be at work already.
+        self._is_adopting = self.generation.state is State.STARTING
         if self.generation.state is State.GONE:
             if self.generation.number > record.exited or record.open_requests():
                 self._bury()
@@ -49,7 +51,7 @@ class Charge:
     def is_active(self) -> bool:
         """Whether files must be looked at although nobody pokes."""
         starting = self.generation.state is State.STARTING
-        lost = self.generation.is_lost or self._ending is not None
+        lost = self.generation.is_lost or bool(self._endings)
         return starting or lost or self.requests.current is not None
 
     def step(self) -> None:
@@ -92,18 +94,22 @@ class Charge:
         self._secrets.update(message.values)
         self._unconfirmed[message.request] = message
         if self.generation.state is State.GONE:
-            self._bury()
+            # Nobody else can confirm it; a worker gets it when it is born.
+            obituary = Obituary(self._directory, self._record, self.generation.exit())
+            obituary.done(message.request)
+            obituary.close()
         else:
             self._tell(message)
 
     def end(self, message: Restart | Stop) -> None:
         """End the worker: for a fresh one, or for good."""
-        self._ending = message
+        self._endings[message.request] = message
         word = "stopped" if isinstance(message, Stop) else "restarted"
         current = self.requests.current
         if current is not None and current.cancel is None:
             current.cancel = Cancel(current.id, reason=f"the worker was {word}")
-        self._kill_at = time.monotonic() + GRACE
+        # Asked twice, it is not spared longer.
+        self._kill_at = self._kill_at or time.monotonic() + GRACE
         self.generation.kill(signal.SIGTERM)
         if self.generation.state is State.GONE:
             self._mourn()
@@ -141,10 +147,10 @@ class Charge:
         if born is None or born.body["generation"] != self.generation.number:
             return
         self.generation.move("ready")
-        for trace in self._record.open_requests():
+        for trace in self._record.open_requests() if self._is_adopting else []:
             self.requests.current = Request(trace.request, None, None)
-        if self.requests.current is not None:
             self.generation.move("take")
+        self._is_adopting = False
 
     def _enforce(self) -> None:
         current = self.requests.current
@@ -158,7 +164,7 @@ class Charge:
 
     def _forward(self) -> None:
         request = self.requests.next()
-        if request is None or self._ending is not None:
+        if request is None or self._endings:
             return
         try:
             if self._lacks(request):
@@ -205,11 +211,11 @@ class Charge:
             self.generation.move("die")
         had_work = self._record.is_synced or self.requests.current is not None
         self._bury()
-        ending, self._ending, self._kill_at = self._ending, None, None
-        if isinstance(ending, Stop):
+        endings, self._endings, self._kill_at = self._endings, {}, None
+        if _has_stop(endings):
             self._refuse_rest()
             self.is_stopped = True
-        elif ending is not None or had_work:
+        elif endings or had_work:
             # Its Python and its imports are ready when the next request comes.
             self.generation.start()
 
@@ -225,7 +231,7 @@ class Charge:
             obituary.exited(self._reason(fresh or None))
         again = bool(fresh) and self.requests.again()
         self._end_requests(obituary, current if again else None)
-        for asked in [*self._unconfirmed, *([self._ending.request] if self._ending else [])]:
+        for asked in [*self._unconfirmed, *self._endings]:
             obituary.done(asked)
         obituary.close()
         for event in self._record.poll():
@@ -252,11 +258,13 @@ class Charge:
             self.requests.drop(waiting)
 
     def _reason(self, fresh: str | None) -> str | None:
-        if isinstance(self._ending, Restart):
-            return "restarted"
-        if isinstance(self._ending, Stop):
-            return "stopped"
+        if self._endings:
+            return "stopped" if _has_stop(self._endings) else "restarted"
         current = self.requests.current
         if current is not None and current.cancel is not None:
             return current.cancel.reason or "cancelled"
         return fresh
+
+
+def _has_stop(endings: dict[str, Restart | Stop]) -> bool:
+    return any(isinstance(message, Stop) for message in endings.values())

@@ -35,7 +35,7 @@ class Feed:
         """Return the pieces of the next frame, None where there is none now."""
         following = self.seq + 1
         if following > self._record.seq:
-            return self._log(self._record.sizes())
+            return self._log(self._record.settled)
         log = self._log(self._record.offsets(following))
         if log is not None:
             return log
@@ -83,16 +83,16 @@ class Client:
         """Who it is, in the client's own words."""
         return self.hello.client if self.hello is not None else ""
 
-    def attach(self, hello: Hello, record: Record, sizes: dict[str, int]) -> None:
-        """Begin to send: from the cursor on, or from `sizes` on where it has none."""
+    def attach(self, hello: Hello, record: Record) -> None:
+        """Begin to send: from the cursor on, or from now on where it has none."""
         self.hello = hello
         if hello.role == "bulk":
             return
-        known = 0 <= hello.seq <= record.seq and hello.out <= sizes["out"]
-        if known and hello.err <= sizes["err"]:
+        known = 0 <= hello.seq <= record.seq and hello.out <= record.settled["out"]
+        if known and hello.err <= record.settled["err"]:
             self._feed = Feed(record, hello.seq, {"out": hello.out, "err": hello.err})
         else:
-            self._feed = Feed(record, record.seq, sizes)
+            self._feed = Feed(record, record.seq, record.settled)
 
     def rerun(self, record: Record, trace: Trace) -> None:
         """Send a request's events and log bytes again, before anything new."""

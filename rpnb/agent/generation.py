@@ -36,8 +36,8 @@ TRANSITIONS = {
     State.BUSY: {"end": State.IDLE, "die": State.GONE},
 }
 
-# RunPod's own variables would let user code act on the pod; ours are ours.
-_PRIVATE = ("RUNPOD_", "RPNB_")
+# RunPod's own variables (an API key among them) would let user code act on the pod.
+_PRIVATE = "RUNPOD_"
 # How long a dead worker's keeper may take to write what happened.
 _EXIT_TIMEOUT = 10.0
 

@@ -66,6 +66,9 @@ class Record:
         # By number - 1: the end of each frame, and the logs' sizes that it names.
         self._ends, self._outs, self._errs = array("Q"), array("Q"), array("Q")
         self.traces: dict[str, Trace] = {}
+        # The logs' sizes just before the journal was polled: what lies below belongs
+        # before every event that is still to come, what lies above perhaps not.
+        self.settled = self.sizes()
         # Of the worker that was born last.
         self.born: Event | None = None
         self.is_synced = False
@@ -79,6 +82,7 @@ class Record:
 
     def poll(self) -> Iterator[Event]:
         """Yield each new event, without its buffers, after taking note of it."""
+        self.settled = self.sizes()
         for place, event in self._reader.places():
             self._ends.append(place.end)
             self._outs.append(event.out)

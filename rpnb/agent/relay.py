@@ -43,6 +43,7 @@ _TICK = 0.01
 # How long the last words may take to reach the clients before the relay ends.
 _FAREWELL = 2.0
 _RECENT = 20
+_STOPS = (signal.SIGTERM, signal.SIGINT)
 _DEFAULT_IDLE = 7200.0
 
 
@@ -81,9 +82,10 @@ class Relay:
             end.setblocking(False)
         signal.set_wakeup_fd(poke.fileno())
         self._poke = poke
-        for number in (signal.SIGTERM, signal.SIGINT):
+        # Handlers, not SIG_IGN: that would be inherited by the worker.
+        for number in (*_STOPS, signal.SIGHUP):
             signal.signal(number, lambda *_: None)
-        self._watch(self._wake, self._stop)
+        self._watch(self._wake, self._on_signal)
         self._actions: dict[type, Callable[[Client, Any], None]] = {
             Submit: self._submit,
             Blob: self._blob,
@@ -254,12 +256,10 @@ class Relay:
             if self._driver is not None and self._driver.name == hello.client:
                 self._drop(self._driver)
             self._driver = self._driver or client
-        # Read once: what is printed from here on is sent.
-        sizes = self._record.sizes()
-        client.say(self._welcome(client, sizes))
-        client.attach(hello, self._record, sizes)
+        client.say(self._welcome(client))
+        client.attach(hello, self._record)
 
-    def _welcome(self, client: Client, sizes: dict[str, int]) -> Welcome:
+    def _welcome(self, client: Client) -> Welcome:
         record, generation = self._record, self._charge.generation
         born = record.born
         is_born = born is not None and born.body["generation"] == generation.number
@@ -267,8 +267,8 @@ class Relay:
             worker=self._directory.worker,
             generation=generation.number,
             seq=record.seq,
-            out=sizes["out"],
-            err=sizes["err"],
+            out=record.settled["out"],
+            err=record.settled["err"],
             drives=self._driver is client,
             program=self._directory.read_program(),
             requests=[trace.summary() for trace in list(record.traces.values())[-_RECENT:]],
@@ -323,7 +323,12 @@ class Relay:
         if self._driver is client:
             self._driver = None
 
-    def _stop(self, *_: Any) -> None:
+    def _on_signal(self, _mask: int) -> None:
+        # One byte for each signal, its number: no handler runs code of ours.
+        if set(self._wake.recv(64)) & set(_STOPS):
+            self._stop()
+
+    def _stop(self) -> None:
         self._charge.end(Stop("relay"))
 
 

@@ -1,0 +1,469 @@
+"""The relay: requests, deaths of every process, cancels, drivers, floods."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from rpnb.protocol.messages import (
+    Cancel,
+    Event,
+    Hello,
+    Need,
+    Ping,
+    Pong,
+    Refused,
+    Replay,
+    Restart,
+    SetEnv,
+    Stop,
+    Submit,
+    encode,
+)
+from tests.agent.agents import Agent, Peer, program, until
+
+HANDLER = "def handler(job):\n    print('in', job['input'], flush=True)\n    return job['input']\n"
+SLEEPER = "import time\ndef handler(job):\n    print('asleep', flush=True)\n    time.sleep(60)\n"
+STUBBORN = """
+import signal, time
+def handler(job):
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    print('asleep', flush=True)
+    time.sleep(60)
+"""
+
+
+def job(value=None):
+    return {"id": f"j-{value}", "input": value}
+
+
+def is_refused(message):
+    return isinstance(message, Refused)
+
+
+def sleeping(peer, request="r", text=SLEEPER, **options):
+    """Submit a job that does not end by itself, and wait until it runs."""
+    peer.send(Submit(request, program(text), jobs=[job(1)], **options))
+    peer.event("job")
+
+
+def cpu_seconds(pid):
+    fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_bytes(pid):
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+# Requests
+
+
+def test_submit_runs_the_program_and_its_jobs_in_order(peer):
+    assert peer.run("r", HANDLER, jobs=[job(1), job(2)]).kind == "done"
+    kinds = peer.kinds("r")
+    assert kinds == ["accepted", "planned", "synced", *["job", "finished"] * 2, "done"]
+    assert peer.log["out"] == b"in 1\nin 2\n"
+
+
+def test_output_comes_before_the_event_that_names_it(peer):
+    peer.send(Submit("r", program("print('x' * 200_000)")))
+    done = peer.ended("r")
+    assert len(peer.log["out"]) >= done.out == 200_001
+
+
+def test_output_comes_while_the_job_runs(peer):
+    sleeping(peer)
+    peer.wait(lambda _: b"asleep" in peer.log["out"])
+    assert "finished" not in peer.kinds("r")
+
+
+def test_event_with_a_large_buffer_comes_whole(peer):
+    text = "def handler(job):\n    return 'y' * 5_000_000\n"
+    peer.run("r", text, jobs=[job(1)])
+    finished = next(e for e in peer.events if e.kind == "finished")
+    assert len(finished.buffers[0]) == 5_000_002
+
+
+def test_submits_wait_for_each_other(peer):
+    peer.send(Submit("a", program("import time; time.sleep(0.2); print('a')")))
+    peer.send(Submit("b", program("print('b')")))
+    assert peer.ended("b").kind == "done"
+    assert peer.log["out"] == b"a\nb\n"
+
+
+def test_submit_with_a_known_id_is_told_again_and_not_done_again(peer):
+    peer.run("r", "print('once')")
+    first = [e for e in peer.events if e.request == "r"]
+    peer.events.clear()
+    peer.log["out"] = b""
+    peer.send(Submit("r", program("print('once')")))
+    peer.ended("r")
+    assert peer.events == first and peer.log["out"] == b"once\n"
+
+
+def test_replay_sends_a_request_to_a_client_that_came_later(agent, peer):
+    peer.run("before", "print('before')")
+    peer.run("r", "print('told')")
+    peer.run("after", "print('after')")
+    late = Peer(agent, "late", "watch")
+    late.send(Replay("r"))
+    late.ended("r")
+    assert late.log["out"] == b"told\n" and set(late.kinds()) == set(peer.kinds("r"))
+
+
+def test_replay_of_an_unknown_request_is_refused(peer):
+    peer.send(Replay("never"))
+    assert peer.wait(is_refused).reason == "unknown"
+
+
+def test_client_with_a_cursor_gets_exactly_the_rest(agent, peer):
+    peer.run("a", "print('a')")
+    seen = peer.events[-1]
+    peer.close()
+    again = Peer(agent, "me", seq=seen.seq, out=seen.out, err=seen.err)
+    again.run("b", "print('b')")
+    assert [e.seq for e in again.events] == list(range(seen.seq + 1, seen.seq + 5))
+    assert again.log["out"] == b"b\n"
+
+
+def test_welcome_tells_what_happened_so_far(agent, peer):
+    peer.run("r", HANDLER, jobs=[job(1)])
+    late = Peer(agent, "late", "watch")
+    assert late.welcome.program == program(HANDLER)
+    assert late.welcome.requests[-1]["request"] == "r"
+    assert late.welcome.requests[-1]["status"] == "COMPLETED"
+    assert late.welcome.info["pid"] == agent.worker_pid()
+
+
+# Drivers
+
+
+def test_second_client_may_watch_and_is_told_who_drives(agent, peer):
+    second = Peer(agent, "other.ipynb on desk")
+    assert not second.welcome.drives
+    second.send(Submit("r", program("1")))
+    refused = second.wait(is_refused)
+    assert refused.request == "r" and "me drives" in refused.text
+
+
+def test_watcher_drives_when_the_driver_has_left(agent, peer):
+    second = Peer(agent, "other")
+    peer.close()
+    until(lambda: _drives(second), "the wheel")
+
+
+def _drives(peer):
+    peer.send(Submit(f"try-{time.monotonic()}", program("1")))
+    return peer.wait(lambda m: is_refused(m) or isinstance(m, Event)).__class__ is Event
+
+
+def test_same_client_again_takes_the_wheel(agent, peer):
+    again = Peer(agent, "me")
+    assert again.welcome.drives
+    assert peer.next() is None
+
+
+def test_client_of_another_version_is_refused(agent, peer):
+    with pytest.raises(AssertionError, match="version 1, the client 99"):
+        Peer(agent, "future", version=99)
+
+
+def test_bytes_that_are_no_frames_are_refused_and_harm_nobody(agent, peer):
+    noisy = Peer(agent, "noisy", "watch")
+    noisy._socket.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    assert noisy.wait(is_refused).reason == "protocol"
+    assert noisy.next() is None
+    assert peer.run("r", "1").kind == "done"
+
+
+def test_socket_is_for_its_owner_alone(agent, peer):
+    assert stat.S_IMODE(agent.directory.socket.stat().st_mode) == 0o600
+
+
+# Deaths
+
+
+def test_worker_that_crashes_ends_only_its_request(peer):
+    failed = peer.run("r", HANDLER + "import os; os.kill(os.getpid(), 11)")
+    assert failed.body["phase"] == "worker" and failed.body["error"]["type"] == "WorkerDied"
+    assert "SIGSEGV" in failed.body["error"]["message"]
+    exited = next(e for e in peer.events if e.kind == "exited")
+    assert exited.body["signal"] == 11 and exited.body["generation"] == 1
+
+
+def test_crash_in_a_job_finishes_it_as_failed(peer):
+    text = "import os\ndef handler(job):\n    print('last words', flush=True)\n    os._exit(9)\n"
+    peer.run("r", text, jobs=[job(1), job(2)])
+    assert peer.kinds("r")[-3:] == ["job", "finished", "failed"]
+    finished = next(e for e in peer.events if e.kind == "finished")
+    assert finished.body["status"] == "FAILED" and "code 9" in finished.body["problem"]
+    assert not finished.buffers and peer.log["out"] == b"last words\n"
+
+
+def test_program_is_rebuilt_after_a_crash(peer):
+    peer.run("a", HANDLER)
+    text = HANDLER + "\ndef handler(job): import os; os._exit(1)"
+    peer.run("b", text, jobs=[job(1)])
+    peer.run("c", HANDLER)
+    peer.run("d", HANDLER + "import os; os._exit(2)")
+    assert peer.run("e", None, jobs=[job(5)]).kind == "done"
+    assert peer.events[-1].request == "e" and "planned" in peer.kinds("e")
+
+
+def test_worker_that_ends_by_itself_is_followed_by_another(peer):
+    assert peer.run("a", HANDLER + "stop = True", jobs=[job(1)]).kind == "done"
+    assert peer.event("exited").body["code"] == 0
+    assert peer.run("b", None, jobs=[job(2)]).kind == "done"
+
+
+def test_worker_that_asks_for_a_fresh_one_gets_the_same_request(peer):
+    peer.run("a", "print('a')")
+    assert peer.run("b", "# restart\nprint('b')").kind == "done"
+    assert peer.kinds("b") == ["accepted", "planned", "accepted", "planned", "synced", "done"]
+    assert [e.body["reason"] for e in peer.events if e.kind == "exited"] == ["the text says so"]
+
+
+def test_worker_that_cannot_be_born_fails_the_request(agent):
+    agent.start()
+    peer = Peer(agent)
+    peer.wait_ready()
+    settings = agent.directory.read_settings()
+    agent.directory.write_settings(type(settings)("/nowhere/python"))
+    os.kill(agent.worker_pid(), signal.SIGKILL)
+    peer.event("exited")
+    error = peer.run("r", "1").body["error"]
+    assert error["type"] == "WorkerDied" and "/nowhere/python" in error["message"]
+    agent.directory.write_settings(settings)
+    assert peer.run("again", "1").kind == "done"
+
+
+def test_relay_killed_while_a_job_runs_loses_nothing(agent, peer):
+    text = "import time\ndef handler(job):\n    time.sleep(0.7)\n    print('late')\n    return 1\n"
+    sleeping(peer, text=text)
+    seen, pid = peer.events[-1], agent.worker_pid()
+    agent.kill_relay()
+    agent.start()
+    again = Peer(agent, "me", seq=seen.seq, out=seen.out, err=seen.err)
+    assert again.ended("r").kind == "done"
+    assert again.events[0].seq == seen.seq + 1 and again.log["out"] == b"late\n"
+    assert agent.worker_pid() == pid
+    assert again.run("next", "1").kind == "done"
+
+
+def test_relay_killed_and_then_the_worker_ends_the_request(agent, peer):
+    sleeping(peer)
+    seen = peer.events[-1]
+    agent.kill_relay()
+    os.kill(agent.worker_pid(), signal.SIGKILL)
+    until(lambda: not agent.directory.is_keeper_alive(), "the keeper's end")
+    agent.start()
+    again = Peer(agent, "me", seq=seen.seq, out=seen.out, err=seen.err)
+    assert again.ended("r").body["phase"] == "worker"
+    assert again.kinds("r") == ["finished", "failed"]
+    assert again.run("next", "1").kind == "done"
+
+
+def test_keeper_killed_is_missed_only_at_the_end(agent, peer):
+    pids = json.loads(agent.directory.pids.read_bytes())
+    os.kill(pids["keeper"], signal.SIGKILL)
+    assert peer.run("a", "1").kind == "done"
+    error = peer.run("b", "import os; os._exit(1)").body["error"]
+    assert "not known" in error["message"]
+    assert peer.run("c", "1").kind == "done"
+
+
+# Cancel, time limits
+
+
+def test_cancel_reaches_the_job(peer):
+    sleeping(peer)
+    peer.send(Cancel("r"))
+    assert peer.ended("r").kind == "done"
+    assert [e.body["status"] for e in peer.events if e.kind == "finished"] == ["CANCELLED"]
+    assert peer.run("next", "1").kind == "done"
+
+
+def test_cancel_of_a_stubborn_job_replaces_the_worker(peer):
+    sleeping(peer, text=STUBBORN)
+    asked = time.monotonic()
+    peer.send(Cancel("r"))
+    failed = peer.ended("r")
+    assert 2.5 < time.monotonic() - asked < 8
+    assert failed.body["phase"] == "cancelled"
+    assert peer.events[-2].body["status"] == "CANCELLED"
+    assert peer.run("next", "1").kind == "done"
+
+
+def test_forced_cancel_waits_for_nothing(peer):
+    sleeping(peer, text=STUBBORN)
+    asked = time.monotonic()
+    peer.send(Cancel("r", force=True))
+    assert peer.ended("r").body["phase"] == "cancelled"
+    assert time.monotonic() - asked < 2.5
+
+
+def test_cancel_of_a_queued_request_refuses_it(peer):
+    sleeping(peer, "a")
+    peer.send(Submit("b", program("1")))
+    peer.send(Cancel("b"))
+    refused = peer.wait(is_refused)
+    assert (refused.reason, refused.request) == ("cancelled", "b")
+
+
+def test_cancel_of_a_request_that_ended_does_nothing(peer):
+    peer.run("r", "1")
+    peer.send(Cancel("r"))
+    assert peer.run("next", "1").kind == "done"
+
+
+def test_job_over_its_time_is_stopped(peer):
+    sleeping(peer, text=STUBBORN, timeout=0.2)
+    peer.ended("r")
+    assert peer.events[-2].body["problem"] == "timed out after 0.2 s"
+
+
+def test_job_within_its_time_is_left_alone(peer):
+    assert peer.run("r", HANDLER, jobs=[job(1)], timeout=30).kind == "done"
+
+
+# Steering
+
+
+def test_ping_is_answered_whatever_the_worker_does(agent, peer):
+    sleeping(peer)
+    os.kill(agent.worker_pid(), signal.SIGSTOP)
+    asked = time.monotonic()
+    peer.send(Ping(7))
+    pong = peer.wait(lambda m: isinstance(m, Pong))
+    assert pong == Pong(7, "busy") and time.monotonic() - asked < 1
+
+
+def test_restart_gives_a_new_process_and_keeps_the_program(agent, peer):
+    peer.run("r", HANDLER)
+    pid = agent.worker_pid()
+    peer.send(Restart("again"))
+    assert peer.ended("again").kind == "done"
+    peer.event("born")
+    assert agent.worker_pid() != pid
+    assert peer.run("j", None, jobs=[job(1)]).kind == "done"
+
+
+def test_restart_asked_twice_happens_once(peer):
+    for _ in range(2):
+        peer.send(Restart("again"))
+        peer.ended("again")
+    peer.run("r", "1")
+    assert peer.kinds().count("exited") == 1
+
+
+def test_restart_ends_what_runs(peer):
+    sleeping(peer)
+    peer.send(Restart("again"))
+    assert peer.ended("r").body["phase"] == "cancelled"
+    assert peer.ended("again").kind == "done"
+
+
+def test_stop_ends_worker_and_relay(agent, peer):
+    peer.send(Stop("bye"))
+    assert peer.ended("bye").kind == "done"
+    assert peer.next() is None
+    until(lambda: not agent.directory.is_relay_alive(), "the relay's end")
+    assert not agent.directory.is_worker_alive()
+
+
+def test_secrets_reach_this_worker_and_the_next(peer):
+    peer.send(SetEnv("env", {"TOKEN": "s3cret"}))
+    assert peer.ended("env").kind == "done"
+    look = "import os; print(os.environ.get('TOKEN'))"
+    peer.run("a", look)
+    peer.run("b", "import os; os._exit(1)")
+    peer.run("c", look)
+    assert peer.log["out"] == b"s3cret\ns3cret\n"
+
+
+def test_secrets_are_written_nowhere(agent, peer):
+    peer.send(SetEnv("env", {"TOKEN": "s3cret"}))
+    peer.ended("env")
+    files = [path for path in agent.home.rglob("*") if path.is_file()]
+    assert not any(b"s3cret" in path.read_bytes() for path in files)
+
+
+def test_idle_agent_ends_with_its_worker(agent):
+    agent.env["RPNB_IDLE"] = "0.3"
+    agent.start()
+    until(lambda: not agent.directory.is_relay_alive(), "the relay's end")
+    assert not agent.directory.is_worker_alive()
+
+
+def test_agent_with_a_client_is_not_idle(agent):
+    agent.env["RPNB_IDLE"] = "0.5"
+    agent.start()
+    peer = Peer(agent)
+    time.sleep(1.0)
+    assert peer.run("r", "1").kind == "done"
+
+
+# Costs
+
+
+def test_flood_is_read_as_the_client_reads(agent, peer):
+    before = resident_bytes(agent.relay_pid())
+    lazy = Peer(agent, "lazy", "watch")
+    peer.run("r", "for _ in range(200): print('x' * 99_999)")
+    assert len(peer.log["out"]) == 20_000_000
+    # The other one has not read a byte yet.
+    assert resident_bytes(agent.relay_pid()) - before < 8_000_000
+    lazy.ended("r")
+    assert lazy.log["out"] == peer.log["out"]
+
+
+def test_ping_behind_a_flood_is_answered_soon(peer):
+    peer.send(Submit("r", program("for _ in range(20_000): print('x' * 999)")))
+    peer.event("planned")
+    peer.send(Ping(1))
+    peer.wait(lambda m: isinstance(m, Pong), within=2)
+    peer.ended("r")
+
+
+def test_idle_relay_sleeps(agent, peer):
+    peer.run("r", "1")
+    before = cpu_seconds(agent.relay_pid())
+    time.sleep(1.0)
+    assert cpu_seconds(agent.relay_pid()) - before < 0.05
+
+
+# Blobs: see test_uploads.py for the files themselves
+
+
+def test_submit_lacking_a_blob_asks_for_it_once(peer):
+    peer.send(Submit("r", program("1", {"data/a": ["0" * 64, 3]})))
+    need = peer.wait(lambda m: isinstance(m, Need))
+    assert need == Need("r", {"0" * 64: [0]})
+    assert "accepted" not in peer.kinds("r")
+
+
+def test_hello_twice_is_a_protocol_error(peer):
+    peer._socket.sendall(encode(Hello("me")))
+    assert peer.wait(is_refused).reason == "protocol"
+
+
+def test_two_relays_racing_leave_one(agent: Agent):
+    starts = [
+        subprocess.Popen(agent.command("start", "--worker", "w"), env=agent.env, stdout=-1)
+        for _ in range(3)
+    ]
+    said = [json.loads(start.communicate(timeout=30)[0].splitlines()[-1]) for start in starts]
+    assert all("ready" in line for line in said)
+    peer = Peer(agent)
+    peer.wait_ready()
+    assert peer.run("r", "print('one')").kind == "done"
+    assert peer.welcome.generation == 1 and peer.log["out"] == b"one\n"
+    peer.close()
