@@ -332,7 +332,9 @@ class Calls(ast.NodeVisitor):
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         for decorator in node.decorator_list:
             self._here.calls.update(_names([decorator]))
-        # A base's __init_subclass__ or a metaclass runs code at once.
+        # A base's __init_subclass__ or a metaclass runs code at once, and may keep the class.
+        makers = [*node.bases, *(keyword.value for keyword in node.keywords)]
+        self._here.calls.update(_names(makers))
         if not self._depth:
             self.has_calls = self.has_calls or bool(
                 node.decorator_list or node.bases or node.keywords

@@ -22,12 +22,15 @@ class Causes:
 
     def of(self, index: int) -> Reason:
         """Return why the new step `index` runs."""
-        step, hit = self._new[index], self._spread.hits.get(index)
+        step, hit = self._new[index], self._spread.hit(index)
         if step.facts.is_start:
             return Reason("always", line=step.line, cause=_head(step))
         if hit is None:
             return self._changed(step)
         name = _readable(hit.names)
+        if not hit.names and hit.cause < len(self._executed if hit.is_old else self._new):
+            cause = self._executed[hit.cause].step if hit.is_old else self._new[hit.cause]
+            return Reason("after", "", cause.line, _head(cause))
         if not hit.is_old:
             cause = self._new[hit.cause]
             return Reason("uses", name, cause.line, _head(cause))
@@ -69,8 +72,8 @@ class Causes:
 
     def _has_successor(self, index: int) -> bool:
         """A changed step stands where the old one stood: after the same kept neighbour."""
-        kept = {old: new for new, old in self._spread.kept.items()}
-        before = [kept[i] for i in range(index) if i in kept]
+        matched = self._spread.matched
+        before = [matched[i] for i in range(index) if i in matched]
         place = max(before, default=-1) + 1
         return place < len(self._new) and self._new[place].identity not in {
             e.step.identity for e in self._executed

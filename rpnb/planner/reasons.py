@@ -28,6 +28,7 @@ class Reason:
     removed   "`model.half()` was removed"          (and had changed what this step made)
     edited    "`model.half()` changed"
     rerun     "`model.half()` runs again"
+    after     "comes after `x = load()`"             (which runs, and must not see its effect)
     moved     "`x` moved"
     job       "a job stored into `CACHE` by code that changed"
     imports   "`os.environ[...] = ...` stands before an import"  (restart)
@@ -48,6 +49,7 @@ class Reason:
             "failed": "it failed last time",
             "always": "it registers the handler",
             "changed": f"`{self.name}` changed",
+            "after": f"comes after `{self.cause}`",
             "moved": f"`{self.name}` moved",
             "job": f"a job stored into `{self.name}` by code that changed",
             "uses": f"uses {self._thing()}",

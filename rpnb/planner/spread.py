@@ -10,7 +10,7 @@ changed what it bound or changed, too.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Collection, Sequence
+from typing import Callable, Collection, Sequence, Union
 
 from .footprints import PROBED_MASK, Footprint
 
@@ -30,25 +30,33 @@ class _Sum:
         self.changes |= other.changes
         self.data |= other.data
 
-    def meets(self, later: Footprint) -> int:
-        """The names over which one of these and `later` depend on their order."""
-        return (
-            self.binds & (later.reads | later.binds)
-            | self.changes & (later.data | later.changes)
-            | self.reads & later.binds
-            | self.data & later.changes
-        )
 
-    def spoils(self, earlier: Footprint) -> int:
-        """The names that `earlier` made and one of these changed; probed ones are restored."""
-        return self.binds & earlier.binds & ~PROBED_MASK | self.changes & (
-            earlier.data_binds | earlier.changes
-        )
+def _meets(one: _Sum | Footprint, later: Footprint) -> int:
+    """The names over which `one` and `later` depend on their order."""
+    return _reaches(one, later) | one.reads & later.binds | one.data & later.changes
+
+
+def _reaches(one: _Sum | Footprint, later: Footprint) -> int:
+    """Like `_meets`, for steps whose effects are undone: what they read no longer matters."""
+    return one.binds & (later.reads | later.binds) | one.changes & (later.data | later.changes)
+
+
+def _spoils(one: _Sum | Footprint, earlier: Footprint) -> int:
+    """The names that `earlier` made and `one` changed; probed resources are restored."""
+    return one.binds & earlier.binds & ~PROBED_MASK | one.changes & (
+        earlier.data_binds | earlier.changes
+    )
+
+
+_Test = Callable[[Union[_Sum, Footprint], Footprint], int]
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A kept step became dirty: over these names, because of a step of the new or old program."""
+    """A kept step became dirty: over these names, because of a step of the new or old program.
+
+    `names` is 0 where the step only has to come after the cause: it overwrites what that reads.
+    """
 
     names: int
     cause: int
@@ -56,11 +64,23 @@ class Hit:
     is_move: bool = False
 
 
+@dataclass(frozen=True)
+class _Suspects:
+    """What a hit is found from, if anybody asks: the first `count` of the dirty steps passed."""
+
+    index: int
+    prints: Sequence[Footprint]
+    passed: list[int]
+    count: int
+    test: _Test
+    is_old: bool
+
+
 class Spread:
     """Which steps of the new program still stand for old ones.
 
     `kept` maps new positions to old ones; `fixed` are new positions that other
-    steps never make dirty; `hits` says why a position left `kept`.
+    steps never make dirty.
     """
 
     def __init__(
@@ -71,13 +91,14 @@ class Spread:
         fixed: Collection[int],
     ) -> None:
         self.old, self.new, self.kept = old, new, dict(kept)
-        self.hits: dict[int, Hit] = {}
+        self._hits: dict[int, Hit | _Suspects] = {}
         # Fixed positions that would have become dirty.
         self.held: set[int] = set()
         self._fixed = frozenset(fixed)
-        self._new_of = {i: j for j, i in kept.items()}
+        # Old position -> new position of the same text, dirty or not.
+        self.matched = {i: j for j, i in kept.items()}
         self._dirty = [j not in kept for j in range(len(new))]
-        self._gone = [i not in self._new_of for i in range(len(old))]
+        self._gone = [i not in self.matched for i in range(len(old))]
 
     def run(self) -> None:
         """Spread until nothing more becomes dirty."""
@@ -86,9 +107,9 @@ class Spread:
         while count != len(self.kept):
             count = len(self.kept)
             everywhere_new, everywhere_old = range(len(self.new)), range(len(self.old))
-            self._sweep(self.new, self._dirty, everywhere_new, _Sum.meets, is_old=False)
-            self._sweep(self.old, self._gone, everywhere_old, _Sum.meets, is_old=True)
-            self._sweep(self.old, self._gone, everywhere_old[::-1], _Sum.spoils, is_old=True)
+            self._sweep(self.new, self._dirty, everywhere_new, _meets, is_old=False)
+            self._sweep(self.old, self._gone, everywhere_old, _reaches, is_old=True)
+            self._sweep(self.old, self._gone, everywhere_old[::-1], _spoils, is_old=True)
 
     @property
     def gone(self) -> list[int]:
@@ -105,47 +126,46 @@ class Spread:
         prints: Sequence[Footprint],
         dirty: list[bool],
         order: range,
-        test: Callable[[_Sum, Footprint], int],
+        test: _Test,
         *,
         is_old: bool,
     ) -> None:
         """Walk in `order`; what depends on any dirty step already passed becomes dirty."""
-        so_far = _Sum()
+        so_far, passed = _Sum(), list[int]()
         for index in order:
-            if not dirty[index]:
-                names = test(so_far, prints[index])
-                if names:
-                    cause = self._cause(prints, dirty, order, index, test)
-                    position = self._new_of[index] if is_old else index
-                    self._drop(position, Hit(names, cause, is_old))
+            if not dirty[index] and test(so_far, prints[index]):
+                position = self.matched[index] if is_old else index
+                self._drop(position, _Suspects(index, prints, passed, len(passed), test, is_old))
             if dirty[index]:
                 so_far.add(prints[index])
+                passed.append(index)
 
-    @staticmethod
-    def _cause(
-        prints: Sequence[Footprint],
-        dirty: list[bool],
-        order: range,
-        until: int,
-        test: Callable[[_Sum, Footprint], int],
-    ) -> int:
-        for index in order:
-            if index == until:
-                break
-            if dirty[index]:
-                alone = _Sum()
-                alone.add(prints[index])
-                if test(alone, prints[until]):
-                    return index
+    def hit(self, position: int) -> Hit | None:
+        """Return why a new position left `kept`; None where nothing but its own text did it."""
+        found = self._hits.get(position)
+        if found is None or isinstance(found, Hit):
+            return found
+        passed = found.passed[: found.count]
+        edited = [i for i in passed if self._is_edited(i, is_old=found.is_old)]
+        later = found.prints[found.index]
+        # An edited step is the better answer than one that is dirty because of it.
+        for cause in (*edited, *passed):
+            if found.test(found.prints[cause], later):
+                # Where it only overwrites what the cause reads, no name says why.
+                blame = _spoils if found.test is _spoils else _reaches
+                return Hit(blame(found.prints[cause], later), cause, found.is_old)
         raise AssertionError("a sum meets what none of its parts meets")
 
-    def _drop(self, position: int, hit: Hit) -> None:
+    def _is_edited(self, index: int, *, is_old: bool) -> bool:
+        return index not in self.matched if is_old else index not in self._hits
+
+    def _drop(self, position: int, hit: Hit | _Suspects) -> None:
         if position in self._fixed:
             self.held.add(position)
             return
         self._gone[self.kept.pop(position)] = True
         self._dirty[position] = True
-        self.hits[position] = hit
+        self._hits[position] = hit
 
     def _drop_moved(self) -> None:
         """A pair that ran in the other order is dirty if it depends on its order."""
@@ -163,9 +183,7 @@ class Spread:
                     break
 
     def _drop_pair(self, earlier: int, later: int) -> None:
-        one = _Sum()
-        one.add(self.new[earlier])
-        names = one.meets(self.new[later])
+        names = _meets(self.new[earlier], self.new[later])
         if names:
             self._drop(earlier, Hit(names, self.kept[later], is_old=True, is_move=True))
             self._drop(later, Hit(names, self.kept[later], is_old=True, is_move=True))

@@ -32,16 +32,16 @@ class Heavy:
         return (self.key, self.made, self.cfg["v"], len(self.state), self.training, x)
 
 
-def LOAD(key: Any) -> Heavy:  # noqa: N802 (stands out in the programs)
+def LOAD(key: Any) -> Heavy:
     """Load a model; the tests count these."""
-    global loads  # noqa: PLW0603 (the library's own counter)
+    global loads
     loads += 1
     return Heavy(key)
 
 
 def set_seed(n: int) -> None:
     """An unprobed write."""
-    global seed  # noqa: PLW0603 (that is the point)
+    global seed
     seed = n
 
 

@@ -1,4 +1,4 @@
-"""A worker in this process: the loop that `rpnb.planner.plan` describes, and a fresh run beside it."""
+"""A worker in this process, with the loop of `rpnb.planner.plan`, and a fresh run beside it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def new_module() -> types.ModuleType:
 
 
 def execute(step: Step, namespace: dict[str, Any]) -> None:
-    exec(compile(step.statement.text, "<program>", "exec"), namespace)  # noqa: S102 (the test's own)
+    exec(compile(step.statement.text, "<program>", "exec"), namespace)
 
 
 class Fresh:
