@@ -81,6 +81,9 @@ class Runner:
             if not running:
                 return
             _, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            if self.exit_code is not None:
+                # The process ends here, and with it whatever else runs.
+                return
             self._around.cancellation.tasks &= running
 
     @property
@@ -128,6 +131,8 @@ class Runner:
         self.has_stopped |= outcome.stop
         if outcome.exit_code is not None and self.exit_code is None:
             self.exit_code = outcome.exit_code
+            for neighbour in list(self._open.values()):
+                self._finish(neighbour, replace(outcome, notes=()))
 
     def _stream_note(self, job: _Job, outcome: Outcome) -> tuple[str, ...]:
         handler = job.config.get("handler")

@@ -16,7 +16,7 @@ import socket
 import sys
 import types
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..protocol.messages import Cancel, Message, SetEnv, Submit
 from . import gpu, runner_sdk
@@ -34,20 +34,22 @@ from .worker_steps import Steps
 RESTART = 75
 
 
-def main(directory: RunDirectory, generation: int) -> int:
-    """Be the worker of a run directory; return its exit code.
+def main(directory: RunDirectory, generation: int) -> NoReturn:
+    """Be the worker of a run directory, and end the process with it.
 
-    Descriptors 1 and 2 are the logs already. Returns when the program's process
+    Descriptors 1 and 2 are the logs already. It ends where the program's process
     would end in production, or with RESTART when only a fresh one can go on.
     """
+    # Held until the very end: whoever finds it free may start another worker.
     lock = hold(directory.lock)
     module = _become_main(directory)
     _clean_environment(_settings(directory))
-    try:
-        return _Worker(directory, generation, module.__dict__).serve()
-    finally:
-        # Ours until the very end: whoever finds it free may start another worker.
-        del lock
+    code = _Worker(directory, generation, module.__dict__).serve()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    # Not sys.exit: threads that the program left behind would keep the process alive.
+    os._exit(code if lock is not None else 1)
 
 
 class _Worker:

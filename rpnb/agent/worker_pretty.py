@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from typing import Any, Callable, Iterable
+from typing import Any, Callable, Iterable, NamedTuple
 
 _WIDTH = 79
 # As IPython: what is longer is cut with an ellipsis.
@@ -15,11 +15,18 @@ _BRACKETS = {list: ("[", "]"), tuple: ("(", ")"), set: ("{", "}"), frozenset: ("
 
 def pretty(value: Any) -> str:
     """Return the value's text; what its `__repr__` raises is raised."""
-    text = _text(value, 0, [])
+    text = _text(value, _Place(0, 0), [])
     return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"
 
 
-def _text(value: Any, indent: int, above: list[int]) -> str:
+class _Place(NamedTuple):
+    """Where a text begins: its column, and how far its further lines are indented."""
+
+    column: int
+    indent: int
+
+
+def _text(value: Any, place: _Place, above: list[int]) -> str:
     kind = type(value)
     if isinstance(value, type) and kind.__repr__ is type.__repr__:
         return _class_name(value)
@@ -30,37 +37,40 @@ def _text(value: Any, indent: int, above: list[int]) -> str:
         return _plain(value)
     if id(value) in above:
         return "{...}" if kind is dict else "[...]"
-    return _container(value, indent, [*above, id(value)])
+    return _container(value, place, [*above, id(value)])
 
 
-def _container(value: Any, indent: int, above: list[int]) -> str:
+def _container(value: Any, place: _Place, above: list[int]) -> str:
     if not value:
         return repr(value)
-    write = _dict_items if type(value) is dict else _items
     opening, closing = _BRACKETS.get(type(value), ("{", "}"))
-    parts = write(value, indent + len(opening), above)
+    inside = _Place(place.column + len(opening), place.indent + len(opening))
+    parts = (_dict_items if type(value) is dict else _items)(value, inside, above)
     if len(value) > _MAX_ITEMS:
         parts.append("...")
     one_line = ", ".join(parts)
     if type(value) is tuple and len(value) == 1:
+        parts[0] += ","
         one_line += ","
-    fits = indent + len(opening) + len(one_line) + len(closing) <= _WIDTH
+    fits = inside.column + len(one_line) + len(closing) <= _WIDTH
     if fits and "\n" not in one_line:
         return f"{opening}{one_line}{closing}"
-    return opening + (",\n" + " " * (indent + len(opening))).join(parts) + closing
+    return opening + (",\n" + " " * inside.indent).join(parts) + closing
 
 
-def _items(values: Iterable[Any], indent: int, above: list[int]) -> list[str]:
+def _items(values: Iterable[Any], place: _Place, above: list[int]) -> list[str]:
     if isinstance(values, (set, frozenset)):
         values = _sorted(values)
-    return [_text(value, indent, above) for value in _first(values)]
+    return [_text(value, place, above) for value in _first(values)]
 
 
-def _dict_items(values: dict[Any, Any], indent: int, above: list[int]) -> list[str]:
+def _dict_items(values: dict[Any, Any], place: _Place, above: list[int]) -> list[str]:
     parts = []
     for key, value in _first(values.items()):
-        name = _text(key, indent, above)
-        parts.append(f"{name}: {_text(value, indent + len(name) + 2, above)}")
+        name = _text(key, place, above)
+        # As IPython: what breaks inside is not indented by the key before it.
+        inside = _Place(place.column + len(name) + 2, place.indent)
+        parts.append(f"{name}: {_text(value, inside, above)}")
     return parts
 
 

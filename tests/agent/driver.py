@@ -18,12 +18,10 @@ from rpnb.protocol.messages import Cancel, Event, SetEnv, Submit, encode
 
 _REPOSITORY = Path(__file__).parent.parent.parent
 _ENTRY = """
-import os, sys
+import sys
 from rpnb.agent.directory import RunDirectory
 from rpnb.agent import worker
-code = worker.main(RunDirectory(sys.argv[1]), int(sys.argv[2]))
-sys.stdout.flush()
-os._exit(code)
+worker.main(RunDirectory(sys.argv[1]), int(sys.argv[2]))
 """
 
 
@@ -55,6 +53,7 @@ class Worker:
         self._python, self._env = python, env or {}
         self.generation = 0
         self._requests = 0
+        self._unread: list[Event] = []
         self.start()
 
     def start(self) -> None:
@@ -75,9 +74,21 @@ class Worker:
         ):
             assert self.process.poll() is None, path.err.read_text()
             time.sleep(0.005)
+        self.reconnect()
+
+    def reconnect(self) -> None:
+        """Connect to the worker, as a new relay does."""
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(30)
-        self._socket.connect(os.fspath(path.control))
+        self._socket.connect(os.fspath(self.directory.control))
+
+    def disconnect(self) -> None:
+        """Leave the worker alone, as a relay that was killed."""
+        self._socket.close()
+
+    def history(self) -> list[Event]:
+        """Return every event of the journal."""
+        return list(JournalReader(self.directory.journal).poll())
 
     def send(self, message: Any) -> None:
         """Send any message, as the relay would."""
@@ -109,14 +120,18 @@ class Worker:
         """Return the request's events up to the one that ends it."""
         found: list[Event] = []
         while not (found and found[-1].kind in until):
-            new = [e for e in self._reader.poll() if e.request == request]
-            for event in new:
+            event = self._next()
+            if event.request == request:
                 found.append(event)
-                if event.kind in until:
-                    break
-            else:
-                self._wait()
         return found
+
+    def _next(self) -> Event:
+        """Return the next event of any request; events behind it stay for the next call."""
+        while not self._unread:
+            self._unread += self._reader.poll()
+            if not self._unread:
+                self._wait()
+        return self._unread.pop(0)
 
     def cancel(self, request: str) -> None:
         """Ask for the end of a request."""
