@@ -12,20 +12,7 @@ from rpnb.cli.ps import line, running
 from rpnb.cli.stop import chosen
 from rpnb.errors import BadInput
 from tests.cli.books import HANDLER, book
-
-
-def rpnb(*arguments, cwd=None, **environment):
-    """Run the real command."""
-    import os
-
-    return subprocess.run(
-        [sys.executable, "-m", "rpnb", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, **environment},
-        check=False,
-    )
+from tests.cli.shell import rpnb
 
 
 def invoke(*arguments):
