@@ -47,12 +47,14 @@ def _chosen(notebook: Notebook, options: Options, program: Any) -> list[jobs.Cho
 
 def _attach(notebook: Notebook, options: Options) -> Result | None:
     """Show a job that ended, or still runs, from its start."""
+    from rpnb.session.attach import attach
+
     session, wanted = attached(notebook), options.text("attach") or ""
     known = [each for each in session.requests if each["request"].startswith(wanted)]
     if not known:
         there = ", ".join(each["request"][:4] for each in session.requests) or "none"
         raise BadInput(f"the worker knows no request {wanted}; it knows {there}")
-    run = session.attach(known[-1]["request"])
+    run = attach(session, known[-1]["request"])
     job = {"id": known[-1].get("job"), "input": None}
     result = jobs.watch_job(notebook, run, job, "", CellScreen(notebook.shell), keep=False)
     if not result.ok:

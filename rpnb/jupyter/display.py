@@ -51,7 +51,7 @@ def result_bundles(result: Result) -> list[dict[str, Any]]:
     streamed = bool(result.stream) and result.output in (None, [], list(result.stream))
     if result.output is not None and not streamed:
         drawn.append(bundle(result.output))
-    elif result.error is not None:
+    elif result.error is not None and result.exception is None:
         drawn.append(bundle({"error": result.error}))
     if not streamed:
         drawn.extend(each for file in result.files if (each := file_bundle(file)))

@@ -87,9 +87,8 @@ def _hook(shell: Any, notebook: Notebook) -> None:
     def after(result: Any) -> None:
         from .hints import hint
 
-        if result.success and notebook.magic() is None:
-            notebook.record(shell.transform_cell(result.info.raw_cell or ""))
-        elif result.error_in_exec is not None:
+        notebook.end_cell(result)
+        if result.error_in_exec is not None and notebook.magic() is None:
             said = hint(result.error_in_exec, notebook.other_side())
             if said:
                 print(said)
@@ -111,5 +110,5 @@ def _look_back(shell: Any, notebook: Notebook) -> None:
         lines = text.splitlines(keepends=True)
         if lines and _COMMENT.match(lines[0]):
             notebook.ran_here.append(f"cell {number}")
-        elif text and number < shell.execution_count:
-            notebook.record(shell.transform_cell(text), label=f"cell {number}")
+        elif text and "load_ext" not in text:
+            notebook.record_cell(text, f"cell {number}")

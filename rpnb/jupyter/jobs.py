@@ -46,7 +46,8 @@ def evaluate(notebook: Notebook, typed: str) -> Any:
     def here(code: CodeType) -> Any:
         return eval(code, notebook.shell.user_ns)
 
-    return read(typed, tests=_test_values(notebook), evaluate=here)
+    tests = {name: test.values[0] for name, test in notebook.tests.items() if test.values}
+    return read(typed, tests=tests, evaluate=here)
 
 
 def given_inputs(notebook: Notebook, options: Options) -> list[Chosen]:
@@ -227,7 +228,7 @@ def _draw(outcome: Outcome, result: Result, source: str, screen: Screen) -> None
 def _line(outcome: Outcome, result: Result, source: str) -> lines.Line:
     if result.ok:
         inside = float(result.metrics.get("seconds") or 0.0)
-        times = lines.Times(outcome.seconds, inside, _setup_seconds(outcome))
+        times = lines.Times(outcome.seconds, inside, outcome.setup_seconds)
         warm = " · ".join(
             part for part in (lines.keeping(outcome.stayed), lines.reran(outcome.reran)) if part
         )
@@ -241,15 +242,6 @@ def _line(outcome: Outcome, result: Result, source: str) -> lines.Line:
         reason = display.shown(result.problem or result.error).strip('"')
     seconds = float(result.metrics.get("seconds") or outcome.seconds)
     return lines.failed(outcome.target, result.status, seconds, reason)
-
-
-def _setup_seconds(outcome: Outcome) -> float:
-    cells = outcome.synced.cells.values() if outcome.synced else ()
-    return sum(float(each.get("seconds") or 0.0) for each in cells if each.get("state") == "ran")
-
-
-def _test_values(notebook: Notebook) -> dict[str, Any]:
-    return {name: test.values[0] for name, test in notebook.tests.items() if test.values}
 
 
 def typed_input(notebook: Notebook, line: str, typed: Typed) -> Chosen:

@@ -44,7 +44,7 @@ def evaluate_cell(notebook: Notebook, body: str) -> Any:
     # The traceback counts lines as the person sees them, the magic's own included.
     lines_above = "\n" * (found.first_line - 1 if found else 1)
     source = lines_above + shell.transform_cell(body)
-    name = shell.compile.cache(source, shell.execution_count, raw_code=source)
+    name = shell.compile.cache(source, notebook.number, raw_code=source)
     tree = ast.parse(source, name)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     exec(compile(tree, name, "exec"), shell.user_ns)

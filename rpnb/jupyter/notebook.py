@@ -62,6 +62,8 @@ class Notebook:
     base: Program | None = None
     # Ids of cells that came with the worker and have not run in this kernel.
     from_before: set[str] = field(default_factory=set)
+    # The running cell: its number, its text as typed, and what IPython says of it.
+    number: int = 0
     raw_cell: str = ""
     cell_info: Any = None
     # Labels of comment cells (`# %%runpod_…`) that ran here before the extension was loaded.
@@ -86,15 +88,40 @@ class Notebook:
 
     def begin_cell(self, info: Any) -> None:
         """Note which cell is about to run, before any magic of it is called."""
+        if not info.store_history:
+            # A part of a cell: `%%capture` runs the text below it as a cell of its own.
+            return
         self.raw_cell, self.cell_info = info.raw_cell or "", info
+        # Versions of IPython differ in whether execution_count is this cell's by now.
+        self.number = self.number + 1 if self.number else self._first_number()
         self.path = self.path or cell_ids.notebook_path(self.shell.user_ns)
         for gone in cell_ids.deleted(self.shell):
             self.drop(gone)
 
-    def record(self, text: str, *, label: str | None = None) -> None:
-        """Note what the statements of an ordinary cell made; `text` is what was compiled."""
-        label = label or f"cell {self.shell.execution_count}"
-        self.provenance.record(label, text, self.shell.user_ns)
+    def end_cell(self, result: Any) -> None:
+        """Note what an ordinary cell made, once it has run."""
+        if not result.info.store_history:
+            return
+        self.number = result.execution_count or self.number
+        if result.success and self.magic() is None:
+            self.record_cell(self.raw_cell, self.label)
+
+    def record_cell(self, raw: str, label: str) -> None:
+        """Note what the statements of a cell made."""
+        self.provenance.record(label, self.shell.transform_cell(raw), self.shell.user_ns)
+
+    def record(self, text: str) -> None:
+        """Note what statements that ran here made; `text` has the running cell's line numbers."""
+        self.provenance.record(self.label, text, self.shell.user_ns)
+
+    def _first_number(self) -> int:
+        history = getattr(self.shell.history_manager, "input_hist_parsed", None)
+        return len(history) if history else int(self.shell.execution_count)
+
+    @property
+    def label(self) -> str:
+        """What a person calls the running cell: "cell 3"."""
+        return f"cell {self.number or self.shell.execution_count}"
 
     def magic(self) -> Magic | None:
         """The magic of the running cell as the person sees it."""
@@ -111,7 +138,7 @@ class Notebook:
             id=cell_ids.current(self.shell, self.cell_info) or "",
             kind=kind,
             name=options.word or "",
-            label=f"cell {self.shell.execution_count}",
+            label=self.label,
             source=body,
             first_line=found.first_line if found else 2,
         )

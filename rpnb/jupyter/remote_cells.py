@@ -107,7 +107,7 @@ def scratch(notebook: Notebook, options: Options, body: str) -> None:
     found = notebook.magic()
     work: Mapping[str, Any] = {
         "text": body,
-        "label": f"cell {notebook.shell.execution_count}",
+        "label": notebook.label,
         "first_line": found.first_line if found else 2,
         "to": to,
     }

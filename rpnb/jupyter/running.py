@@ -36,8 +36,9 @@ class Outcome:
     values: list[updates.Shown] = field(default_factory=list)
     interrupted: bool = False
     chunks: int = 0
-    synced_after: float = 0.0
     seconds: float = 0.0
+    # From the plan to the moment when the namespace was ready.
+    setup_seconds: float = 0.0
 
     @property
     def reran(self) -> Sequence[Mapping[str, Any]]:
@@ -85,6 +86,7 @@ class _Drawing:
     outcome: Outcome
     screen: Screen
     before: Mapping[str, Mapping[str, Any]]
+    planned_at: float = field(default_factory=time.monotonic)
 
     def see(self, update: updates.Update) -> None:
         """Draw one update, and note it in the outcome."""
@@ -96,7 +98,7 @@ class _Drawing:
                 self._planned(update)
             case updates.Synced():
                 outcome.synced = update
-                outcome.synced_after = time.monotonic() - outcome.started
+                outcome.setup_seconds = time.monotonic() - self.planned_at
                 for note in update.notes:
                     self.screen.line((outcome.target, note))
             case updates.Shown(mimes, to):
@@ -116,7 +118,7 @@ class _Drawing:
                 self.screen.line((outcome.target, f"the worker ended: {reason}"))
 
     def _planned(self, planned: updates.Planned) -> None:
-        self.outcome.planned = planned
+        self.outcome.planned, self.planned_at = planned, time.monotonic()
         if planned.restart:
             self.screen.line((self.outcome.target, f"new worker: {planned.restart}"))
         for step in planned.run:

@@ -1,0 +1,399 @@
+import sys
+
+import pytest
+
+import rpnb
+from rpnb import errors
+
+SETUP = "%%runpod_setup model\nimport time\ntime.sleep(0.06)\nfactor = [2]"
+HANDLER = """%%runpod_handler
+def handler(job):
+    return {"y": factor[0] * job["input"]["x"]}
+"""
+
+
+def test_overview_lists_every_magic(book):
+    text = book.run("%runpod").text
+    assert "%%runpod_setup" in text
+    assert "%runpod_export" in text
+
+
+def test_connect_line_names_python_runpod_and_gpu(book):
+    said = book.run("%runpod_connect local --python " + sys.executable)
+    version = ".".join(map(str, sys.version_info[:3]))
+    assert said.line.startswith(f"local │ Python {version} · runpod ")
+    assert "· no GPU │ worker ready in " in said.line
+
+
+def test_setup_runs_once_then_is_unchanged(connected):
+    assert "│ setup model │ ran 0." in connected.run(SETUP).line
+    assert "│ unchanged │" in connected.run(SETUP).line
+    assert "│ ran " in connected.run(SETUP.replace("model", "model --again")).line
+
+
+def test_setup_prints_in_the_cell_and_shows_its_last_expression(connected):
+    said = connected.run("%%runpod_setup\nprint('loading')\n{'a': 1}")
+    assert "loading\n" in said.text
+    assert "{'a': 1}" in said.text
+
+
+def test_setup_that_raises_shows_cell_and_line(connected):
+    said = connected.run("%%runpod_setup model\n\nx = 1\nx / 0")
+    assert isinstance(said.error, errors.RemoteError)
+    assert "✗ failed after" in said.line
+    assert f"ZeroDivisionError division by zero — cell {connected_number(connected)}, line 4" in (
+        said.line
+    )
+    assert "rpnb/" not in said.text
+
+
+def connected_number(book):
+    return len(book.names["In"]) - 1
+
+
+@pytest.mark.parametrize("form", ["%%runpod_handler", "# %%runpod_handler", "#%%runpod_handler"])
+def test_handler_runs_the_given_input_in_both_forms(connected, form):
+    connected.run(SETUP)
+    said = connected.run(HANDLER.replace("%%runpod_handler", f"{form} --input {{'x': 21}}", 1))
+    assert '{"y": 42}' in said.text
+    assert said.line.startswith("local │ handler │ ✓ ")
+    assert said.line.endswith("│ input: --input")
+
+
+def test_handler_without_input_says_which_field_is_missing(connected):
+    connected.run(SETUP)
+    said = connected.run(HANDLER)
+    assert said.line == (
+        "local │ handler │ not run: `x` is required │ fill in the form or add --input"
+    )
+
+
+def test_handler_input_is_the_last_run_then_the_test(connected):
+    connected.run(SETUP)
+    connected.run("%%runpod_test three\n{'x': 3}")
+    assert connected.run(HANDLER).line.endswith("input: test three")
+    connected.run("%runpod_run {'x': 4}")
+    said = connected.run(HANDLER)
+    assert said.line.endswith("input: last run")
+    assert '{"y": 8}' in said.text
+
+
+def test_handler_input_beside_the_notebook_is_found(connected):
+    (connected.folder / "test_input.json").write_text('{"input": {"x": 5}}')
+    connected.run(SETUP)
+    said = connected.run(HANDLER)
+    assert said.line.endswith("input: test_input.json")
+    assert '{"y": 10}' in said.text
+
+
+def test_handler_form_defaults_run_where_all_are_there(connected):
+    text = "%%runpod_handler\ndef handler(job):\n    return job['input'].get('n', 7)"
+    said = connected.run(text)
+    assert said.line.endswith("input: the form's defaults")
+    assert said.text.rstrip().endswith("7")
+
+
+def test_handler_edit_keeps_the_model_and_names_what_reran(connected):
+    connected.run(SETUP)
+    connected.run(HANDLER.replace("handler", "handler --input {'x': 1}", 1))
+    said = connected.run(HANDLER.replace("factor[0]", "3 * factor[0]"))
+    assert '{"y": 6}' in said.text
+    assert "re-ran handler" in said.line
+
+
+def test_handler_that_raises_ends_in_its_own_traceback(connected):
+    connected.run(SETUP)
+    said = connected.run(HANDLER.replace("handler", "handler --input {'z': 1}", 1))
+    assert isinstance(said.error, errors.JobFailed)
+    number = connected_number(connected)
+    assert said.line.endswith(f"│ KeyError 'x' — cell {number}, line 3")
+    assert f"cell {number}, line 3, in handler" in said.text
+    assert "site-packages" not in said.text
+    assert "remote_cells.py" not in said.text
+    assert said.error.result.status == "FAILED"
+
+
+def test_handler_error_result_fails_with_its_text(connected):
+    text = "%%runpod_handler --input 1\ndef handler(job):\n    return {'error': 'no prompt'}"
+    said = connected.run(text)
+    assert isinstance(said.error, errors.JobFailed)
+    assert "✗ FAILED" in said.line
+    assert said.line.endswith("│ no prompt")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("%%runpod_handler\nx = 1", "defines no handler"),
+        ("%%runpod_setup\nx = = 1", "line 2"),
+        ("%%runpod_setup\nmodel = unknown_name", "unknown_name"),
+        ("%%runpod_handler --inp 3\ndef handler(job): pass", "did you mean --input"),
+        ("%%runpod_handler --input {'a': }\ndef handler(job): pass", "expected the name of a test"),
+    ],
+)
+def test_cell_mistake_is_a_sentence_without_our_frames(connected, text, message):
+    said = connected.run(text)
+    assert isinstance(said.error, errors.RpnbError)
+    assert message in said.text
+    assert ".py" not in said.text
+
+
+def test_cell_that_makes_no_program_is_left_out(connected):
+    connected.run(SETUP)
+    connected.run("%%runpod_setup model\nfactor = = 2")
+    assert (
+        '{"y": 6}' in connected.run(HANDLER.replace("handler", "handler --input {'x': 3}", 1)).text
+    )
+
+
+def test_wrong_input_has_its_caret_under_the_line(connected):
+    said = connected.run("%%runpod_handler --input {'a': nope}\ndef handler(job): pass")
+    lines = said.text.splitlines()
+    at = next(n for n, line in enumerate(lines) if line.endswith("--input {'a': nope}"))
+    assert lines[at + 1].index("^") == lines[at].index("nope")
+
+
+def test_magic_on_another_line_explains_itself(book):
+    said = book.run("x = 1\n%%runpod_setup model\ny = 2")
+    assert isinstance(said.error, errors.WrongPlace)
+    assert "here it stands on line 2" in said.text
+
+
+def test_ordinary_names_travel_and_edits_reach_the_handler(connected):
+    connected.run("SCALE = 10\n\ndef scaled(x):\n    return x * SCALE")
+    text = "%%runpod_handler --input 4\ndef handler(job):\n    return scaled(job['input'])"
+    assert connected.run(text).text.rstrip().endswith("40")
+    connected.run("SCALE = 100")
+    assert connected.run(text).text.rstrip().endswith("400")
+
+
+def test_run_returns_the_result_only_where_it_is_taken(connected):
+    connected.run(SETUP)
+    connected.run(HANDLER)
+    assert connected.run("%runpod_run {'x': 2}").result is None
+    connected.run("r = %runpod_run {'x': 2}")
+    assert connected.names["r"].output == {"y": 4}
+    assert connected.names["_result"].output == {"y": 4}
+
+
+def test_run_expression_is_evaluated_here(connected):
+    connected.run(SETUP)
+    connected.run(HANDLER)
+    connected.run("numbers = [5]\nr = %runpod_run {'x': numbers[0], 'on': true}")
+    assert connected.names["r"].output == {"y": 10}
+
+
+def test_rpnb_run_does_not_raise_for_the_handler(connected):
+    connected.run(SETUP)
+    connected.run(HANDLER)
+    result = rpnb.run({"z": 1})
+    assert (result.ok, result.exception.type) == (False, "KeyError")
+    assert rpnb.run({"x": 1}).output == {"y": 2}
+
+
+def test_rpnb_stream_yields_and_leaving_cancels(connected):
+    connected.run(
+        "%%runpod_handler --no-run\nimport time\ndef handler(job):\n"
+        "    for n in range(100):\n        yield n\n        time.sleep(0.05)"
+    )
+    for chunk in rpnb.stream({"a": 1}):
+        if chunk == 2:
+            break
+    assert chunk == 2
+    assert list(zip(range(2), rpnb.stream({"a": 1}), strict=False)) == [(0, 0), (1, 1)]
+
+
+def test_rpnb_run_without_a_handler_says_what_to_do(book):
+    with pytest.raises(errors.NoHandler, match="run a %%runpod_handler cell first"):
+        rpnb.run({})
+
+
+def test_generator_without_aggregate_is_told_about_it(connected):
+    text = "%%runpod_handler --input 1\ndef handler(job):\n    yield 'a'\n    yield 'b'"
+    said = connected.run(text)
+    assert "streamed 2 chunks; callers of /run and /runsync get []." in said.text
+
+
+def test_scratch_sees_the_program_and_binds_here(connected):
+    connected.run(SETUP)
+    said = connected.run("%%runpod_remote --to there\nmine = factor + [3]\nmine")
+    assert said.line == "local │ scratch │ [2, 3] → there"
+    assert connected.names["there"] == [2, 3]
+    assert "[2, 3]" in connected.run("%%runpod_remote\nmine").text
+
+
+def test_scratch_value_that_cannot_cross_is_an_error(connected):
+    said = connected.run("%%runpod_remote --to there\nobject()")
+    assert isinstance(said.error, errors.RemoteError)
+    assert "does not cross as data" in said.text
+    assert "there" not in connected.names
+
+
+def test_test_cell_runs_here_and_as_a_job(connected):
+    connected.run(SETUP)
+    connected.run(HANDLER)
+    said = connected.run("%%runpod_test pair\nlocal_name = 2\n[{'x': 1}, {'x': local_name}]")
+    assert "input: test pair 1/2" in said.text
+    assert '{"y": 4}' in said.text
+    assert connected.names["local_name"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "passes", "message"),
+    [
+        ("--expect {'y': 6}", True, ""),
+        ("--expect {'y': 7}", False, "output['y'] is 6, expected 7"),
+        ("--expect-error", False, "completed, but an error was expected"),
+    ],
+)
+def test_test_expectation_decides(connected, options, passes, message):
+    connected.run(SETUP)
+    connected.run(HANDLER)
+    said = connected.run(f"%%runpod_test t {options}\n{{'x': 3}}")
+    assert (said.error is None) == passes
+    assert message in said.text
+
+
+def test_test_expected_error_passes(connected):
+    connected.run(SETUP)
+    connected.run(HANDLER)
+    assert connected.run("%%runpod_test t --expect-error KeyError\n{'z': 3}").error is None
+
+
+def test_test_compare_uses_the_last_accepted_output(connected):
+    connected.run("def near(output, reference):\n    return abs(output - reference) < 2")
+    handler = "%%runpod_handler --no-run\ndef handler(job):\n    return job['input'] + {}"
+    connected.run(handler.format(0))
+    test = "%%runpod_test t --compare near\n10"
+    assert connected.run(test).error is None
+    connected.run(handler.format(1))
+    assert connected.run(test).error is None
+    connected.run(handler.format(9))
+    assert isinstance(connected.run(test).error, errors.JobFailed)
+
+
+def test_test_that_raises_here_counts_lines_as_typed(book):
+    said = book.run("%%runpod_test t\nx = 1\n1 / 0")
+    assert "----> 3 1 / 0" in said.text or "line 3" in said.text
+
+
+def test_name_of_the_other_side_is_explained(connected):
+    connected.run(SETUP)
+    said = connected.run("factor[0]")
+    assert "`factor` lives on local, made in cell" in said.text
+    assert "(`%%runpod_setup model`)" in said.text
+
+
+def test_restarted_kernel_finds_everything_unchanged(connected, new_book):
+    connected.run(SETUP, "a")
+    connected.run(HANDLER.replace("handler", "handler --input {'x': 1}", 1), "b")
+    connected.shell.run_cell("%runpod_disconnect")
+    again = new_book()
+    said = again.run("%runpod_connect local --python " + sys.executable)
+    assert "worker was warm │ from before: setup model, handler" in said.text
+    assert "from before" in again.run("%runpod_status").text
+    assert "│ unchanged │" in again.run(SETUP, "a").line
+    said = again.run(HANDLER, "b")
+    assert said.line.endswith("input: last run")
+    assert '{"y": 2}' in said.text
+
+
+def test_handler_cell_alone_after_a_restart_keeps_the_model(connected, new_book):
+    connected.run(SETUP, "a")
+    connected.run(HANDLER.replace("handler", "handler --input {'x': 1}", 1), "b")
+    connected.shell.run_cell("%runpod_disconnect")
+    said = new_book().run(HANDLER, "b")
+    assert '{"y": 2}' in said.text
+
+
+def test_drop_takes_a_cell_out(connected):
+    connected.run(SETUP)
+    assert connected.run("%runpod_drop model").line.startswith("local │ dropped setup model")
+    assert connected.run("%runpod_drop model").error is not None
+    said = connected.run(HANDLER)
+    assert isinstance(said.error, errors.MissingName)
+
+
+def test_program_is_what_export_writes(connected):
+    connected.run(SETUP)
+    connected.run(HANDLER)
+    shown = connected.run("%runpod_program").text
+    said = connected.run("%runpod_export")
+    assert "wrote handler.py (" in said.text
+    assert "│ try it: rpnb run handler.py --input " in said.text
+    assert (connected.folder / "handler.py").read_text().strip() in shown
+
+
+def test_export_verify_proves_the_recorded_jobs(connected):
+    connected.run(SETUP)
+    connected.run(HANDLER)
+    connected.run("%runpod_run {'x': 1}\n%runpod_run {'x': 2}")
+    said = connected.run("%runpod_export --verify")
+    assert "verified: 2 of 2 recorded jobs equal in a fresh process" in said.text
+
+
+def test_restart_rebuilds_the_program_in_a_new_worker(connected):
+    connected.run(SETUP)
+    connected.run("%%runpod_remote --to first\nimport os\nos.getpid()")
+    connected.run("%runpod_restart")
+    connected.run("%%runpod_remote --to second\nimport os\nos.getpid()")
+    assert connected.names["first"] != connected.names["second"]
+    assert (
+        '{"y": 2}' in connected.run(HANDLER.replace("handler", "handler --input {'x': 1}", 1)).text
+    )
+
+
+def test_env_plain_setting_is_part_of_the_program(connected):
+    connected.run("%runpod_env MODEL_NAME=sdxl")
+    text = "%%runpod_handler --input 1\nimport os\ndef handler(job):\n    return os.environ[{!r}]"
+    assert connected.run(text.format("MODEL_NAME")).text.rstrip().endswith('"sdxl"')
+
+
+def test_env_secret_reaches_the_worker_and_no_file(connected, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "abc-secret")
+    assert "HF_TOKEN taken from here, not stored" in connected.run("%runpod_env HF_TOKEN").line
+    connected.run("%%runpod_remote --to got\nimport os\nos.environ['HF_TOKEN']")
+    assert connected.names["got"] == "abc-secret"
+    assert "abc-secret" not in connected.run("%runpod_program").text
+
+
+@pytest.mark.parametrize("typed", ["HF_TOKEN=abc", "NAME=hf_abcdefgh"])
+def test_env_secret_typed_in_the_notebook_is_refused(book, typed):
+    said = book.run(f"%runpod_env {typed}")
+    assert "this would be saved in the notebook" in said.text
+
+
+def test_disconnect_and_stop_say_what_stays(connected):
+    said = connected.run("%runpod_disconnect")
+    assert said.text.strip() == "disconnected │ worker stays warm for 2 h · `%runpod_stop` ends it"
+    assert connected.run("%runpod_stop").line.startswith("local │ worker stopped")
+
+
+def test_no_target_anywhere_lists_the_forms(book):
+    said = book.run("%%runpod_setup\nx = 1")
+    assert isinstance(said.error, errors.BadTarget)
+    assert "ssh" in said.text
+
+
+@pytest.mark.parametrize("magic", ["%runpod_export", "%runpod_stop", "%runpod_disconnect"])
+def test_headless_side_effects_do_nothing_and_say_so(book, monkeypatch, magic):
+    monkeypatch.setenv("RPNB_HEADLESS", "1")
+    assert f"{magic} does nothing here" in book.run(magic).text
+
+
+def test_headless_target_overrules_the_notebook(book, monkeypatch):
+    monkeypatch.setenv("RPNB_HEADLESS", "1")
+    monkeypatch.setenv("RPNB_TARGET", "local")
+    said = book.run(f"%runpod_connect no-such-host --python {sys.executable}")
+    assert said.line.startswith("local │ Python")
+    book.names["get_ipython"]()._rpnb_notebook.session.stop()
+
+
+def test_time_above_a_magic_works(connected):
+    said = connected.run("%%time\n" + SETUP)
+    assert "│ setup model │ ran" in said.text
+    assert "Wall time" in said.text
+
+
+def test_help_shows_usage(book):
+    assert "--input-file F" in book.shell.find_cell_magic("runpod_handler").__doc__
