@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections import deque
 
 _RECEIVE = 1 << 18
+
+
+def peer(connection: socket.socket) -> tuple[int, int]:
+    """Return the process and the user at the other end of a unix socket."""
+    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, _ = struct.unpack("3i", found)
+    return pid, uid
 
 
 class Channel:

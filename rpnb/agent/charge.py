@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import time
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 from ..errors import ProtocolError
 from ..protocol.frames import FrameReader
 from ..protocol.messages import Cancel, Event, Need, Refused, Restart, SetEnv, Stop, encode
-from .channel import Channel
+from .channel import Channel, peer
 from .directory import RunDirectory
 from .generation import Generation, State
 from .obituary import RESTART, Obituary
@@ -113,6 +115,13 @@ class Charge:
         self.generation.kill(signal.SIGTERM)
         if self.generation.state is State.GONE:
             self._mourn()
+
+    def abandon(self) -> None:
+        """End a worker whose directory was removed: no file says any more who it is."""
+        if self.control is not None:
+            pid, _ = peer(self.control.connection)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
 
     def refuse(self, request: Request, reason: str, text: str) -> None:
         """Drop a queued request and tell who asked."""

@@ -7,7 +7,6 @@ the files as the client takes them, so a flood costs the disk and not memory.
 from __future__ import annotations
 
 import socket
-import struct
 from collections import deque
 from typing import Iterator
 
@@ -147,12 +146,6 @@ class Client:
                 return found
             self._reruns.popleft()
         return self._feed.take() if self._feed is not None else None
-
-
-def peer_uid(connection: socket.socket) -> int:
-    """Return the user at the other end of a unix socket."""
-    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return int(struct.unpack("3i", found)[1])
 
 
 def _log(record: Record, offsets: dict[str, int], limits: dict[str, int]) -> Iterator[bytes] | None:

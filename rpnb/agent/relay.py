@@ -34,12 +34,15 @@ from ..protocol.messages import (
     Submit,
     Welcome,
 )
+from .channel import peer
 from .charge import Charge
-from .clients import Client, peer_uid
+from .clients import Client
 from .directory import RunDirectory, hold
 from .record import Record
 
 _TICK = 0.01
+# How often an idle relay makes sure that its directory was not removed.
+_INSPECTION = 30.0
 # How long the last words may take to reach the clients before the relay ends.
 _FAREWELL = 2.0
 _RECENT = 20
@@ -103,6 +106,10 @@ class Relay:
             self._turn(self._timeout())
             if self._is_idle() and time.monotonic() - self._used_at > self._idle:
                 self._stop()
+            if not self._directory.socket.exists():
+                # Nobody can find this agent again, nor end its worker.
+                self._charge.abandon()
+                return
         deadline = time.monotonic() + _FAREWELL
         while self._is_sending() and time.monotonic() < deadline:
             self._turn(_TICK)
@@ -137,8 +144,9 @@ class Relay:
         if self._charge.is_active:
             return _TICK
         if self._is_idle():
-            return max(0.0, self._idle - (time.monotonic() - self._used_at))
-        return None
+            left = self._idle - (time.monotonic() - self._used_at)
+            return min(_INSPECTION, max(0.0, left))
+        return _INSPECTION
 
     def _is_idle(self) -> bool:
         idle = not self._clients and self._charge.requests.is_empty
@@ -192,7 +200,7 @@ class Relay:
         except OSError:
             return
         # The folder is private already; on some mounts its mode means nothing.
-        if peer_uid(connection) not in (0, os.getuid()):
+        if peer(connection)[1] not in (0, os.getuid()):
             connection.close()
             return
         client = Client(connection)

@@ -45,6 +45,13 @@ def program(text: str, files: dict[str, Any] | None = None) -> dict[str, Any]:
     }
 
 
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
 def _with_worker(source: str) -> bytes:
     """Return the packed agent with another worker in it."""
     packed = io.BytesIO()
@@ -102,17 +109,20 @@ class Agent:
         """End every process of this home, and close what was connected to it."""
         for peer in self.peers:
             peer.close()
-        mark = f"RPNB_HOME={self.home}".encode()
+        # Again until there is none: one may just have forked.
+        until(lambda: not [_kill(pid) for pid in self.pids()], "the end of every process")
+
+    def pids(self) -> list[int]:
+        """Return the processes that were started with this home."""
+        mark, found = f"RPNB_HOME={self.home}".encode(), []
         for path in Path("/proc").glob("[0-9]*/environ"):
             try:
                 is_ours = mark in path.read_bytes().split(b"\0")
             except OSError:
                 continue
-            if is_ours and int(path.parent.name) != os.getpid():
-                try:
-                    os.kill(int(path.parent.name), signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
+            if is_ours:
+                found.append(int(path.parent.name))
+        return found
 
 
 class Peer:

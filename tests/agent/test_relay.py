@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -401,6 +402,12 @@ def test_idle_agent_ends_with_its_worker(agent):
     agent.start()
     until(lambda: not agent.directory.is_relay_alive(), "the relay's end")
     assert not agent.directory.is_worker_alive()
+
+
+def test_agent_whose_directory_was_removed_ends_with_its_worker(agent, peer):
+    shutil.rmtree(agent.directory.path)
+    peer.send(Ping(1))
+    until(lambda: not agent.pids(), "the end of relay, keeper and worker")
 
 
 def test_agent_with_a_client_is_not_idle(agent):
