@@ -154,7 +154,7 @@ def _accept(
     elif strict == "yes":
         is_accepted, remedy = False, "StrictHostKeyChecking is 'yes', so nobody is asked."
     elif consent.ask is not None:
-        is_accepted, remedy = consent.ask(f"{shown} Accept it?"), "It was not accepted."
+        is_accepted, remedy = _says_yes(consent.ask, f"{shown} Accept it?"), "It was not accepted."
     else:
         is_accepted, remedy = False, ""
     if not is_accepted:
@@ -165,6 +165,13 @@ def _accept(
             fingerprint=key.fingerprint,
         )
     known.remember(name, key)
+
+
+def _says_yes(ask: Ask, question: str) -> bool:
+    try:
+        return ask(question)
+    except EOFError:  # input() where nobody sits
+        return False
 
 
 def _changed(who: str, name: str, key: HostKey, lines: list[Line]) -> str:

@@ -132,15 +132,20 @@ class Login:
     def _unlocked(self, path: str) -> Iterator[Identity]:
         if _public_blob(path) in self._seen:
             return
-        for _ in range(_PASSPHRASES if self.ask_secret else 0):
-            assert self.ask_secret is not None
-            passphrase = self.ask_secret(f"Passphrase of {path}: ")
+        for _ in range(_PASSPHRASES):
+            passphrase = self._passphrase(path)
             if not passphrase:
                 break
             with contextlib.suppress(paramiko.SSHException):
                 yield Identity(path, load(path, passphrase))
                 return
         self.tried.append(f"{path} (has a passphrase: 'ssh-add {path}' unlocks it)")
+
+    def _passphrase(self, path: str) -> str | None:
+        try:
+            return self.ask_secret(f"Passphrase of {path}: ") if self.ask_secret else None
+        except EOFError:  # getpass() where nobody sits
+            return None
 
     def _refusal(self, transport: paramiko.Transport) -> str:
         who = f"{self.settings.target.label} ({self.settings.user}@{self.settings.address})"

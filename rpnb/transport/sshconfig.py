@@ -33,6 +33,19 @@ _DEFAULT_KEYS = (
     "id_xmss",
     "id_dsa",
 )
+# What ssh takes where nobody says anything; `ssh -G` says all of it.
+_DEFAULTS = {
+    "port": "22",
+    "identitiesonly": "no",
+    "identityagent": "SSH_AUTH_SOCK",
+    "userknownhostsfile": "~/.ssh/known_hosts ~/.ssh/known_hosts2",
+    "globalknownhostsfile": "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2",
+    "stricthostkeychecking": "ask",
+    "hashknownhosts": "no",
+    "connecttimeout": "none",
+}
+# ssh -G prints two of its words as truth values.
+_STRICT = {"true": "yes", "false": "no", "off": "no"}
 _PROXIED = re.compile(r"(^|\.)ssh\.runpod\.io$", re.IGNORECASE)
 
 Answers = dict[str, list[str]]
@@ -116,14 +129,15 @@ def read(target: Target) -> Settings:
         BadTarget: the configuration cannot be read.
     """
     answers = _ask_ssh(target) if shutil.which("ssh") else _read_files(target)
-    one = {key: values[0] for key, values in answers.items()}
+    one = {**_DEFAULTS, **{key: values[0] for key, values in answers.items()}}
     host = one.get("hostname", target.host)
-    port = int(one.get("port", 22))
+    port = _port(target, one["port"])
     user = one.get("user") or getpass.getuser()
     tokens = _tokens(target, host, port, user)
     named, usual = _identities(target, answers.get("identityfile", []), tokens)
     jump, command = _unless_none(one.get("proxyjump")), _unless_none(one.get("proxycommand"))
-    name = one.get("hostkeyalias")
+    name = one.get("hostkeyalias") or (host if port == 22 else f"[{host}]:{port}")
+    strict = one["stricthostkeychecking"].lower()
     return Settings(
         target=target,
         host=host,
@@ -131,24 +145,23 @@ def read(target: Target) -> Settings:
         user=user,
         identities=named,
         usual_identities=usual,
-        identities_only=one.get("identitiesonly") == "yes",
-        agent=_agent(one.get("identityagent", "SSH_AUTH_SOCK"), tokens),
+        identities_only=one["identitiesonly"].lower() == "yes",
+        agent=_agent(one["identityagent"], tokens),
         jump=jump,
         proxy_command=_expand(command, tokens) if command and not jump else None,
-        known_hosts=_files(
-            one.get("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2"), tokens
-        ),
-        known_hosts_of_machine=_files(
-            one.get("globalknownhostsfile", "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"),
-            tokens,
-        ),
-        key_name=(name or (host if port == 22 else f"[{host}]:{port}")).lower(),
-        strict={"true": "yes", "false": "no", "off": "no"}.get(
-            strict := one.get("stricthostkeychecking", "ask"), strict
-        ),
-        hash_names=one.get("hashknownhosts") == "yes",
-        timeout=_seconds(one.get("connecttimeout", "none")),
+        known_hosts=_files(one["userknownhostsfile"], tokens),
+        known_hosts_of_machine=_files(one["globalknownhostsfile"], tokens),
+        key_name=name.lower(),
+        strict=_STRICT.get(strict, strict),
+        hash_names=one["hashknownhosts"].lower() == "yes",
+        timeout=_seconds(one["connecttimeout"]),
     )
+
+
+def _port(target: Target, value: str) -> int:
+    if not (value.isdecimal() and 0 < int(value) < 65536):
+        raise BadTarget(f"{target.label}: its configuration gives the port {value!r}")
+    return int(value)
 
 
 def _ask_ssh(target: Target) -> Answers:

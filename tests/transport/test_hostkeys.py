@@ -223,6 +223,14 @@ def test_unknown_host_that_is_declined_is_refused(
     assert not fresh.exists()
 
 
+def test_unknown_host_with_nobody_at_the_question_is_refused(tmp_path: Path) -> None:
+    def ask(question: str) -> bool:
+        raise EOFError
+
+    with pytest.raises(HostKeyUnknown, match="It was not accepted"):
+        verify(_known(tmp_path, ""), "my-gpu", "h", KEY, strict="ask", consent=Consent(ask))
+
+
 @pytest.mark.ssh
 def test_unknown_host_with_the_accepted_fingerprint_is_remembered_unasked(
     sshd: Sshd, connect: Connect, fresh: Path

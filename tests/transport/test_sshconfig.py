@@ -162,5 +162,11 @@ def test_both_readers_agree(text: str, tmp_path: Path, monkeypatch: pytest.Monke
     assert _read(text, config) == by_ssh
 
 
+def test_port_that_is_no_number_is_refused(config: Path) -> None:
+    config.write_text("Host pod\n Port many\n")
+    with pytest.raises(BadTarget, match="many|[Bb]ad (port|number)"):
+        _read("ssh -F {} pod", config)
+
+
 def test_user_is_the_one_here_where_nobody_says(tmp_path: Path) -> None:
     assert read(parse("ssh -F /dev/null host")).user == getpass.getuser()
