@@ -152,8 +152,7 @@ class Charge:
                 self._tell(SetEnv("", self._secrets))
             for message in self._unconfirmed.values():
                 self._tell(message)
-        born = self._record.born
-        if born is None or born.body["generation"] != self.generation.number:
+        if not self._was_born():
             return
         self.generation.move("ready")
         for trace in self._record.open_requests() if self._is_adopting else []:
@@ -218,7 +217,9 @@ class Charge:
         """Write what the dead worker could not, and go on without it."""
         if self.generation.state is not State.GONE:
             self.generation.move("die")
-        had_work = self._record.is_synced or self.requests.current is not None
+        # One that died at birth would be followed by the next, for ever.
+        had_work = self._was_born() and self._record.is_synced
+        had_work = had_work or self.requests.current is not None
         self._bury()
         endings, self._endings, self._kill_at = self._endings, {}, None
         if _has_stop(endings):
@@ -255,9 +256,7 @@ class Charge:
 
     def _end_requests(self, obituary: Obituary, kept: Request | None) -> None:
         """End every request that the dead worker had, but the one that goes on."""
-        born = self._record.born
-        was_born = born is not None and born.body["generation"] == self.generation.number
-        waiting = self.requests.current or (None if was_born else self.requests.next())
+        waiting = self.requests.current or (None if self._was_born() else self.requests.next())
         ids = {trace.request for trace in self._record.open_requests()}
         if waiting is not None and kept is None:
             ids.add(waiting.id)
@@ -265,6 +264,10 @@ class Charge:
             obituary.failed(request, self._record.traces.get(request), self.requests.current)
         if waiting is not None and kept is None and waiting is not self.requests.current:
             self.requests.drop(waiting)
+
+    def _was_born(self) -> bool:
+        born = self._record.born
+        return born is not None and born.body["generation"] == self.generation.number
 
     def _reason(self, fresh: str | None) -> str | None:
         if self._endings:

@@ -246,6 +246,18 @@ def test_worker_that_cannot_be_born_fails_the_request(agent):
     assert peer.run("again", "1").kind == "done"
 
 
+def test_worker_that_cannot_be_born_is_not_tried_for_ever(agent, peer):
+    peer.run("r", "1")
+    settings = agent.directory.read_settings()
+    agent.directory.write_settings(type(settings)("/nowhere/python"))
+    os.kill(agent.worker_pid(), signal.SIGKILL)
+    for _ in range(2):
+        peer.event("exited")
+    peer.send(Ping(1))
+    assert peer.wait(lambda m: isinstance(m, Pong)).state == "gone"
+    assert agent.directory.read_generation() == 2
+
+
 def test_relay_killed_while_a_job_runs_loses_nothing(agent, peer):
     text = "import time\ndef handler(job):\n    time.sleep(0.7)\n    print('late')\n    return 1\n"
     sleeping(peer, text=text)

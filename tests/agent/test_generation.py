@@ -1,0 +1,60 @@
+"""The worker's states, and the sentence on its end."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rpnb.agent.directory import RunDirectory, Settings
+from rpnb.agent.generation import TRANSITIONS, Generation, State, describe, environment
+from rpnb.errors import AgentError
+
+EVENTS = ["start", "ready", "take", "end", "die"]
+
+
+@pytest.fixture(scope="module")
+def generation(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    return Generation(RunDirectory(home / "run" / "w"), home / "agent.pyz")
+
+
+@given(walk=st.lists(st.sampled_from(EVENTS), max_size=12))
+def test_states_follow_the_table_and_refuse_the_rest(generation, walk):
+    generation.state = State.GONE
+    for event in walk:
+        before = generation.state
+        if event in TRANSITIONS[before]:
+            generation.move(event)
+            assert generation.state is TRANSITIONS[before][event]
+        else:
+            with pytest.raises(AgentError, match=f"{event!r} of a worker that is {before.value}"):
+                generation.move(event)
+            assert generation.state is before
+
+
+def test_every_state_that_lives_can_die():
+    assert all("die" in TRANSITIONS[state] for state in State if state is not State.GONE)
+
+
+@pytest.mark.parametrize(
+    ("ended", "words"),
+    [
+        ({"code": None, "signal": 9, "peak_bytes": 12.3e9}, ["SIGKILL", "12.3 GB", "runs out"]),
+        ({"code": None, "signal": 11, "peak_bytes": None}, ["signal 11 (SIGSEGV)"]),
+        ({"code": 3, "signal": None, "peak_bytes": 0}, ["exit code 3"]),
+        ({"code": None, "signal": None, "peak_bytes": None}, ["not known"]),
+        ({"code": None, "signal": 64 + 1, "peak_bytes": None}, ["unknown"]),
+    ],
+)  # fmt: skip
+def test_describe_says_how_it_ended(ended, words):
+    assert all(word in describe(ended) for word in words)
+
+
+def test_environment_leaves_out_the_pods_own_variables(monkeypatch):
+    monkeypatch.setenv("RUNPOD_API_KEY", "secret")
+    monkeypatch.setenv("KEPT", "yes")
+    settings = Settings("python", env={"RUNPOD_POD_ID": "asked for"})
+    found = environment(settings)
+    assert "RUNPOD_API_KEY" not in found
+    assert found["KEPT"] == "yes" and found["RUNPOD_POD_ID"] == "asked for"
