@@ -151,7 +151,30 @@ def _program(
         requirements=tuple(dict.fromkeys(r for each in cells for r in each.requirements)),
         captures=tuple(each.capture for each in found.all),
         blobs=blobs,
-        notes=(*(note for each in cells for note in each.notes), *found.notes),
+        notes=(*(note for each in cells for note in each.notes), *found.notes, *_hoisted(cells)),
+    )
+
+
+def _hoisted(cells: Sequence[Prepared]) -> list[str]:
+    """What a `from __future__` line of one cell changes in the others, as the file is one."""
+    notes = []
+    features = dict.fromkeys(name for each in cells for names, _ in each.future for name in names)
+    for feature in features:
+        asking = [c.cell.label for c in cells if any(feature in names for names, _ in c.future)]
+        if len(asking) < len(cells) and feature == "annotations":
+            others = [c for c in cells if c.cell.label not in asking and _annotates(c)]
+            if others:
+                notes.append(
+                    f"`from __future__ import {feature}` of {asking[0]} holds for the whole file, "
+                    f"{others[0].cell.label} included"
+                )
+    return notes
+
+
+def _annotates(prepared: Prepared) -> bool:
+    return any(
+        isinstance(node, ast.AnnAssign) or (isinstance(node, ast.arg) and node.annotation)
+        for node in ast.walk(ast.parse(prepared.body.text))
     )
 
 

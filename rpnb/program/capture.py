@@ -194,10 +194,9 @@ def _definition(definition: Definition, names: Names) -> Captured:
     now, later, optional = _needs(passage.text, _future_of(definition.value))
     patches, patched = _patches(definition, names)
     now |= patched
-    if patches:
-        passage = Passage(
-            (*passage.lines, *patches), (*passage.places, *[0] * len(patches)), "", passage.label
-        )
+    passage = passage.followed_by(*patches)
+    if _defaults_moved(definition, names):
+        passage = passage.followed_by(*_set_defaults(definition.name, definition.value))
     now.discard(definition.name)
     found = _capture(
         definition.name,
@@ -290,11 +289,9 @@ def _closure(name: str, value: Any, names: Names) -> Captured | None:
         passage = found.passage
     else:
         call = ("", f"{name} = _make_{name}({given})")
-    passage = Passage(
-        (*passage.lines, *call), (*passage.places, *[0] * len(call)), "", passage.label
-    )
-    _, later, optional = _needs(passage.text, _future_of(value))
-    now = {each for part, _ in parts.values() for each in part.now} - {name}
+    passage = passage.followed_by(*call, *_set_defaults(name, value))
+    now, later, optional = _needs(passage.text, _future_of(value))
+    now = (now | {each for part, _ in parts.values() for each in part.now}) - {name}
     return Captured(
         _capture(
             name,
@@ -318,6 +315,29 @@ def _content(cell: types.CellType) -> Any:
         return cell.cell_contents
     except ValueError:
         return _EMPTY
+
+
+def _set_defaults(name: str, function: types.FunctionType) -> list[str]:
+    """Statements that give a function the defaults which it has now."""
+    lines = []
+    for key in ("__defaults__", "__kwdefaults__"):
+        text = literal(getattr(function, key))
+        if text not in (None, "None"):
+            lines.append(f"{name}.{key} = {text}")
+    return lines
+
+
+def _defaults_moved(definition: Definition, names: Names) -> bool:
+    """Whether `def f(x=K)` would now give another default than when it ran."""
+    node, value = definition.node, definition.value
+    if not isinstance(node, _FUNCTIONS) or not isinstance(value, types.FunctionType):
+        return False
+    given = [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+    written = [*node.args.defaults, *filter(None, node.args.kw_defaults)]
+    return len(given) == len(written) and any(
+        isinstance(text, ast.Name) and text.id in names and names[text.id] is not each
+        for text, each in zip(written, given, strict=True)
+    )
 
 
 def _simple_defaults(function: types.FunctionType) -> bool:

@@ -7,30 +7,36 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 _ATOMS = (int, float, complex, str, bytes, bool, type(None))
-_DEPTH, _BREADTH = 4, 1000
+_DEPTH, _BREADTH, _NODES = 4, 1000, 20_000
 
 
 def fingerprint(value: Any, depth: int = 0) -> Any:
     """Return something equal as long as the value's own code-bearing parts are the same."""
+    return _print(value, depth, [_NODES])
+
+
+def _print(value: Any, depth: int, budget: list[int]) -> Any:
+    budget[0] -= 1
     if isinstance(value, _ATOMS):
         return value if value == value else "nan"
-    if depth > _DEPTH:
+    if depth > _DEPTH or budget[0] < 0:
         return id(value)
     if type(value) is dict:
-        pairs = list(value.items())[:_BREADTH]
-        return len(value), tuple((_key(k), fingerprint(v, depth + 1)) for k, v in pairs)
+        pairs = islice(value.items(), _BREADTH)
+        return len(value), tuple((_key(k), _print(v, depth + 1, budget)) for k, v in pairs)
     if type(value) in (list, tuple):
-        return len(value), tuple(fingerprint(v, depth + 1) for v in value[:_BREADTH])
+        return len(value), tuple(_print(v, depth + 1, budget) for v in value[:_BREADTH])
     if type(value) in (set, frozenset):
-        return frozenset(map(_key, value))
+        return len(value), frozenset(map(_key, islice(value, _BREADTH)))
     if isinstance(value, type) and depth == 0:
-        return tuple((name, fingerprint(each, depth + 1)) for name, each in attributes(value))
+        return tuple((name, _print(each, 1, budget)) for name, each in attributes(value))
     if isinstance(value, types.FunctionType) and depth == 0:
-        defaults = fingerprint(value.__defaults__, 1), fingerprint(value.__kwdefaults__, 1)
-        return id(value.__code__), defaults, fingerprint(vars(value), 1)
+        parts = (value.__defaults__, value.__kwdefaults__, vars(value))
+        return id(value.__code__), *(_print(each, 1, budget) for each in parts)
     return id(value)
 
 
@@ -53,7 +59,7 @@ def holds_code(value: Any, depth: int = 0) -> bool:
     if isinstance(value, type):
         return value.__module__ == "__main__"
     if depth < _DEPTH and type(value) in (list, tuple, set, frozenset):
-        return any(holds_code(each, depth + 1) for each in value)
+        return any(holds_code(each, depth + 1) for each in islice(value, _BREADTH))
     if depth < _DEPTH and type(value) is dict:
-        return any(holds_code(each, depth + 1) for each in value.values())
+        return any(holds_code(each, depth + 1) for each in islice(value.values(), _BREADTH))
     return False

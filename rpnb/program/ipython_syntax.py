@@ -140,7 +140,7 @@ def _translated(line: str, place: str, found: Translated) -> str | None:
 
 
 def _joined(text: str) -> str:
-    return re.sub(r"\\\n[ \t]*", " ", text)
+    return re.sub(r"[ \t]*\\\n[ \t]*", " ", text)
 
 
 def _comment(line: str) -> str:

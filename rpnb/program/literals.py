@@ -18,7 +18,7 @@ def literal(value: Any, limit: int = LIMIT) -> str | None:
     inside that occurs twice and could be changed, not over `limit` characters.
     """
     try:
-        text = _text(value, set(), 0, limit)
+        text = _text(value, set(), 0, [limit])
     except (_NoLiteralError, ValueError):
         return None
     return text if len(text) <= limit else None
@@ -28,33 +28,36 @@ class _NoLiteralError(Exception):
     """The value has no exact literal form."""
 
 
-def _text(value: Any, seen: set[int], depth: int, limit: int) -> str:
+def _text(value: Any, seen: set[int], depth: int, room: list[int]) -> str:
+    """The value's text; `room` is how many characters are left for the whole."""
     kind = type(value)
+    room[0] -= 1
+    if room[0] < -1:
+        raise _NoLiteralError
     if kind in _ATOMS:
-        return _atom(value, limit)
+        return _atom(value, room)
     if kind is float:
         return _float(value)
     if kind is complex:
         return _complex(value)
     if value is ...:
         return "..."
-    if kind not in (list, tuple, dict, set, frozenset) or depth > _DEPTH or len(value) > limit:
+    if kind not in (list, tuple, dict, set, frozenset) or depth > _DEPTH or len(value) > room[0]:
         raise _NoLiteralError
     if kind in (list, dict, set):
         if id(value) in seen:
             raise _NoLiteralError
         seen.add(id(value))
-    return _container(value, kind, seen, depth, limit)
+    return _container(value, kind, seen, depth, room)
 
 
-def _atom(value: Any, limit: int) -> str:
-    if type(value) is int and value.bit_length() > 4 * limit:
-        raise _NoLiteralError  # Python refuses to print it, and rightly
-    if type(value) in (str, bytes) and len(value) > limit:
-        raise _NoLiteralError
-    if type(value) is str and any("\ud800" <= c <= "\udfff" for c in value):
-        # repr escapes lone surrogates, so the text itself stays encodable.
-        return repr(value)
+def _atom(value: Any, room: list[int]) -> str:
+    if type(value) is int and value.bit_length() > 4 * LIMIT:
+        raise _NoLiteralError  # Python itself refuses to print very long ones
+    if type(value) in (str, bytes):
+        room[0] -= len(value)
+        if room[0] < -1:
+            raise _NoLiteralError
     return repr(value)
 
 
@@ -74,14 +77,14 @@ def _complex(value: complex) -> str:
     return f"complex({value.real!r}, {value.imag!r})"
 
 
-def _container(value: Any, kind: type, seen: set[int], depth: int, limit: int) -> str:
+def _container(value: Any, kind: type, seen: set[int], depth: int, room: list[int]) -> str:
     if kind is dict:
         pairs = (
-            f"{_text(key, seen, depth + 1, limit)}: {_text(each, seen, depth + 1, limit)}"
+            f"{_text(key, seen, depth + 1, room)}: {_text(each, seen, depth + 1, room)}"
             for key, each in value.items()
         )
         return "{" + ", ".join(pairs) + "}"
-    parts = [_text(each, seen, depth + 1, limit) for each in value]
+    parts = [_text(each, seen, depth + 1, room) for each in value]
     if kind in (set, frozenset):
         # A set's order changes with each process; the text must not.
         parts.sort()

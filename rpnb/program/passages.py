@@ -40,6 +40,11 @@ class Passage:
         gone = set(numbers)
         return self._chosen(lambda number: number not in gone)
 
+    def followed_by(self, *lines: str) -> Passage:
+        """Return the passage with lines below it that nobody typed."""
+        places = (*self.places, *[0] * len(lines))
+        return replace(self, lines=(*self.lines, *lines), places=places)
+
     def part(self, first: int, last: int) -> Passage:
         """Return the lines from `first` to `last` (1-based, both included)."""
         return self._chosen(lambda number: first <= number <= last)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..errors import BadSyntax, ProgramError
 from .cells import Cell
-from .decorators import mark_lines
+from .decorators import mark_lines, marks
 from .ipython_syntax import translate
 from .passages import Passage
 from .uses import Statement, split
@@ -49,7 +49,7 @@ def prepare(cell: Cell, *, is_first: bool) -> Prepared:
     text = translated.text
     passage = Passage.typed(text, cell.first_line, cell=cell.id, label=cell.label)
     tree = _parsed(text, passage)
-    gone = mark_lines(tree)
+    gone = mark_lines(tree) | _idle_imports(tree)
     future, future_lines = _future(tree, passage)
     head_end = _docstring_end(tree) if is_first else 0
     head = passage.part(1, head_end).stripped() if head_end else None
@@ -87,6 +87,22 @@ def bad_syntax(error: SyntaxError, passage: Passage) -> ProgramError:
     return BadSyntax(
         f"{passage.label}, line {passage.places[number - 1]}: {error.msg}\n    {line}\n    {caret}"
     )
+
+
+def _idle_imports(tree: ast.Module) -> set[int]:
+    """Lines `import rpnb` of a cell that only needs it for its marks: the target has no rpnb."""
+    marked = {
+        id(each) for node in ast.walk(tree) for mark in marks(node) for each in ast.walk(mark)
+    }
+    used = any(
+        isinstance(node, ast.Name) and node.id == "rpnb" and id(node) not in marked
+        for node in ast.walk(tree)
+    )
+    return {
+        node.lineno
+        for node in tree.body
+        if isinstance(node, ast.Import) and ast.unparse(node) == "import rpnb" and not used
+    }
 
 
 def _docstring_end(tree: ast.Module) -> int:

@@ -65,22 +65,24 @@ class Provenance:
         self._labels: dict[str, str] = {}
 
     def record(
-        self, label: str, text: str, namespace: Mapping[str, Any], *, first_line: int = 1
+        self, label: str, text: str, namespace: Mapping[str, Any], *, raw: str | None = None
     ) -> None:
         """Note what the statements of a cell made.
 
-        `text` is what IPython compiled (its syntax already transformed),
-        `first_line` the line of the cell on which it begins.
+        `text` is what IPython compiled (its syntax already transformed), `raw`
+        what was typed: IPython drops the blank lines above.
         """
         try:
-            text, first_line = _unwrapped(text, first_line)
+            text, first_line = _unwrapped(text, 1 + _blank_above(raw or "") - _blank_above(text))
             statements = split(text)
         except (SyntaxError, ValueError):
             return
         self._labels[text.strip()] = label
+        whole = Passage.typed(text, max(first_line, 1), label=label)
         touched: set[str] = set()
         for statement in statements:
-            touched |= self._note(label, statement, first_line, namespace)
+            touched |= self._note(statement, _with_comments(statement, whole), namespace)
+        self._forget(namespace)
         for name in touched:
             found = self._definitions.get(name)
             if found is not None and found.value is namespace.get(name):
@@ -95,10 +97,19 @@ class Provenance:
         """Return the label of the cell that had this text, "" if none is known."""
         return self._labels.get(text.strip(), "")
 
+    def _forget(self, namespace: Mapping[str, Any]) -> None:
+        """Let go of what is no longer there: a deleted model must not live on here."""
+        gone = [
+            name
+            for name, found in self._definitions.items()
+            if name not in namespace or namespace[name] is not found.value
+        ]
+        for name in gone:
+            del self._definitions[name]
+
     def _note(
-        self, label: str, statement: Statement, first_line: int, namespace: Mapping[str, Any]
+        self, statement: Statement, passage: Passage, namespace: Mapping[str, Any]
     ) -> set[str]:
-        passage = Passage.typed(statement.text, statement.first_line + first_line - 1, label=label)
         used = uses(statement)
         for name in used.binds:
             if name in namespace:
@@ -117,6 +128,26 @@ class Provenance:
             if earlier.value is namespace.get(name):
                 self._definitions[name] = replace(earlier, passages=(*earlier.passages, passage))
         return changed | used.binds
+
+
+def _blank_above(text: str) -> int:
+    lines = text.split("\n")
+    return next((n for n, line in enumerate(lines) if line.strip()), 0)
+
+
+def _with_comments(statement: Statement, whole: Passage) -> Passage:
+    """A statement's lines, with the comments behind it and right above it."""
+    lines = whole.part(statement.first_line, statement.last_line)
+    node = statement.node
+    before = lines.lines[0].encode()[: node.col_offset].strip()
+    behind = lines.lines[-1].encode()[node.end_col_offset or 0 :].strip()
+    if before.strip(b"@") or (behind and not behind.startswith(b"#")):
+        # It shares a line with another: `a = 1; b = 2`.
+        return Passage.typed(statement.text, lines.places[0], label=whole.label)
+    first = statement.first_line
+    while first > 1 and whole.lines[first - 2].startswith("#"):
+        first -= 1
+    return whole.part(first, statement.last_line)
 
 
 def _unwrapped(text: str, first_line: int) -> tuple[str, int]:
@@ -182,8 +213,10 @@ def _targets(node: ast.AST) -> set[str]:
 
 def _cut(passage: Passage, node: ast.stmt, statement: Statement) -> Passage | None:
     """The lines of a statement inside a block, moved to the left margin; None if they cannot be."""
-    first = _first_line(node) - statement.first_line + 1
-    last = (node.end_lineno or node.lineno) - statement.first_line + 1
+    # The passage may begin above the statement, with its comments.
+    offset = len(passage.lines) - (statement.last_line - statement.first_line + 1)
+    first = _first_line(node) - statement.first_line + 1 + offset
+    last = (node.end_lineno or node.lineno) - statement.first_line + 1 + offset
     part = passage.part(first, last)
     indent = len(part.lines[0]) - len(part.lines[0].lstrip())
     if any(line[:indent].strip() for line in part.lines):

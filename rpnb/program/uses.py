@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ..planner.facts import Statement, split
+from .evaluation import bound_first
 
 __all__ = ["BUILTINS", "Statement", "Uses", "split", "uses"]
 
@@ -65,6 +66,7 @@ def _uses(text: str, first_line: int, lazy_annotations: bool) -> Uses:
     found = _Found()
     _symbols(symtable.symtable(source, "<cell>", "exec"), found, deferred=False)
     found.now |= _augmented(tree)
+    found.now -= bound_first(tree) & found.binds
     guarded = set(_guarded(tree)) | found.ambiguous | found.set_later
     optional = {*annotated, *guarded} - ((found.now | found.later) - guarded)
     return Uses(

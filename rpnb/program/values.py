@@ -57,11 +57,10 @@ def dump(
         CannotCapture: it cannot travel, or is larger than `limit`; names the path
             inside it and the remedy. A large value is measured, never held twice.
     """
-    counter = _Counter()
     if limit is not None and _may_be_large(value):
-        _run(name, value, counter, namespace, has_source)
-        if counter.size > limit:
-            raise CannotCapture(_too_large(name, counter.size), name=name, path=name)
+        size = _measured(name, value, namespace, has_source)
+        if size > limit:
+            raise CannotCapture(_too_large(name, size), name=name, path=name)
     file = io.BytesIO()
     pickler = _run(name, value, file, namespace, has_source)
     data = file.getvalue()
@@ -88,6 +87,19 @@ class _Counter:
         return written
 
 
+def _measured(
+    name: str, value: Any, namespace: Mapping[str, Any], has_source: Callable[[str], bool]
+) -> int:
+    """Return how large the pickle would be; buffers are counted where they lie."""
+    counter = _Counter()
+
+    def count(buffer: pickle.PickleBuffer) -> None:
+        counter.size += buffer.raw().nbytes
+
+    _run(name, value, counter, namespace, has_source, count)
+    return counter.size
+
+
 def _may_be_large(value: Any) -> bool:
     """Tell whether measuring first is worth a second pass."""
     size = getattr(value, "nbytes", None)
@@ -102,8 +114,9 @@ def _run(
     file: Any,
     namespace: Mapping[str, Any],
     has_source: Callable[[str], bool],
+    on_buffer: Callable[[pickle.PickleBuffer], None] | None = None,
 ) -> Any:
-    pickler = _pickler_class()(file, namespace, has_source)
+    pickler = _pickler_class()(file, namespace, has_source, on_buffer)
     try:
         pickler.dump(value)
     except _RefusedError as refused:
@@ -175,9 +188,13 @@ def _pickler_class() -> type[Any]:
         """A pickler whose functions live in the program's one namespace."""
 
         def __init__(
-            self, file: Any, namespace: Mapping[str, Any], has_source: Callable[[str], bool]
+            self,
+            file: Any,
+            namespace: Mapping[str, Any],
+            has_source: Callable[[str], bool],
+            on_buffer: Callable[[pickle.PickleBuffer], None] | None,
         ) -> None:
-            super().__init__(file, protocol=PROTOCOL)
+            super().__init__(file, protocol=PROTOCOL, buffer_callback=on_buffer)
             self.namespace, self.has_source = namespace, has_source
             self.references: set[str] = set()
             self.global_names: set[str] = set()

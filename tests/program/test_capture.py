@@ -1,0 +1,325 @@
+import pytest
+
+from rpnb.errors import CannotCapture, MissingName, ProgramError
+
+# Ordinary cells, and an expression of the names that they define. It must have
+# the same value here and in a fresh process that runs the built program.
+SAME = {
+    "function": ("def f(x):\n    return x + 1", "f(2)"),
+    "global": ("K = 7\ndef f(x): return x * K", "f(2)"),
+    "chain": ("def a(x): return b(x)\ndef b(x): return x + 1", "a(1)"),
+    "recursion": ("def even(n): return n == 0 or odd(n - 1)\n"
+                  "def odd(n): return n and even(n - 1)",
+                  "[even(4), bool(odd(4))]"),
+    "default": ("D = 4\ndef f(x=D): return x", "f()"),
+    "default of a name bound again": ("D = 4\ndef f(x=D): return x\nD = 5", "f()"),
+    "redefined": ("def f(): return 1\ndef f(): return 2", "f()"),
+    "class": ("class A:\n    z = 3\n    def m(self, x): return x + self.z", "A().m(1)"),
+    "bases": ("class A:\n    def m(self): return 1\nclass B(A):\n"
+              "    def m(self): return super().m() + 1", "B().m()"),
+    "metaclass": ("class M(type):\n    def __len__(cls): return 5\n"
+                  "class A(metaclass=M):\n    pass", "len(A)"),
+    "slots": ("class A:\n    __slots__ = ('x',)\n    def __init__(self): self.x = 9", "A().x"),
+    "dataclass": ("import dataclasses\n@dataclasses.dataclass\nclass P:\n    a: int = 1", "P().a"),
+    "enum": ("import enum\nclass C(enum.Enum):\n    RED = 1", "C.RED.value"),
+    "property": ("class A:\n    @property\n    def p(self): return 6", "A().p"),
+    "instance": ("class A:\n    def __init__(self, v): self.v = v\na = A(5)", "a.v"),
+    "instance of a subclass": ("class A(dict): pass\na = A(x=1)", "a['x'] + len(A())"),
+    "lambda": ("g = lambda x: x * 2; h = lambda x: x * 3", "[g(1), h(1)]"),
+    "lambda over lines": ("g = (lambda x:\n     x * 2)", "g(4)"),
+    "list of lambdas": ("ops = [lambda x: x + 1, lambda x: x + 2]", "[o(1) for o in ops]"),
+    "dict of functions": ("def f(x): return x\nops = {'f': f, 'g': lambda x: -x}",
+                          "[ops['f'](1), ops['g'](1)]"),
+    "closure": ("def make(n):\n    def inner(x): return x + n\n    return inner\nadd = make(5)",
+                "add(1)"),
+    "closure over closure": ("def make(f):\n    return lambda x: f(x) * 2\n"
+                             "def one(n):\n    return lambda x: x + n\ng = make(one(3))", "g(1)"),
+    "recursive closure": ("def make():\n    def fact(n): return 1 if n < 2 else n * fact(n - 1)\n"
+                          "    return fact\nfact = make()", "fact(5)"),
+    "counter's state": ("def make():\n    n = 0\n    def count():\n        nonlocal n\n"
+                        "        n += 1\n        return n\n    return count\ncount = make()\n"
+                        "_ = count()", "count()"),
+    "partial": ("import functools\ndef f(a, b): return a - b\np = functools.partial(f, b=1)",
+                "p(3)"),
+    "bound method": ("class A:\n    def __init__(self): self.v = 2\n    def m(self): return self.v\n"
+                     "a = A()\nm = a.m", "m()"),
+    "decorated": ("import functools\ndef deco(f):\n    @functools.wraps(f)\n"
+                  "    def w(*a): return ['d', f(*a)]\n    return w\n@deco\ndef f(x): return x",
+                  "f(1)"),
+    "decorated by hand": ("def deco(f):\n    return lambda x: f(x) + 1\ndef f(x): return x\n"
+                          "f = deco(f)", "f(1)"),
+    "lru_cache": ("import functools\n@functools.lru_cache\ndef f(x): return x", "f(3)"),
+    "namedtuple": ("import collections\nPt = collections.namedtuple('Pt', 'x y')", "Pt(1, 2).y"),
+    "generator function": ("def g(n):\n    for i in range(n): yield i", "list(g(3))"),
+    "context manager": ("import contextlib\n@contextlib.contextmanager\ndef cm(): yield 8\n"
+                        "def f():\n    with cm() as v: return v", "f()"),
+    "loop defines": ("for i in range(3):\n    def f(x): return x + i", "f(1)"),
+    "loop binds early": ("for i in range(3):\n    def f(x, i=i): return x + i\ni = 100", "f(1)"),
+    "condition defines": ("if True:\n    def f(): return 1\nelse:\n    def f(): return 2", "f()"),
+    "try defines": ("try:\n    import no_such_module\nexcept ImportError:\n"
+                    "    def load(): return 4", "load()"),
+    "class changed later": ("class A:\n    z = 1\nA.z = 2", "A.z"),
+    "method replaced": ("class A:\n    def m(self): return 1\ndef better(self): return 2\n"
+                        "A.m = better", "A().m()"),
+    "function attribute": ("def f(): return f.k\nf.k = 3", "f()"),
+    "alias": ("def f(): return 1\ng = f", "g()"),
+    "aliased method of a module": ("import math\nroot = math.sqrt", "root(9)"),
+    "builtin under another name": ("say = len", "say([1])"),
+    "import as": ("import os.path as p", "p.join('a', 'b')"),
+    "submodule": ("import xml.etree.ElementTree", "xml.etree.ElementTree.fromstring('<a/>').tag"),
+    "import from": ("from math import floor as down", "down(2.5)"),
+    "star import": ("from math import *", "sqrt(4) + floor(1.5)"),
+    "set": ("s = {3, 1, 2}", "sorted(s)"),
+    "dict": ("CONFIG = {'a': [1, 2.5, None], ('k',): b'x'.decode()}", "CONFIG['a']"),
+    "long list": ("v = list(range(5000))", "sum(v)"),
+    "same list twice": ("inner = [1]\npair = [inner, inner]\n", "pair[0] is pair[1]"),
+    "regex": ("import re\nPAT = re.compile('a+')", "PAT.findall('caat')"),
+    "array": ("import numpy as np\nW = np.arange(6.0).reshape(2, 3)", "W.sum()"),
+    "frame": ("import pandas as pd\ndf = pd.DataFrame({'a': [1, 2]})", "int(df['a'].sum())"),
+    "picture": ("from PIL import Image\nim = Image.new('RGB', (2, 3), 'red')",
+                "[*im.size, *im.getpixel((0, 0))]"),
+    "exec'd function": ("exec('def ex(x): return x + 1')", "ex(1)"),
+    "shell lines": ("files = !echo hi", "files"),
+    "type alias": ("import typing\nT = typing.Optional[int]\ndef f(x: T) -> T: return x", "f(1)"),
+    "string annotation": ("import dataclasses\nclass Q: pass\n@dataclasses.dataclass\nclass P:\n"
+                          "    q: 'Q' = None", "P().q is None and bool(Q())"),
+    "future annotations": ("from __future__ import annotations\n"
+                           "def f(x: NoSuch) -> Other: return x", "f(1)"),
+    "singledispatch": ("import functools\n@functools.singledispatch\ndef f(x): return 'any'",
+                       "f(1)"),
+    "multi-line string": ('def f():\n    return """a\n  b"""', "f()"),
+    "starts with blank lines": ("\n\ndef f():\n    return 1", "f()"),
+    "under %%time": ("%%time\ndef f():\n    return 1", "f()"),
+    "leading underscore": ("def _helper(): return 1\ndef f(): return _helper()", "f()"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_captured_names_have_the_same_value_in_a_fresh_process(notebook, case):
+    text, expression = SAME[case]
+    notebook.cell(text)
+    notebook.setup(f"result = {expression}")
+    assert notebook.remote_value("result") == notebook.value(expression)
+
+
+def test_value_over_the_literal_limit_travels_as_a_data_file(notebook):
+    notebook.cell("v = list(range(5000))")
+    notebook.setup("total = sum(v)")
+    assert [path.split("-")[0] for path in notebook.build().files] == ["data/v"]
+
+
+def test_constant_keeps_the_persons_own_text(notebook):
+    notebook.cell("SIZES = {  # in pixels\n    'small': 64,\n}")
+    notebook.setup("s = SIZES")
+    assert "SIZES = {  # in pixels\n    'small': 64,\n}" in notebook.build().text
+
+
+def test_comments_of_a_captured_function_stay(notebook):
+    text = "# why\n# and how\ndef f():  # what\n    return 1  # one"
+    notebook.cell(f"x = 1\n\n{text}\n# below")
+    notebook.setup("s = f()")
+    assert f"\n\n{text}\n\ns = f()" in notebook.build().text
+
+
+def test_large_value_is_measured_without_a_copy(notebook):
+    import tracemalloc
+
+    notebook.cell("import numpy as np\nW = np.zeros(20_000_000)")
+    notebook.setup("x = W.sum()")
+    tracemalloc.start()
+    with pytest.raises(CannotCapture, match="160 MB"):
+        notebook.build()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000_000
+
+
+def test_deleted_value_is_let_go(notebook):
+    import gc
+    import weakref
+
+    notebook.cell("class Model: pass\nmodel = Model()")
+    seen = weakref.ref(notebook.value("model"))
+    notebook.cell("del model")
+    gc.collect()
+    assert seen() is None
+
+
+def test_blank_lines_above_keep_line_numbers_right(notebook):
+    notebook.shell.user_ns["f"] = f = lambda: None
+    text = "\n\ndef f():\n    return 1"
+    notebook.provenance.record("cell 1", text.strip(), {"f": f}, raw=text)
+    assert notebook.provenance.source_of("f", f).passages[0].places == (3, 4)
+
+
+def test_value_changed_in_place_is_not_taken_from_its_text(notebook):
+    notebook.cell("items = [1]")
+    notebook.cell("items.append(2)")
+    notebook.setup("s = items")
+    assert notebook.remote_value("s") == [1, 2]
+
+
+def test_lambdas_changed_in_place_are_not_taken_from_their_text(notebook):
+    notebook.cell("ops = {'a': lambda: 1}")
+    notebook.cell("ops['a'] = lambda: 2")
+    notebook.setup("s = ops['a']()")
+    assert notebook.remote_value("s") == 2
+
+
+def test_class_attribute_set_by_a_call_travels(notebook):
+    notebook.cell("class A:\n    z = 1")
+    notebook.cell("setattr(A, 'z', 5)")
+    notebook.setup("s = A.z")
+    assert notebook.remote_value("s") == 5
+
+
+def test_name_bound_again_by_code_is_not_taken_from_its_old_source(notebook):
+    notebook.cell("def f(): return 1")
+    notebook.cell("globals()['f'] = lambda: 2")
+    notebook.setup("s = f()")
+    assert notebook.remote_value("s") == 2
+
+
+def test_deleted_name_is_missing(notebook):
+    notebook.cell("def f(): return 1")
+    notebook.cell("del f")
+    notebook.setup("s = f()")
+    with pytest.raises(MissingName, match="`f`"):
+        notebook.build()
+
+
+def test_helper_stands_above_what_uses_it(notebook):
+    notebook.cell("def a(): return b()\ndef b(): return K\nK = 1")
+    notebook.setup("s = a()")
+    text = notebook.build().text
+    assert text.index("K = 1") < text.index("def b") < text.index("def a") < text.index("s = a()")
+
+
+def test_capture_stands_just_before_the_first_cell_that_needs_it(notebook):
+    notebook.cell("K = 1")
+    notebook.setup("import os")
+    notebook.setup("x = K")
+    text = notebook.build().text
+    assert text.index("import os") < text.index("K = 1") < text.index("x = K")
+
+
+def test_pickled_functions_share_the_programs_globals(notebook):
+    notebook.cell("exec('def bump():\\n    global N\\n    N += 1')\nexec('def read(): return N')")
+    notebook.cell("N = 0")
+    notebook.setup("bump()\nbump()\ns = [read(), N]")
+    assert notebook.remote_value("s") == [2, 2]
+
+
+def test_marks_of_rpnb_are_taken_out_of_captured_functions(notebook):
+    notebook.cell("import types\nrpnb = types.SimpleNamespace(handler=lambda f: f)")
+    notebook.cell("@rpnb.handler\ndef f(job):\n    return 1")
+    notebook.setup("s = f(0)")
+    assert "rpnb.handler" not in notebook.build().text
+
+
+def test_bytecode_for_another_python_is_refused(notebook):
+    notebook.cell("exec('def ex(x): return x')")
+    notebook.setup("s = ex(1)")
+    with pytest.raises(CannotCapture, match=r"`ex` holds code without a source.*3\.9"):
+        notebook.build(python="3.9.18")
+
+
+def test_plain_data_for_another_python_is_fine(notebook):
+    notebook.cell("v = list(range(5000))")
+    notebook.setup("s = sum(v)")
+    assert notebook.build(python="3.9.18").python == ""
+
+
+def test_program_with_bytecode_says_for_which_python(notebook):
+    import sys
+
+    notebook.cell("exec('def ex(x): return x')")
+    notebook.setup("s = ex(1)")
+    assert notebook.build().python == f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+OBSTACLES = {
+    "import threading\nv = threading.Lock()": "`v` is a thread lock",
+    "import threading\nv = {'a': [threading.RLock()]}": "`v['a'][0]` is a thread lock",
+    "import threading, types\nv = types.SimpleNamespace(session=types.SimpleNamespace("
+    "lock=threading.Lock()))": "`v.session.lock` is a thread lock",
+    "import threading\nv = threading.Event()": "`v` is a thread synchronisation object",
+    "import threading\nv = threading.Thread()": "`v` is a thread",
+    "import threading\nv = threading.local()": "`v` is thread-local data",
+    "v = open('/dev/null')": "`v` is an open file",
+    "v = {'log': open('/dev/null', 'rb')}": "`v['log']` is an open file",
+    "import socket\nv = socket.socket()": "`v` is a socket",
+    "v = (i for i in [1])": "`v` is a generator",
+    "v = [iter([]), (i for i in [1])]": "`v[1]` is a generator",
+    "import queue\nv = queue.Queue()": "`v` is a queue between threads",
+    "import sqlite3\nv = sqlite3.connect(':memory:')": "`v` is a database connection",
+    "import asyncio\nv = asyncio.new_event_loop()": "`v` is part of a running event loop",
+    "import sys\nv = sys._getframe()": "`v` is a stack frame",
+    "import hashlib\nv = hashlib.sha256()": "`v` is a hash in progress",
+    "import threading\ndef make(k):\n    def inner(): return k\n    return inner\n"
+    "v = make(threading.Lock())": "is a thread lock",
+    "import threading, functools\nv = functools.partial(print, threading.Lock())":
+        "is a thread lock",
+    "import threading\nclass A:\n    __slots__ = ('k',)\nv = A()\nv.k = threading.Lock()":
+        "`v.k` is a thread lock",
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("text", OBSTACLES)
+def test_what_cannot_travel_is_named_with_the_path_inside_it(notebook, text):
+    notebook.cell(text)
+    notebook.setup("x = v")
+    with pytest.raises(CannotCapture) as raised:
+        notebook.build()
+    assert OBSTACLES[text] in str(raised.value)
+    for name in ("v",):
+        closing = getattr(notebook.shell.user_ns[name], "close", None)
+        if closing is not None and not isinstance(notebook.shell.user_ns[name], dict):
+            closing()
+
+
+def test_obstacle_names_the_cell_that_needs_it(notebook):
+    notebook.cell("import threading\nlock = threading.Lock()")
+    notebook.setup("import os\nx = lock")
+    with pytest.raises(CannotCapture, match="cell 2, line 3 uses it"):
+        notebook.build()
+
+
+def test_large_value_is_refused_with_its_size(notebook):
+    notebook.cell("import numpy as np\nW = np.zeros(9_000_000)")
+    notebook.setup("x = W.sum()")
+    with pytest.raises(CannotCapture, match=r"`W` is 72 MB.*--send W"):
+        notebook.build()
+
+
+def test_large_value_travels_when_asked_for(notebook):
+    notebook.cell("import numpy as np\nW = np.zeros(9_000_000)")
+    notebook.setup("x = W.sum()")
+    assert sum(size for _, size in notebook.build(send=["W"]).files.values()) > 72_000_000
+
+
+def test_every_problem_is_said_at_once(notebook):
+    notebook.cell("import threading\nlock = threading.Lock()")
+    notebook.setup("x = lock\ny = nowhere")
+    notebook.handler("z = 1")
+    with pytest.raises(ProgramError) as raised:
+        notebook.build()
+    text = str(raised.value)
+    assert all(part in text for part in ("3 problems", "`lock`", "`nowhere`", "no handler"))
+
+
+def test_programs_from_before_serve_names_that_are_gone(notebook):
+    notebook.cell("K = 2\ndef helper(x):\n    return x * K\nv = list(range(5000))")
+    notebook.handler("def handler(job):\n    return helper(len(v))")
+    before = notebook.build()
+    notebook.shell.reset(new_session=False)
+    notebook.provenance = type(notebook.provenance)()
+    after = notebook.build(base=type(before).from_wire(before.to_wire()))
+    assert (after.text, after.files) == (before.text, before.files)
+
+
+def test_built_text_is_the_same_each_time(notebook):
+    notebook.cell("s = {'a', 'b', 'c'}\nimport numpy as np\nW = np.ones(3)\ndef f(): return s, W")
+    notebook.setup("x = f()")
+    assert notebook.build() == notebook.build()

@@ -1,0 +1,167 @@
+import pytest
+
+from rpnb.errors import BadSyntax, NoHandler
+from rpnb.program.cells import Cell, Cells, Magic, handler_name, has_start, parse_magic
+
+MAGICS = {
+    "%%runpod_setup model\nx = 1": Magic("setup", "model", "x = 1", 2),
+    "# %%runpod_setup model --again\nx = 1": Magic("setup", "model --again", "x = 1", 2),
+    "#%%runpod_handler\ndef f(): ...": Magic("handler", "", "def f(): ...", 2),
+    "\n\n%%runpod_remote\nx": Magic("remote", "", "x", 4),
+    "%%time\n%%runpod_setup\nx = 1": Magic("setup", "", "x = 1", 3),
+    "%%capture out\n# %%runpod_test fox\n{}": Magic("test", "fox", "{}", 3),
+    "%%runpod_setup": Magic("setup", "", "", 2),
+    '%%runpod_handler --input {"a": 1}  \nx': Magic("handler", '--input {"a": 1}', "x", 2),
+    "%%runpod_setup\r\nx = 1\r\n": Magic("setup", "", "x = 1\n", 2),
+}
+NO_MAGICS = [
+    "x = 1\n%%runpod_setup",
+    "%%runpod_setups\nx",
+    "%runpod_setup\nx",
+    "# about %%runpod_setup\nx",
+    "%%time\nx = 1\n%%runpod_setup",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", MAGICS)
+def test_magic_is_found_with_its_line_and_body(text):
+    assert parse_magic(text) == MAGICS[text]
+
+
+@pytest.mark.parametrize("text", NO_MAGICS)
+def test_other_cells_have_no_magic(text):
+    assert parse_magic(text) is None
+
+
+def cell(source, *, id="", kind="setup", name="", label=""):  # noqa: A002 - Cell's own word
+    return Cell(id, kind, name, label, source, 2)
+
+
+def sources(cells):
+    return [each.source for each in cells]
+
+
+def test_cell_with_the_same_id_replaces():
+    cells = Cells([cell("a = 1", id="x"), cell("b = 1", id="y")])
+    cells.put(cell("c = 1", id="x"))
+    assert sources(cells) == ["c = 1", "b = 1"]
+
+
+def test_cells_with_different_ids_are_different_however_alike():
+    cells = Cells([cell("a = 1", id="x"), cell("a = 1", id="y")])
+    assert len(cells) == 2
+
+
+def test_cell_without_id_replaces_by_name():
+    cells = Cells([cell("a = load('x')", name="model")])
+    cells.put(cell("import torch", name="model"))
+    assert sources(cells) == ["import torch"]
+
+
+def test_cell_without_id_replaces_by_likeness():
+    cells = Cells([cell("model = load('tiny', device='cpu')\nmodel.eval()"), cell("import os")])
+    cells.put(cell("model = load('large', device='cpu')\nmodel.eval()"))
+    assert sources(cells) == ["model = load('large', device='cpu')\nmodel.eval()", "import os"]
+
+
+def test_cells_that_bind_other_names_are_not_alike():
+    cells = Cells([cell("a = load('a')"), cell("b = load('b')")])
+    assert len(cells) == 2
+
+
+def test_handler_is_not_like_a_setup_cell():
+    cells = Cells([cell("def f(x): return x"), cell("def f(x): return x", kind="handler")])
+    assert len(cells) == 2
+
+
+def test_replacement_keeps_the_id_of_the_first():
+    cells = Cells()
+    first = cells.put(cell("a = 1"))
+    assert cells.put(cell("a = 2")).id == first.id != ""
+
+
+def test_new_ids_are_not_used_twice():
+    cells = Cells([cell("a = 1"), cell("b = 1")])
+    cells.drop("cell:1")
+    cells.put(cell("c = 1"))
+    assert sorted(each.id for each in cells) == ["cell:1", "cell:2"]
+
+
+@pytest.mark.parametrize("key", ["id-1", "model", "cell 3"])
+def test_drop_takes_id_name_or_label(key):
+    cells = Cells([cell("a = 1", id="id-1", name="model", label="cell 3")])
+    assert cells.drop(key) is not None
+    assert len(cells) == 0
+
+
+def test_drop_of_an_unknown_cell_drops_nothing():
+    assert Cells([cell("a = 1")]).drop("nope") is None
+
+
+def test_arrange_follows_the_notebook_and_keeps_the_rest_in_place():
+    cells = Cells([cell("a = 1", id=each) for each in "abcd"])
+    cells.arrange(["c", "a", "d"])
+    assert [each.id for each in cells] == ["c", "a", "b", "d"]
+
+
+HANDLERS = {
+    "def handler(job): ...": "handler",
+    "async def handler(job): ...": "handler",
+    "def run(job): ...": "run",
+    "def load(): ...\ndef run(job): ...": "run",
+    "def run(job, verbose=False): ...": "run",
+    "def run(job, *, size): ...\ndef go(job): ...": "go",
+    "def a(x): ...\ndef handler(job): ...": "handler",
+    "handler = Thing().run": "handler",
+    "from lib import handler": "handler",
+    "if fast:\n    def handler(job): ...\nelse:\n    def handler(job): ...": "handler",
+    "@rpnb.handler\ndef a(x): ...\ndef handler(x): ...": "a",
+    'def a(x): ...\nrunpod.serverless.start({"handler": a})': "a",
+    'runpod.serverless.start({"handler": Worker(3).run, "refresh_worker": True})': "Worker(3).run",
+    "runpod.serverless.start(dict(handler=a))": "a",
+    'runpod.serverless.start(config={"handler": a})': "a",
+    'from runpod.serverless import start as go\ngo({"handler": a})': "a",
+    'import runpod.serverless as s\ns.start({"handler": a})': "a",
+    'from runpod import serverless\nserverless.start({"handler": a})': "a",
+    'if __name__ == "__main__":\n    runpod.serverless.start({"handler": a})': "a",
+    "%matplotlib inline\ndef run(job): ...": "run",
+}
+
+
+@pytest.mark.parametrize("source", HANDLERS)
+def test_handler_is_what_production_would_call(source):
+    assert handler_name(cell(source, kind="handler")) == HANDLERS[source]
+
+
+def test_cell_without_functions_has_no_handler():
+    with pytest.raises(NoHandler, match="cell 4 defines no handler"):
+        handler_name(cell("x = 1", kind="handler", label="cell 4"))
+
+
+def test_several_candidates_are_listed():
+    with pytest.raises(NoHandler, match="2 functions that could be the handler: a, b"):
+        handler_name(cell("def a(x): ...\ndef b(x): ...", kind="handler"))
+
+
+def test_function_without_parameters_is_named_in_the_error():
+    with pytest.raises(NoHandler, match=r"\(load\) none takes one job"):
+        handler_name(cell("def load(): ...", kind="handler"))
+
+
+def test_cell_that_cannot_be_parsed_says_where():
+    with pytest.raises(BadSyntax, match="cell 4, line 3"):
+        handler_name(cell("x = 1\ndef (", kind="handler", label="cell 4"))
+
+
+@pytest.mark.parametrize(
+    ("source", "starts"),
+    [
+        ('runpod.serverless.start({"handler": f})', True),
+        ("server.start()", False),
+        ("# runpod.serverless.start", False),
+        ("from runpod.serverless import start\nstart(config)", True),
+    ],
+)
+def test_own_start_call_is_seen(source, starts):
+    assert has_start(cell(source)) is starts

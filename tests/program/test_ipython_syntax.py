@@ -1,0 +1,76 @@
+import pytest
+
+from rpnb.errors import BadSyntax
+from rpnb.program.ipython_syntax import translate
+
+RUN = "subprocess.run({}, shell=True)"
+LINES = "subprocess.run({}, shell=True, capture_output=True, text=True).stdout.splitlines()"
+TEXTS = {
+    "%pip install x": "# %pip install x",
+    "!pip install x": "# !pip install x",
+    "%env A=1": "# %env A=1",
+    "%matplotlib inline": "# %matplotlib inline",
+    "x?": "# x?",
+    "?x.y": "# ?x.y",
+    "x.y??": "# x.y??",
+    "%time x = f()": "x = f()",
+    "y = %time f()": "y = f()",
+    "!ls -l": RUN.format("'ls -l'"),
+    "!ls {folder}": RUN.format("f'ls {folder}'"),
+    "!awk '{print $1}' f": RUN.format('''"awk '{print $1}' f"'''),
+    "a = !ls": "a = " + LINES.format("'ls'"),
+    "if x:\n    !ls": "if x:\n    " + RUN.format("'ls'"),
+    "if x:\n    %timeit f()": "if x:\n    pass  # %timeit f()",
+    "!ls \\\n  -l\nx = 1": RUN.format("'ls -l'") + "\n\nx = 1",
+    's = """\n!ls\n%time\n"""\n!ls': 's = """\n!ls\n%time\n"""\n' + RUN.format("'ls'"),
+    "y = (7\n%3)\n!ls": "y = (7\n%3)\n" + RUN.format("'ls'"),
+    "x = 7 % 3": "x = 7 % 3",
+    "def (": "def (",
+}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_ipython_line_gets_its_meaning(text):
+    assert translate(text).text == TEXTS[text]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_lines_stay_where_they_are(text):
+    assert translate(text).text.count("\n") == text.count("\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("%pip install -q a 'b>2'", ["a", "b>2"]),
+        ("!pip3 install a==1", ["a==1"]),
+        ("!python -m pip install a", ["a"]),
+        ("!{sys.executable} -m pip install a", ["a"]),
+        ("!uv pip install a", ["a"]),
+        ("%pip install a --index-url https://x.org b", ["a", "b"]),
+        ("%pip install -r requirements.txt", []),
+    ],
+)
+def test_pip_lines_are_requirements(text, found):
+    assert translate(text).requirements == found
+
+
+@pytest.mark.parametrize(
+    ("text", "env"),
+    [("%env A=1 2", {"A": "1 2"}), ("%set_env A 1", {"A": "1"}), ("%env A", {}), ("%env", {})],
+)
+def test_env_lines_are_settings(text, env):
+    assert translate(text).env == env
+
+
+def test_what_is_left_out_is_noted_with_its_place():
+    found = translate("x = 1\n%matplotlib inline", label="cell 3", first_line=2)
+    assert found.notes == [
+        "cell 3, line 3: `%matplotlib` means nothing on the target and is left out"
+    ]
+
+
+@pytest.mark.parametrize("text", ["x = 1\n%%bash\nls", "%%time\nx", "%cd x", "%run a.py"])
+def test_magics_without_a_meaning_there_are_errors(text):
+    with pytest.raises(BadSyntax, match="the cell, line"):
+        translate(text)

@@ -1,0 +1,105 @@
+import pytest
+
+from rpnb.errors import CannotCapture
+from rpnb.program.build import build
+from rpnb.program.cells import Cell
+from rpnb.program.handler_file import from_file, names_for
+from rpnb.program.names import Names
+
+
+def write(folder, files):
+    for path, text in files.items():
+        place = folder / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+
+
+def files_of(folder, source):
+    cell = Cell("a", "setup", "", "cell 1", source, 2)
+    return set(build([cell], Names({}, folder=folder, path=[])).files)
+
+
+def test_module_beside_the_notebook_travels(tmp_path):
+    write(tmp_path, {"predict.py": "x = 1", "other.py": "y = 1"})
+    assert files_of(tmp_path, "import predict") == {"predict.py"}
+
+
+def test_package_travels_with_its_data(tmp_path):
+    write(tmp_path, {"pkg/__init__.py": "", "pkg/sub/a.py": "", "pkg/words.txt": "a",
+                     "pkg/__pycache__/a.pyc": "x", "pkg/.git/config": "x"})  # fmt: skip
+    found = {"pkg/__init__.py", "pkg/sub/a.py", "pkg/words.txt"}
+    assert files_of(tmp_path, "from pkg.sub import a") == found
+
+
+def test_imports_are_followed(tmp_path):
+    write(tmp_path, {"a.py": "def f():\n    import b", "b.py": "from c import x", "c.py": "x = 1"})
+    assert files_of(tmp_path, "import a") == {"a.py", "b.py", "c.py"}
+
+
+def test_import_cycle_ends(tmp_path):
+    write(tmp_path, {"a.py": "import b", "b.py": "import a"})
+    assert files_of(tmp_path, "import a") == {"a.py", "b.py"}
+
+
+def test_late_import_in_a_cell_travels(tmp_path):
+    write(tmp_path, {"late.py": ""})
+    assert files_of(tmp_path, "def f():\n    import late") == {"late.py"}
+
+
+def test_import_by_name_travels(tmp_path):
+    write(tmp_path, {"plugin.py": ""})
+    source = "import importlib\np = importlib.import_module('plugin')"
+    assert files_of(tmp_path, source) == {"plugin.py"}
+
+
+def test_namespace_package_travels_with_its_modules_only(tmp_path):
+    write(tmp_path, {"lib/a.py": "", "lib/big.bin": "x"})
+    assert files_of(tmp_path, "from lib import a") == {"lib/a.py"}
+
+
+def test_folder_put_on_sys_path_keeps_its_place(tmp_path):
+    write(tmp_path, {"src/tool.py": ""})
+    source = "import sys\nsys.path.append('src')\nimport tool"
+    assert files_of(tmp_path, source) == {"src/tool.py"}
+
+
+def test_installed_modules_stay_where_they_are(tmp_path):
+    assert files_of(tmp_path, "import json, numpy, runpod, rpnb") == set()
+
+
+def test_module_with_a_syntax_error_travels_as_it_is(tmp_path):
+    write(tmp_path, {"broken.py": "def ("})
+    assert files_of(tmp_path, "import broken") == {"broken.py"}
+
+
+def test_package_that_is_too_large_is_refused(tmp_path):
+    write(tmp_path, {"pkg/__init__.py": ""})
+    with (tmp_path / "pkg/weights.bin").open("wb") as file:
+        file.truncate(70 << 20)
+    with pytest.raises(CannotCapture, match=r"`pkg` holds 73 MB.*%runpod_put"):
+        files_of(tmp_path, "import pkg")
+
+
+def test_module_of_a_captured_function_travels(notebook, monkeypatch):
+    write(notebook.folder, {"tools_of_mine.py": "def double(x): return 2 * x"})
+    monkeypatch.syspath_prepend(notebook.folder)
+    notebook.cell("import tools_of_mine as t\nfrom tools_of_mine import double\n"
+                  "def f(x): return t.double(double(x))")  # fmt: skip
+    notebook.setup("s = f(1)")
+    assert notebook.remote_value("s") == 4
+
+
+def test_module_of_a_captured_value_travels(notebook, monkeypatch):
+    write(notebook.folder, {"shapes_of_mine.py": "class Box:\n    def __init__(self): self.v = 3"})
+    monkeypatch.syspath_prepend(notebook.folder)
+    notebook.cell("import shapes_of_mine\nbox = shapes_of_mine.Box()")
+    notebook.setup("s = box.v")
+    assert notebook.remote_value("s") == 3
+
+
+def test_handler_file_brings_its_siblings(tmp_path):
+    text = 'import utils\nimport runpod\nrunpod.serverless.start({"handler": utils.run})\n'
+    write(tmp_path, {"handler.py": text, "utils.py": "def run(job): ..."})
+    path = tmp_path / "handler.py"
+    program = build(from_file(path), names_for(path))
+    assert (program.text, set(program.files), program.handler) == (text, {"utils.py"}, "utils.run")
