@@ -97,8 +97,10 @@ class Steps:
         self._watch = kinds.Watch(namespace)
         self._serial = 0
         self._job_writes: tuple[plan.JobWrite, ...] = ()
-        # The program, if the namespace equals it and its start step has run.
-        self._complete: WireProgram | None = None
+        # Handlers of jobs that ran since the last plan.
+        self._served: set[str] = set()
+        # The last plan and its sync, if the namespace equals the program and start() ran.
+        self._complete: tuple[Plan, Sync] | None = None
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -116,8 +118,16 @@ class Steps:
         handler = (self._starts.config or {}).get("handler")
         name = getattr(handler, "__name__", None)
         if isinstance(name, str):
-            known = dict.fromkeys((*self._job_writes, *plan.served(self.executed, name)))
-            self._job_writes = tuple(known)
+            # What these wrote is worked out when it matters, at the next plan.
+            self._served.add(name)
+
+    def _note_served(self) -> None:
+        executed = self.executed
+        known = dict.fromkeys(self._job_writes)
+        for handler in sorted(self._served):
+            known.update(dict.fromkeys(plan.served(executed, handler)))
+        self._job_writes = tuple(known)
+        self._served.clear()
 
     def spoil(self, name: str) -> None:
         """Count the steps that made `name` as failed: they run again at the next sync."""
@@ -144,13 +154,15 @@ class Steps:
             RequestFailed: the text does not parse.
             NeedsRestart: after `on_plan` was told why.
         """
+        if again is None and self._is_complete(program):
+            return self._nothing_to_do(on_plan)
         sync = self._begin(program, show, again)
         was_fresh = not self.ran
         for round_number in range(_MAX_ROUNDS):
             todo = self._plan(sync)
             if todo.restart is not None and was_fresh:
-                # A process that has run nothing else would come to the same.
-                break
+                # This process is the fresh one: it has run the program and nothing else.
+                todo = _settled(sync, len(self.ran))
             if round_number == 0 or todo.restart is not None:
                 on_plan(todo, sync)
             if todo.restart is not None:
@@ -161,6 +173,17 @@ class Steps:
             self._apply(todo, sync)
             if sync.failure is not None:
                 break
+        return sync
+
+    def _is_complete(self, program: WireProgram) -> bool:
+        return self._complete is not None and self._complete[1].program.wire == program.wire
+
+    def _nothing_to_do(self, on_plan: Callable[[Plan, Sync], None]) -> Sync:
+        assert self._complete is not None
+        todo, last = self._complete
+        cells = {cell: Cell(names=found.names) for cell, found in last.cells.items()}
+        sync = Sync(last.program, last.new, last.flags, None, None, cells)
+        on_plan(replace(todo, run=()), sync)
         return sync
 
     def _begin(self, program: WireProgram, show: str | None, again: str | None) -> Sync:
@@ -191,6 +214,7 @@ class Steps:
         if setting is not None:
             # Settings are read while modules are imported: only a fresh process sees this one.
             return Plan(restart=Reason("changed", setting))
+        self._note_served()
         return plan.plan(
             self.executed,
             sync.new,
@@ -213,16 +237,14 @@ class Steps:
         os.environ.update(values)
 
     def _settle(self, todo: Plan, sync: Sync) -> None:
-        """Nothing is left but what always runs: start(), unless it ran for this very program."""
-        if self._complete is not None and self._complete.wire == sync.program.wire:
-            return
+        """Nothing is left but what always runs: start()."""
         self._keep(todo, [old for _, old in todo.keep], sync)
         self._starts.keep_only({ran.serial for ran in self.ran})
         for rerun in todo.run:
             self._run(rerun, sync)
             if sync.failure is not None:
                 return
-        self._complete = sync.program
+        self._complete = (todo, sync)
         self.spoiled.clear()
 
     def _apply(self, todo: Plan, sync: Sync) -> None:
@@ -333,6 +355,16 @@ def ends_with_semicolon(text: str, node: Any) -> bool:
     """Tell whether a `;` follows the statement on its last line."""
     line = text.split("\n")[node.end_lineno - 1].encode()
     return line[node.end_col_offset :].lstrip().startswith(b";")
+
+
+def _settled(sync: Sync, count: int) -> Plan:
+    """Return the plan of a program whose steps have all run, once and in order."""
+    starts = [i for i, step in enumerate(sync.new) if step.facts.is_start]
+    others = [i for i, step in enumerate(sync.new) if not step.facts.is_start]
+    return Plan(
+        run=tuple(Rerun(index, Reason("always")) for index in starts),
+        keep=tuple(zip(others, range(count))),
+    )
 
 
 def _purge(module: str) -> None:
