@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Mapping
 
 from .calls import Calls, Touch, is_literal
-from .scopes import free_names
+from .scopes import augmented, free_names
 from .statements import Statement, identity, split
 
 __all__ = ["Facts", "Statement", "facts", "free_names", "identity", "split"]
@@ -70,6 +70,8 @@ def _facts(text: str) -> Facts:
     node = ast.parse(text).body[0]
     names = _Names()
     names.walk(symtable.symtable(text, "<step>", "exec"), deferred=False)
+    names.reads |= augmented(node) & names.binds
+    names.deferred_reads |= augmented(node) & names.deferred_binds
     calls = Calls()
     calls.visit(node)
     if _is_inert(node):

@@ -29,7 +29,7 @@ def free_names(text: str) -> set[str]:
     tree = ast.parse(text)
     flow = _Flow(lazy_annotations=_has_lazy_annotations(tree))
     flow.visit_all(tree.body)
-    later = {name for name in _deferred(text) if name not in flow.bound}
+    later = {name for name in _deferred(text, augmented(tree)) if name not in flow.bound}
     return (flow.needed | later) - _MODULE_NAMES
 
 
@@ -42,7 +42,13 @@ def _has_lazy_annotations(tree: ast.Module) -> bool:
     )
 
 
-def _deferred(text: str) -> set[str]:
+def augmented(tree: ast.AST) -> set[str]:
+    """Return the names in `name += ...`: symtable does not count these as read."""
+    targets = (node.target for node in ast.walk(tree) if isinstance(node, ast.AugAssign))
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def _deferred(text: str, also: set[str]) -> set[str]:
     """Globals that function bodies read or delete; symtable knows Python's scopes exactly."""
     found: set[str] = set()
     todo = list(symtable.symtable(text, "<text>", "exec").get_children())
@@ -51,9 +57,10 @@ def _deferred(text: str) -> set[str]:
         todo.extend(table.get_children())
         if table.get_type() != "function" or table.get_name() in _COMPREHENSIONS:
             continue
-        found.update(
-            s.get_name() for s in table.get_symbols() if s.is_global() and s.is_referenced()
-        )
+        for symbol in table.get_symbols():
+            name = symbol.get_name()
+            if symbol.is_global() and (symbol.is_referenced() or name in also):
+                found.add(name)
     return found
 
 

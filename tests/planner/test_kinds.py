@@ -1,0 +1,106 @@
+"""What values are at run time, as far as the planner must know."""
+
+from __future__ import annotations
+
+import collections
+import enum
+import functools
+import pathlib
+import random
+import re
+import textwrap
+import types
+from typing import Any
+
+import pytest
+
+from rpnb.planner.kinds import Watch, kind, models
+
+
+def run(text: str) -> dict[str, Any]:
+    """Run a program; its classes are those of the module `__main__`."""
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    exec(text, namespace)
+    return namespace
+
+
+def closure() -> Any:
+    kept: list[int] = []
+    return lambda: kept
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        *((value, "imm") for value in (1, 1.5, "a", b"a", None, True, ..., range(3), len)),
+        *((value, "imm") for value in ((1, "a"), frozenset({1}), re.compile("a"))),
+        (pathlib.PurePosixPath("a"), "imm"),
+        (enum.Enum("E", "A")["A"], "imm"),
+        (re, "mod"),
+        (textwrap.dedent, "code"),
+        (dict, "code"),
+        *((value, "data") for value in ([], {}, set(), ([],), types.SimpleNamespace())),
+        (closure(), "data"),
+        (functools.partial(len), "data"),
+        *((value, "active") for value in (iter([]), (q for q in ()), map(len, []))),
+        (collections.defaultdict(list), "active"),
+        (random.Random(1), "active"),
+    ],
+)  # fmt: skip
+def test_kind_of_value_is_told(value: Any, expected: str) -> None:
+    assert kind(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("def v(a=1): pass", "code"),
+        ("def v(a=[]): pass", "data"),
+        ("def v(): pass\nv.cache = 1", "data"),
+        ("class v:\n k = 1\n def m(self): pass", "code"),
+        ("class v:\n seen = []", "data"),
+        ("class B:\n seen = []\nclass v(B): pass", "data"),
+        ("class C: pass\nv = C()", "active"),
+        ("class C: pass\nv = (C(),)", "active"),
+        ("import enum\nclass E(enum.Enum):\n A = 1\nv = E.A", "active"),
+    ],
+)
+def test_kind_of_program_object_is_told(text: str, expected: str) -> None:
+    assert kind(run(text)["v"]) == expected
+
+
+def test_watch_sees_binds_rebinds_and_deletions() -> None:
+    namespace: dict[str, Any] = {"a": 1, "b": [], "c": 2}
+    watch = Watch(namespace)
+    watch.start()
+    exec("d = b; a = 'x'; del c; b.append(1)", namespace)
+    assert watch.stop() == {"a", "c", "d"}
+
+
+def test_watch_keeps_the_highest_kind_until_dropped() -> None:
+    namespace: dict[str, Any] = {"a": []}
+    watch = Watch(namespace)
+    watch.look()
+    namespace["a"] = 1
+    watch.look()
+    assert watch.kinds["a"] == "data"
+    watch.drop({"a"})
+    assert "a" not in watch.kinds
+    assert "a" not in namespace
+
+
+def library_model(*, training: bool, module: str = "torch.nn.modules.module") -> Any:
+    base = type("Module", (), {"__module__": "torch.nn.modules.module"})
+    value = type("Net", (base,), {"__module__": module})()
+    value.training = training
+    return value
+
+
+def test_models_are_library_modules_in_eval_state() -> None:
+    namespace = {
+        "ready": library_model(training=False, module="transformers.models.bert"),
+        "training": library_model(training=True),
+        "own": library_model(training=False, module="__main__"),
+        "other": [],
+    }
+    assert models(namespace) == {"ready"}
