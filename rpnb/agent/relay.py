@@ -34,6 +34,7 @@ from ..protocol.messages import (
     Submit,
     Welcome,
 )
+from .bootstrap import listens
 from .channel import peer
 from .charge import Charge
 from .clients import Client
@@ -44,7 +45,9 @@ _TICK = 0.01
 # How often an idle relay makes sure that its directory was not removed.
 _INSPECTION = 30.0
 # How long the last words may take to reach the clients before the relay ends.
-_FAREWELL = 2.0
+_FAREWELL = 1.0
+# How long a relay that ends may take to let the next one begin.
+_TAKEOVER = 10.0
 _RECENT = 20
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 _DEFAULT_IDLE = 7200.0
@@ -52,7 +55,7 @@ _DEFAULT_IDLE = 7200.0
 
 def main(directory: RunDirectory, agent: Path) -> int:
     """Serve the directory until a stop or the idle time's end; 0 at once if one does already."""
-    held = hold(directory.relay_lock, wait=False)
+    held = _only_one(directory)
     if held is None:
         return 0
     os.ftruncate(held, 0)
@@ -60,6 +63,10 @@ def main(directory: RunDirectory, agent: Path) -> int:
     relay = Relay(directory, agent, float(os.environ.get("RPNB_IDLE") or _DEFAULT_IDLE))
     try:
         relay.run()
+        relay.close_door()
+        # The next agent may begin while this one sees its clients off.
+        os.close(held)
+        relay.see_off()
     finally:
         relay.close()
     return 0
@@ -79,6 +86,7 @@ class Relay:
         self._used_at = time.monotonic()
         self._has_more = False
         self._listener = _listen(directory.socket)
+        self._door = _inode(directory.socket)
         self._watch(self._listener, self._accept)
         self._wake, poke = socket.socketpair()
         for end in (self._wake, poke):
@@ -101,22 +109,37 @@ class Relay:
         }
 
     def run(self) -> None:
-        """Serve until the worker was stopped and the clients know."""
+        """Serve until the worker was stopped, or its directory removed."""
         while not self._charge.is_stopped:
             self._turn(self._timeout())
             if self._is_idle() and time.monotonic() - self._used_at > self._idle:
                 self._stop()
-            if not self._directory.socket.exists():
+            if _inode(self._directory.socket) != self._door:
                 # Nobody can find this agent again, nor end its worker.
                 self._charge.abandon()
                 return
+
+    def close_door(self) -> None:
+        """Let nobody in any more."""
+        self._forget(self._listener)
+        self._listener.close()
+        if _inode(self._directory.socket) == self._door:
+            self._directory.socket.unlink()
+
+    def see_off(self) -> None:
+        """Send the last words, and let the clients hang up first, for a while.
+
+        A client that is cut before it has read that the worker stopped would
+        come back, and so start the next one.
+        """
         deadline = time.monotonic() + _FAREWELL
-        while self._is_sending() and time.monotonic() < deadline:
-            self._turn(_TICK)
+        while self._clients and time.monotonic() < deadline:
+            for client in list(self._clients):
+                self._pump(client)
+            self._dispatch(_TICK)
 
     def close(self) -> None:
-        """Close every socket and remove the one that clients find."""
-        self._directory.socket.unlink(missing_ok=True)
+        """Close every socket."""
         signal.set_wakeup_fd(-1)
         for client in list(self._clients):
             self._drop(client)
@@ -127,16 +150,19 @@ class Relay:
         self._selector.close()
 
     def _turn(self, timeout: float | None) -> None:
-        for key, mask in self._selector.select(timeout):
-            # A client that an earlier one replaced is unregistered by now.
-            now = self._selector.get_map().get(key.fd)
-            if now is not None and now.fileobj is key.fileobj:
-                key.data(mask)
+        self._dispatch(timeout)
         self._charge.step()
         self._follow_control()
         self._has_more = False
         for client in list(self._clients):
             self._pump(client)
+
+    def _dispatch(self, timeout: float | None) -> None:
+        for key, mask in self._selector.select(timeout):
+            # A client that an earlier one replaced is unregistered by now.
+            now = self._selector.get_map().get(key.fd)
+            if now is not None and now.fileobj is key.fileobj:
+                key.data(mask)
 
     def _timeout(self) -> float | None:
         if self._has_more:
@@ -153,9 +179,6 @@ class Relay:
         if not idle:
             self._used_at = time.monotonic()
         return idle
-
-    def _is_sending(self) -> bool:
-        return self._has_more or any(client.channel.pending_bytes for client in self._clients)
 
     def _watch(self, opened: Any, action: Callable[..., None]) -> None:
         self._selector.register(opened, selectors.EVENT_READ, action)
@@ -214,7 +237,7 @@ class Relay:
             data = client.channel.receive()
             if data == b"":
                 self._drop(client)
-            elif data and not client.is_closing:
+            elif data and not client.is_closing and not self._charge.is_stopped:
                 for message in client.protocol.receive_data(data):
                     self._receive(client, message)
         except ProtocolError as error:
@@ -338,6 +361,27 @@ class Relay:
 
     def _stop(self) -> None:
         self._charge.end(Stop("relay"))
+
+
+def _only_one(directory: RunDirectory) -> int | None:
+    """Return the lock of the one relay, None where another one listens or stays."""
+    deadline = time.monotonic() + _TAKEOVER
+    while time.monotonic() < deadline:
+        held = hold(directory.relay_lock, wait=False)
+        if held is not None:
+            return held
+        # The other may be ending just now: then it listens no more.
+        if listens(directory.socket):
+            return None
+        time.sleep(_TICK)
+    return None
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
 
 
 def _listen(path: Path) -> socket.socket:

@@ -392,6 +392,23 @@ def test_stop_ends_worker_and_relay(agent, peer):
     assert not agent.directory.is_worker_alive()
 
 
+def test_stopped_agent_can_be_started_again_at_once(agent, peer):
+    peer.send(Stop("bye"))
+    peer.ended("bye")
+    agent.start()
+    again = Peer(agent)
+    assert again.run("r", "1").kind == "done" and again.welcome.generation == 2
+    # The first link was not cut by the new agent, nor does it reach it.
+    assert peer.next() is None
+
+
+def test_client_may_hang_up_first_after_a_stop(peer):
+    peer.send(Stop("bye"))
+    peer.ended("bye")
+    with pytest.raises(TimeoutError):
+        peer.next(within=0.3)
+
+
 def test_secrets_reach_this_worker_and_the_next(peer):
     peer.send(SetEnv("env", {"TOKEN": "s3cret"}))
     assert peer.ended("env").kind == "done"
