@@ -72,12 +72,18 @@ def follow(
     """
     outcome = Outcome(target)
     drawing = _Drawing(outcome, screen, {each["name"]: each for each in before})
-    try:
-        for update in run.watched():
+    while True:
+        # Around both: Ctrl-C as often comes while an update is drawn as while none is there.
+        try:
+            update = next(run, None)
+            if update is None:
+                break
             drawing.see(update)
-    except KeyboardInterrupt:
-        outcome.interrupted = True
-    outcome.seconds = time.monotonic() - outcome.started
+        except KeyboardInterrupt:
+            run.cancel(force=outcome.interrupted)
+            outcome.interrupted = True
+    if outcome.result is None:
+        outcome.seconds = time.monotonic() - outcome.started
     return outcome
 
 

@@ -1,15 +1,27 @@
-"""A request that was made before, by this client or another: followed again from its start."""
+"""A request that was made before, by this client or another: followed again from its start.
+
+It comes over a connection of its own: the session's link has passed these
+numbers already, and takes no event twice.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import codecs
+import contextlib
+import threading
+from typing import TYPE_CHECKING, cast
 
+from rpnb.errors import LinkLost, ProtocolError
 from rpnb.protocol import messages
+from rpnb.protocol.connection import CLIENT, Connection
 from rpnb.session.link import OpenRequest
 from rpnb.session.run import Run
+from rpnb.session.updates import Logged
 
 if TYPE_CHECKING:
+    from rpnb.session.link import Link
     from rpnb.session.session import Session
+    from rpnb.transport.stream import Stream
 
 
 def attach(session: Session, request: str) -> Run:
@@ -19,5 +31,55 @@ def attach(session: Session, request: str) -> Run:
     not know the request.
     """
     opened = OpenRequest(messages.Replay(request))
-    session._link.submit(request, opened)
-    return Run(session._link, request, opened, session.adopted)
+    replayed = _Replayed(session, opened, request)
+    replayed.start()
+    # It offers all that a run asks of a link; a Link itself would redial and skip.
+    return Run(cast("Link", replayed), request, opened, session.adopted)
+
+
+class _Replayed:
+    """What a run asks of its link, for a request that comes again."""
+
+    def __init__(self, session: Session, opened: OpenRequest, request: str) -> None:
+        self._session, self._opened, self._request = session, opened, request
+        self._stream: Stream = session._dial("bulk")
+        self._decoders = {
+            name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("out", "err")
+        }
+
+    def start(self) -> None:
+        """Ask for the request, and read what comes on a thread."""
+        hello = messages.Hello(f"{self._session.worker} attach {self._request}", "watch")
+        for message in (hello, self._opened.message):
+            self._stream.send(messages.encode(message))
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def check(self) -> None:
+        """Nothing to do: the reader notices the end of the stream."""
+
+    def forget(self, _request: str) -> None:
+        """Close the connection: the run has ended."""
+        self._stream.close()
+
+    def send(self, message: messages.Message) -> None:
+        """Send a cancel; only the session's own connection may."""
+        self._session._link.send(message)
+
+    def _read(self) -> None:
+        connection = Connection(CLIENT)
+        # The end of the stream, however it came, is told below.
+        with contextlib.suppress(OSError, ProtocolError, LinkLost):
+            while data := self._stream.receive():
+                for message in connection.receive_data(data):
+                    self._route(message)
+        self._opened.inbox.put(LinkLost("the connection to the earlier job ended; attach again"))
+
+    def _route(self, message: messages.Message) -> None:
+        if isinstance(message, messages.Event):
+            if message.request == self._request:
+                self._opened.inbox.put(message)
+        elif isinstance(message, messages.Output):
+            text = self._decoders[message.stream].decode(message.data)
+            self._opened.inbox.put(Logged(message.stream, text))
+        elif isinstance(message, messages.Refused):
+            self._opened.inbox.put(message)

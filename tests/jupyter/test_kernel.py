@@ -1,0 +1,168 @@
+"""What a front end sees: a real kernel, cells with ids, displays that are replaced."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+
+from tests.conftest import _end_processes
+from tests.jupyter.kernels import Kernel
+
+CONNECT = f"%load_ext rpnb\n%runpod_connect local --python {sys.executable}"
+SLOW = """%%runpod_handler --input {"n": 200}
+import time
+def handler(job):
+    for n in range(job["input"]["n"]):
+        print("step", n, flush=True)
+        time.sleep(0.1)
+    return n
+"""
+
+
+@pytest.fixture
+def new_kernel(tmp_path):
+    """Start a kernel of this notebook; again, as after a restart."""
+    opened = []
+
+    def start():
+        environment = {
+            "RPNB_HOME": tmp_path / "rpnb",
+            "XDG_STATE_HOME": tmp_path / "state",
+            "JPY_SESSION_NAME": tmp_path / "book.ipynb",
+        }
+        opened.append(Kernel(tmp_path, environment))
+        return opened[-1]
+
+    yield start
+    for kernel in opened:
+        kernel.close()
+    _end_processes(tmp_path / "rpnb")
+
+
+@pytest.fixture
+def kernel(new_kernel):
+    """A kernel connected to a fresh worker."""
+    kernel = new_kernel()
+    assert kernel.run(CONNECT).error is None
+    return kernel
+
+
+def test_line_leads_the_output_and_is_replaced(kernel):
+    ran = kernel.run("%%runpod_setup model\nprint('loading')", "a")
+    assert ran.line.startswith("local │ setup model │ ran ")
+    assert ran.text.splitlines()[1] == "loading"
+
+
+def test_edited_cell_replaces_itself_by_its_id(kernel):
+    kernel.run("%%runpod_setup\nx = 1", "a")
+    kernel.run("%%runpod_setup\ny = 2\nz = 3", "a")
+    assert "x = 1" not in kernel.run("%runpod_program").text
+
+
+def test_deleted_cell_leaves_the_program(kernel):
+    kernel.run("%%runpod_setup model\nx = 1", "a")
+    content = kernel.client.session.msg(
+        "execute_request",
+        {"code": "1", "silent": False, "store_history": True, "user_expressions": {},
+         "allow_stdin": False, "stop_on_error": True},
+        metadata={"cellId": "b", "deletedCells": ["a"]},
+    )  # fmt: skip
+    kernel.client.shell_channel.send(content)
+    kernel.finish(content["header"]["msg_id"])
+    assert "model" not in kernel.run("%runpod_status").text
+
+
+def test_output_comes_while_the_handler_runs_and_ctrl_c_keeps_the_model(kernel):
+    kernel.run("%%runpod_setup\nimport os\nborn = os.getpid()", "s")
+    request = kernel.start(SLOW, "h")
+    kernel.see(request, "step 3")
+    began = time.monotonic()
+    kernel.manager.interrupt_kernel()
+    ran = kernel.finish(request)
+    assert time.monotonic() - began < 3
+    assert ran.error["ename"] == "JobFailed"
+    kernel.run("%%runpod_remote --to same\nborn == os.getpid()")
+    assert kernel.run("same").text == "True"
+
+
+def test_cancelled_job_says_that_the_model_is_kept(kernel):
+    kernel.run("%%runpod_setup\nimport time\ntime.sleep(0.06)\nmodel = bytearray(2_000_000)", "s")
+    request = kernel.start(SLOW, "h")
+    kernel.see(request, "step 1")
+    kernel.manager.interrupt_kernel()
+    ran = kernel.finish(request)
+    assert "JobFailed" in ran.traceback
+    assert "rpnb/" not in ran.traceback
+
+
+def test_job_that_outlives_its_kernel_is_found_again(new_kernel):
+    first = new_kernel()
+    first.run(CONNECT)
+    request = first.start(SLOW.replace("200", "12"), "h")
+    first.see(request, "step 1")
+    first.close()
+    again = new_kernel()
+    deadline = time.monotonic() + 20
+    said = ""
+    while "finished meanwhile" not in said and time.monotonic() < deadline:
+        said = again.run(CONNECT).text
+    assert "1 job finished meanwhile: " in said
+    known = said.partition("--attach ")[2].partition("`")[0]
+    ran = again.run(f"%runpod_run --attach {known}")
+    assert "step 11" in ran.text
+    assert ran.text.rstrip().endswith("11")
+
+
+def test_base64_image_of_a_result_is_drawn(kernel):
+    ran = kernel.run(
+        "%%runpod_handler --input 1\nimport base64\n"
+        "PNG = b'\\x89PNG\\r\\n\\x1a\\n' + bytes(100)\n"
+        "def handler(job):\n    return {'image': base64.b64encode(PNG).decode()}"
+    )
+    assert "image/png" in ran.mimes()
+
+
+def test_form_is_drawn_with_text_for_pages_without_widgets(kernel):
+    ran = kernel.run("%%runpod_handler\ndef handler(job):\n    return job['input']['prompt']")
+    assert ran.line.startswith("local │ handler │ not run: `prompt` is required")
+    assert "application/vnd.jupyter.widget-view+json" in ran.mimes()
+    assert ran.outputs[-1]["text"] == "input: prompt (required)"
+    ran = kernel.run("%%runpod_handler --no-form\ndef handler(job):\n    return job['input']['p']")
+    assert "application/vnd.jupyter.widget-view+json" not in ran.mimes()
+
+
+def test_form_runs_a_job_without_blocking_the_kernel(kernel):
+    kernel.run("%%runpod_handler --no-run\ndef handler(job):\n    return job['input']['n'] * 2")
+    kernel.run(
+        "from rpnb.jupyter.form import Form\nfrom rpnb.program.fields import Field\n"
+        "form = Form(get_ipython()._rpnb_notebook, [Field('n', 'int')])\n"
+        "form.widget.children[0].value = '21'\nthread = form.start()"
+    )
+    ran = kernel.run("thread.join(20)\n_result.output")
+    assert ran.text == "42"
+    assert "✓" in kernel.run("form._screen._lead.value").text
+
+
+def test_failing_cell_stops_run_all_as_a_test_would(kernel):
+    ran = kernel.run("%%runpod_handler --input 1\ndef handler(job):\n    raise ValueError('bad')")
+    assert ran.error["ename"] == "JobFailed"
+    assert "cell 2, line 3, in handler" in ran.traceback
+    assert ran.traceback.count("ValueError: bad") >= 1
+
+
+def test_data_frame_of_the_target_is_drawn_here(kernel):
+    pytest.importorskip("pandas")
+    ran = kernel.run("%%runpod_remote\nimport pandas\npandas.DataFrame({'a': [1, 2]})")
+    assert any("<td>2</td>" in each.get("data", {}).get("text/html", "") for each in ran.outputs)
+
+
+def test_second_kernel_may_watch_and_is_told_who_drives(kernel, new_kernel, tmp_path):
+    (tmp_path / "copy.ipynb").write_text("{}")
+    worker = kernel.run("%runpod_status").line.split("worker ")[1].split(" ")[0]
+    other = new_kernel()
+    other.run("import os\n__vsc_ipynb_file__ = os.path.abspath('copy.ipynb')")
+    other.run(f"%load_ext rpnb\n%runpod_connect local --name {worker} --python {sys.executable}")
+    ran = other.run("%%runpod_setup\nx = 1")
+    assert "book.ipynb" in ran.text + ran.traceback
