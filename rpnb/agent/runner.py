@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Protocol
 
-from .runner_outcome import Outcome, judge
+from .runner_outcome import Outcome, judge, refuse
 from .runner_sdk import Recording, Sdk
 from .worker_cancel import Cancellation
 from .worker_trace import details
@@ -116,6 +116,10 @@ class Runner:
         raised: BaseException | None = None
         self._open[id(job)] = job
         job.begin(self._around.events)
+        refused = refuse(job.recording.job)
+        if refused is not None:
+            self._finish(job, refused)
+            return
         try:
             await self._sdk.handle(job.config, job.recording)
         except BaseException as error:  # noqa: BLE001 - all of it is judged; nothing is swallowed
@@ -162,7 +166,8 @@ class _Job:
         self._sink, self._started = sink, time.perf_counter()
         job = self.recording.job
         _reset_peak()
-        sink.emit("job", {"job": {"id": self._id, "keys": sorted(map(str, job))}})
+        keys = sorted(map(str, job)) if isinstance(job, dict) else []
+        sink.emit("job", {"job": {"id": self._id, "keys": keys}})
 
     def cancel_reason(self) -> str:
         """Why it was cancelled: the time limit, or "" for a person's wish."""

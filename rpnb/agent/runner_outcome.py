@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+from ..protocol.frames import MAX_BUFFERS
 from .runner_lost import first_not_finite, first_unsendable
 from .runner_sdk import Recording
 from .worker_cancel import JobCancelled
@@ -26,6 +27,18 @@ class Outcome:
     notes: tuple[str, ...] = ()
     # The exit code where production's worker process would have ended.
     exit_code: int | None = None
+
+
+def refuse(job: Any) -> Outcome | None:
+    """Return the outcome of what production's worker would not take as a job, None for a job."""
+    if not isinstance(job, dict):
+        return Outcome("FAILED", problem=f"a job is an object, and this is a {type(job).__name__}")
+    missing = [key for key in ("id", "input") if key not in job]
+    if missing:
+        return Outcome(
+            "FAILED", problem=f'the job has no "{missing[0]}": production\'s worker drops it'
+        )
+    return None
 
 
 def judge(recording: Recording, raised: BaseException | None, *, cancelled: str | None) -> Outcome:
@@ -58,6 +71,11 @@ def _sent(recording: Recording) -> Outcome:
             problem=f'the handler changed job["id"] {change}: '
             "production posts the result under that id, where nobody waits for it, "
             "and its worker takes no further job",
+        )
+    if len(recording.done) > MAX_BUFFERS:
+        size = f"{len(recording.done) / 1e6:.0f} MB"
+        return Outcome(
+            "FAILED", problem=f"the result has {size} as JSON; RunPod takes 20 MB at most"
         )
     result = recording.result
     return Outcome(

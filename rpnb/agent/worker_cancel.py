@@ -42,6 +42,9 @@ class Cancellation:
         self._wanted = False
         self._raised = False
         self._reached = threading.Event()
+        # The request cancelled last: its Submit may still be on its way to the main thread.
+        self._cancelled: str | None = None
+        self._lock = threading.Lock()
         self.tasks: set[asyncio.Task[Any]] = set()
         # Code objects that call the person's code.
         self.entries: set[CodeType] = set()
@@ -59,6 +62,8 @@ class Cancellation:
         # Set each time: the program may have taken the signal for itself.
         signal.signal(SIGNAL, self._interrupt)
         self._request = request
+        if self._cancelled == request:
+            self._begin(request)
         try:
             yield
         finally:
@@ -67,9 +72,14 @@ class Cancellation:
 
     def cancel(self, request: str) -> None:
         """Stop the request if it is the one under way; returns at once, from any thread."""
-        if request != self._request or self._wanted:
-            return
-        self._wanted = True
+        self._cancelled = request
+        self._begin(request)
+
+    def _begin(self, request: str) -> None:
+        with self._lock:
+            if request != self._request or self._wanted:
+                return
+            self._wanted = True
         threading.Thread(target=self._insist, args=(request,), daemon=True).start()
 
     def _insist(self, request: str) -> None:

@@ -30,7 +30,7 @@ def _size(value: Any, seen: set[int], depth: int) -> int:
         return sum(_size(tensor, seen, 0) for tensor in tensors)
     if isinstance(value, (bytes, bytearray, str)):
         return len(value)
-    size = vars(type(value)).get("nbytes") and value.nbytes
+    size = value.nbytes if hasattr(type(value), "nbytes") else None
     if torch is not None and isinstance(value, torch.Tensor):
         size = value.nelement() * value.element_size()
     elif type(value).__module__.startswith("pandas.") and hasattr(value, "memory_usage"):

@@ -205,6 +205,32 @@ def test_result_that_production_loses_fails_and_says_why(shared_worker: Worker, 
     assert re.search(case.problem or "", event.body["problem"])
 
 
+@pytest.mark.parametrize(
+    ("job", "problem"),
+    [
+        ({"input": 1}, 'the job has no "id"'),
+        ({"id": "a"}, 'the job has no "input"'),
+        ([1], "a job is an object, and this is a list"),
+        ({"id": 5, "input": 1}, "the job's id is 5, not a string"),
+    ],
+)
+def test_what_is_no_job_is_not_run(shared_worker: Worker, job: Any, problem: str) -> None:
+    program = handler_program("def handler(job):\n    return 1")
+    events = shared_worker.run(program, jobs=[job])
+
+    finished = next(e for e in events if e.kind == "finished")
+    assert finished.body["problem"].startswith(problem)
+    assert events[-1].kind == "done"
+
+
+def test_input_null_and_extra_keys_reach_the_handler(shared_worker: Worker) -> None:
+    program = handler_program("def handler(job):\n    return job")
+    job = {"id": "a", "input": None, "webhook": "u", "batchId": "b"}
+    events = shared_worker.run(program, jobs=[job])
+
+    assert posted(next(e for e in events if e.kind == "finished"))["output"] == job
+
+
 def test_nan_is_posted_and_named(shared_worker: Worker) -> None:
     event = shared_worker.job(handler_program(_returns('{"a": [float("nan")]}')))
 

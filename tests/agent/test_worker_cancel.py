@@ -89,6 +89,20 @@ def test_cancel_stops_the_jobs_that_wait_behind(worker: Worker) -> None:
     assert statuses == ["CANCELLED", "CANCELLED"]
 
 
+def test_cancel_that_comes_with_its_request_is_not_lost(worker: Worker) -> None:
+    program = handler_program(_BEGIN + SLEEPERS["sync"])
+    request = worker.submit(program, jobs=[{"id": "a", "input": 0}])
+    worker.cancel(request)
+
+    assert worker.events(request)[-1].kind in ("done", "failed")
+
+
+def test_cancel_of_another_request_changes_nothing(worker: Worker) -> None:
+    worker.cancel("nobody")
+
+    assert posted(worker.job(handler_program("def handler(job):\n    return 1"))) == {"output": 1}
+
+
 def test_cancel_at_the_time_limit_says_so(worker: Worker) -> None:
     program = handler_program(_BEGIN + SLEEPERS["sync"])
     request = worker.submit(program, jobs=[{"id": "a", "input": 0}], timeout=0.01)
