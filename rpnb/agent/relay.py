@@ -17,27 +17,13 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
-from ..errors import NoSpace, ProtocolError
-from ..protocol.messages import (
-    VERSION,
-    Blob,
-    Cancel,
-    Hello,
-    Message,
-    Ping,
-    Pong,
-    Refused,
-    Replay,
-    Restart,
-    SetEnv,
-    Stop,
-    Submit,
-    Welcome,
-)
+from ..errors import ProtocolError
+from ..protocol.messages import Refused, Stop
 from .bootstrap import listens
 from .channel import peer
 from .charge import Charge
 from .clients import Client
+from .desk import Desk
 from .directory import RunDirectory, hold
 from .record import Record
 
@@ -48,7 +34,6 @@ _INSPECTION = 30.0
 _FAREWELL = 1.0
 # How long a relay that ends may take to let the next one begin.
 _TAKEOVER = 10.0
-_RECENT = 20
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 _DEFAULT_IDLE = 7200.0
 
@@ -81,7 +66,6 @@ class Relay:
         self._charge = Charge(directory, self._record, agent)
         self._selector = selectors.DefaultSelector()
         self._clients: list[Client] = []
-        self._driver: Client | None = None
         self._control: Any = None
         self._used_at = time.monotonic()
         self._has_more = False
@@ -97,16 +81,7 @@ class Relay:
         for number in (*_STOPS, signal.SIGHUP):
             signal.signal(number, lambda *_: None)
         self._watch(self._wake, self._on_signal)
-        self._actions: dict[type, Callable[[Client, Any], None]] = {
-            Submit: self._submit,
-            Blob: self._blob,
-            Cancel: lambda _client, message: self._charge.cancel(message),
-            Ping: self._ping,
-            Replay: self._replay,
-            SetEnv: lambda _client, message: self._charge.set_env(message),
-            Restart: lambda _client, message: self._charge.end(message),
-            Stop: lambda _client, message: self._charge.end(message),
-        }
+        self._desk = Desk(directory, self._record, self._charge, self._drop)
 
     def run(self) -> None:
         """Serve until the worker was stopped, or its directory removed."""
@@ -239,101 +214,12 @@ class Relay:
                 self._drop(client)
             elif data and not client.is_closing and not self._charge.is_stopped:
                 for message in client.protocol.receive_data(data):
-                    self._receive(client, message)
+                    self._desk.receive(client, message)
         except ProtocolError as error:
             client.say(Refused("protocol", str(error)))
             client.is_closing = True
         except OSError:
             self._drop(client)
-
-    def _receive(self, client: Client, message: Message) -> None:
-        if isinstance(message, Hello):
-            self._hello(client, message)
-        elif self._may(client, message) and not self._knows(client, message):
-            self._actions[type(message)](client, message)
-
-    def _knows(self, client: Client, message: Message) -> bool:
-        """Tell whether this was asked before, over another link: then it is only told again."""
-        if not isinstance(message, (Submit, SetEnv, Restart, Stop)):
-            return False
-        trace = self._record.traces.get(message.request)
-        if trace is not None:
-            client.rerun(self._record, trace)
-        return trace is not None
-
-    def _may(self, client: Client, message: Message) -> bool:
-        """Tell whether the client may say so; it is told why not."""
-        if isinstance(message, (Ping, Replay, Stop, Blob)):
-            return True
-        wants = client.hello is not None and client.hello.role == "drive"
-        if self._driver is None and wants:
-            self._driver = client
-        if self._driver is client:
-            return True
-        who = self._driver.name if self._driver is not None else "nobody"
-        text = f"{who} drives the worker {self._directory.worker}; this client may watch."
-        client.say(Refused("driver", text, getattr(message, "request", None)))
-        return False
-
-    def _hello(self, client: Client, hello: Hello) -> None:
-        if hello.version != VERSION:
-            text = f"This agent speaks version {VERSION}, the client {hello.version}."
-            client.say(Refused("version", text))
-            client.is_closing = True
-            return
-        client.hello = hello
-        if hello.role == "drive":
-            # The same client again: the link it had is dead, whatever the system thinks.
-            if self._driver is not None and self._driver.name == hello.client:
-                self._drop(self._driver)
-            self._driver = self._driver or client
-        client.say(self._welcome(client))
-        client.attach(hello, self._record)
-
-    def _welcome(self, client: Client) -> Welcome:
-        record, generation = self._record, self._charge.generation
-        born = record.born
-        is_born = born is not None and born.body["generation"] == generation.number
-        return Welcome(
-            worker=self._directory.worker,
-            generation=generation.number,
-            seq=record.seq,
-            out=record.settled["out"],
-            err=record.settled["err"],
-            drives=self._driver is client,
-            program=self._directory.read_program(),
-            requests=[trace.summary() for trace in list(record.traces.values())[-_RECENT:]],
-            info=born.body["info"] if born is not None and is_born else {},
-        )
-
-    def _submit(self, client: Client, submit: Submit) -> None:
-        self._charge.requests.add(submit, client)
-
-    def _blob(self, client: Client, blob: Blob) -> None:
-        try:
-            self._charge.uploads.take(blob)
-        except (NoSpace, ProtocolError) as error:
-            self._refuse_next(client, error)
-
-    def _refuse_next(self, client: Client, error: Exception) -> None:
-        """A value did not arrive: the request that waits for it ends, and says why."""
-        waiting = self._charge.requests.next()
-        reason = type(error).__name__
-        if waiting is None or waiting.client is None:
-            client.say(Refused(reason, str(error)))
-        else:
-            self._charge.refuse(waiting, reason, str(error))
-
-    def _ping(self, client: Client, ping: Ping) -> None:
-        client.say(Pong(ping.number, self._charge.generation.state.value))
-
-    def _replay(self, client: Client, replay: Replay) -> None:
-        trace = self._record.traces.get(replay.request)
-        if trace is not None:
-            client.rerun(self._record, trace)
-        elif self._charge.requests.find(replay.request) is None:
-            text = f"This worker knows no request {replay.request}."
-            client.say(Refused("unknown", text, replay.request))
 
     def _pump(self, client: Client) -> None:
         try:
@@ -351,8 +237,7 @@ class Relay:
             self._clients.remove(client)
             self._forget(client.channel)
             client.channel.close()
-        if self._driver is client:
-            self._driver = None
+        self._desk.leave(client)
 
     def _on_signal(self, _mask: int) -> None:
         # One byte for each signal, its number: no handler runs code of ours.

@@ -1,0 +1,154 @@
+"""The desk: what each client may ask, and who answers it.
+
+One client drives; any number watch. The driver's place is free when its link
+ends, and the same client, connecting anew, takes it over.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from ..errors import NoSpace, ProtocolError
+from ..protocol.messages import (
+    VERSION,
+    Blob,
+    Cancel,
+    Hello,
+    Message,
+    Ping,
+    Pong,
+    Refused,
+    Replay,
+    Restart,
+    SetEnv,
+    Stop,
+    Submit,
+    Welcome,
+)
+from .charge import Charge
+from .clients import Client
+from .directory import RunDirectory
+from .record import Record
+
+# Requests that Welcome tells of.
+_RECENT = 20
+
+
+class Desk:
+    """Takes the clients' messages; `drop` ends the link of a client."""
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        record: Record,
+        charge: Charge,
+        drop: Callable[[Client], None],
+    ) -> None:
+        self._directory, self._record, self._charge = directory, record, charge
+        self._drop = drop
+        self._driver: Client | None = None
+        self._actions: dict[type, Callable[[Client, Any], None]] = {
+            Submit: self._submit,
+            Blob: self._blob,
+            Cancel: lambda _client, message: self._charge.cancel(message),
+            Ping: self._ping,
+            Replay: self._replay,
+            SetEnv: lambda _client, message: self._charge.set_env(message),
+            Restart: lambda _client, message: self._charge.end(message),
+            Stop: lambda _client, message: self._charge.end(message),
+        }
+
+    def receive(self, client: Client, message: Message) -> None:
+        """Answer a message, or see to it that it is done."""
+        if isinstance(message, Hello):
+            self._hello(client, message)
+        elif self._may(client, message) and not self._knows(client, message):
+            self._actions[type(message)](client, message)
+
+    def _knows(self, client: Client, message: Message) -> bool:
+        """Tell whether this was asked before, over another link: then it is only told again."""
+        if not isinstance(message, (Submit, SetEnv, Restart, Stop)):
+            return False
+        trace = self._record.traces.get(message.request)
+        if trace is not None:
+            client.rerun(self._record, trace)
+        return trace is not None
+
+    def _may(self, client: Client, message: Message) -> bool:
+        """Tell whether the client may say so; it is told why not."""
+        if isinstance(message, (Ping, Replay, Stop, Blob)):
+            return True
+        wants = client.hello is not None and client.hello.role == "drive"
+        if self._driver is None and wants:
+            self._driver = client
+        if self._driver is client:
+            return True
+        who = self._driver.name if self._driver is not None else "nobody"
+        text = f"{who} drives the worker {self._directory.worker}; this client may watch."
+        client.say(Refused("driver", text, getattr(message, "request", None)))
+        return False
+
+    def _hello(self, client: Client, hello: Hello) -> None:
+        if hello.version != VERSION:
+            text = f"This agent speaks version {VERSION}, the client {hello.version}."
+            client.say(Refused("version", text))
+            client.is_closing = True
+            return
+        client.hello = hello
+        if hello.role == "drive":
+            # The same client again: the link it had is dead, whatever the system thinks.
+            if self._driver is not None and self._driver.name == hello.client:
+                self._drop(self._driver)
+            self._driver = self._driver or client
+        client.say(self._welcome(client))
+        client.attach(hello, self._record)
+
+    def _welcome(self, client: Client) -> Welcome:
+        record, generation = self._record, self._charge.generation
+        born = record.born
+        is_born = born is not None and born.body["generation"] == generation.number
+        return Welcome(
+            worker=self._directory.worker,
+            generation=generation.number,
+            seq=record.seq,
+            out=record.settled["out"],
+            err=record.settled["err"],
+            drives=self._driver is client,
+            program=self._directory.read_program(),
+            requests=[trace.summary() for trace in list(record.traces.values())[-_RECENT:]],
+            info=born.body["info"] if born is not None and is_born else {},
+        )
+
+    def _submit(self, client: Client, submit: Submit) -> None:
+        self._charge.requests.add(submit, client)
+
+    def _blob(self, client: Client, blob: Blob) -> None:
+        try:
+            self._charge.uploads.take(blob)
+        except (NoSpace, ProtocolError) as error:
+            self._refuse_next(client, error)
+
+    def _refuse_next(self, client: Client, error: Exception) -> None:
+        """A value did not arrive: the request that waits for it ends, and says why."""
+        waiting = self._charge.requests.next()
+        reason = type(error).__name__
+        if waiting is None or waiting.client is None:
+            client.say(Refused(reason, str(error)))
+        else:
+            self._charge.refuse(waiting, reason, str(error))
+
+    def _ping(self, client: Client, ping: Ping) -> None:
+        client.say(Pong(ping.number, self._charge.generation.state.value))
+
+    def _replay(self, client: Client, replay: Replay) -> None:
+        trace = self._record.traces.get(replay.request)
+        if trace is not None:
+            client.rerun(self._record, trace)
+        elif self._charge.requests.find(replay.request) is None:
+            text = f"This worker knows no request {replay.request}."
+            client.say(Refused("unknown", text, replay.request))
+
+    def leave(self, client: Client) -> None:
+        """Take note that a client is gone."""
+        if self._driver is client:
+            self._driver = None
