@@ -1,0 +1,99 @@
+"""What each rule is worth: `python -m tests.planner.ablation [--seeds N]` takes them out in turn."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Callable, Iterator
+from unittest import mock
+
+from rpnb.planner import footprints, kinds, plan, spread
+from tests.planner import differential
+
+_draft = footprints.Footprints._draft
+_finish = footprints.Footprints._finish
+_widened = footprints.Footprints.widened
+_kind = kinds.kind
+
+
+def _without_aliases(self: Any, reads: int, binds: int, changes: int, shared: int) -> Any:
+    kept, self._classes = self._classes, []
+    try:
+        return _finish(self, reads, binds, changes, shared)
+    finally:
+        self._classes = kept
+
+
+def _without_world(self: Any, number: int, *, is_pure: bool) -> Any:
+    reads, binds, changes, shared = _draft(self, number, is_pure=is_pure)
+    return reads, binds & ~footprints.WORLD_MASK, changes, shared
+
+
+def _without_arguments(self: Any, number: int, *, is_pure: bool) -> Any:
+    reads, binds, changes, shared = _draft(self, number, is_pure=is_pure)
+    masks = self._names.masks[number]
+    return reads, binds, changes & ~(masks.calls & ~masks.changes), shared
+
+
+def _only_facts(self: Any, number: int, binds: int) -> Any:
+    return _widened(self, number, binds & ~self._names.all)
+
+
+def _never_active(value: Any, program: str = "", depth: int = 0) -> str:
+    found = _kind(value, program, depth)
+    return "data" if found == "active" else found
+
+
+def _forwards_only(one: Any, later: Any) -> int:
+    return spread._reaches(one, later)
+
+
+RULES: dict[str, tuple[Any, str, Callable[..., Any]]] = {
+    "undo of what old steps spoiled": (spread, "_spoils", lambda one, earlier: 0),
+    "undo of mutations (of binds only)": (
+        spread,
+        "_spoils",
+        lambda one, earlier: one.binds & earlier.binds & ~footprints.PROBED_MASK,
+    ),
+    "anti-dependence": (spread, "_meets", _forwards_only),
+    "moved steps": (spread.Spread, "_drop_moved", lambda self: None),
+    "aliases": (footprints.Footprints, "_finish", _without_aliases),
+    "calls change their arguments": (footprints.Footprints, "_draft", _without_arguments),
+    "effects through functions": (footprints.Names, "deferred", lambda self, units: (0, 0, 0)),
+    "results of functions": (footprints.Names, "through", lambda self, functions: 0),
+    "library state": (footprints.Footprints, "_draft", _without_world),
+    "probed resources": (plan._Planning, "_restore", lambda self, gone: {}),
+    "active kinds": (kinds, "kind", _never_active),
+    "observed binds": (footprints.Footprints, "widened", _only_facts),
+}
+
+
+@contextmanager
+def without(rule: str) -> Iterator[None]:
+    """Take one rule out."""
+    where, name, other = RULES[rule]
+    with mock.patch.object(where, name, other):
+        yield
+
+
+def main() -> int:
+    """Print the figures with all rules and without each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100)
+    seeds = range(parser.parse_args().seeds)
+    for rule in ("", *RULES):
+        tally = differential.Tally()
+        with without(rule) if rule else mock.MagicMock():
+            for seed in seeds:
+                differential.try_seed(seed, tally)
+        short = replace(tally, seeds=tally.seeds[:3])
+        share = tally.stale / max(1, tally.edits)
+        sys.stdout.write(f"{'without ' + rule if rule else 'all':45} {share:.1%} stale: {short}\n")
+        sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
