@@ -81,7 +81,7 @@ def _verify(loaded: Source, connection: Connection, progress: Progress) -> int:
     from rpnb.cli.connection import connected
 
     with connected(connection, loaded.path, progress=progress) as session:
-        loaded.send_secrets(session)
+        loaded.prepare(session)
         return _prove(loaded, session, progress)
 
 

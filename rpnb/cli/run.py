@@ -53,7 +53,7 @@ def _jobs(
     from rpnb.cli.play import play, report
 
     code = 0
-    loaded.send_secrets(session)
+    loaded.prepare(session)
     for job in loaded.jobs:
         with progress.working(f"job {job['id']}"):
             result = play(session, loaded.program, job, progress=progress, timeout=timeout)

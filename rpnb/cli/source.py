@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rpnb.cli import parts as sorting
 from rpnb.cli.notebook import read
 from rpnb.cli.selection import needed_names, select
-from rpnb.errors import BadInput, NoHandler
+from rpnb.errors import BadInput, CannotCapture, NoHandler
 from rpnb.program import inputs as language
 from rpnb.program.build import build, needs
 from rpnb.program.handler_file import from_file, names_for
@@ -46,12 +46,20 @@ class Source:
     jobs: tuple[dict[str, Any], ...] = ()
     secrets: tuple[str, ...] = ()
 
-    def send_secrets(self, session: Session) -> None:
-        """Hand the notebook's secrets to the session's worker.
+    def prepare(self, session: Session) -> None:
+        """Make the session's worker ready for the program: its Python fits, it has the secrets.
 
         Raises:
-            BadInput: this environment does not have them.
+            CannotCapture: a captured function without source is bound to another Python.
+            BadInput: this environment does not have the secrets.
         """
+        bound, there = self.program.python, str(session.info.get("python") or "")
+        if bound and there and there.split(".")[:2] != bound.split(".")[:2]:
+            raise CannotCapture(
+                f"{self.path.name} captures a function that has no source, made by Python {bound}; "
+                f"{session.target.label} has {there}, which cannot run it. Define it with def in a "
+                f"cell, or use Python {bound} there (--python)"
+            )
         if self.secrets:
             session.set_env(sorting.secret_values(self.secrets))
 

@@ -6,8 +6,10 @@ import pytest
 
 from rpnb.cli import kernel
 from rpnb.cli.progress import Progress
-from rpnb.cli.source import Wanted, load
-from rpnb.errors import BadInput, BadSyntax, MissingName, NoHandler, ProgramError
+from rpnb.cli.source import Source, Wanted, load
+from rpnb.errors import BadInput, BadSyntax, CannotCapture, MissingName, NoHandler, ProgramError
+from rpnb.program.steps import Program
+from rpnb.transport.targets import parse
 from tests.cli.books import HANDLER, book
 
 NONE, EVERY = Wanted(none=True), Wanted(every=True)
@@ -186,6 +188,21 @@ def test_load_of_a_handler_file_keeps_its_text(tmp_path):
     (tmp_path / "handler.py").write_text(text)
     found = loaded(tmp_path / "handler.py")
     assert (found.program.text, found.program.handler) == (text, "run")
+
+
+class Attached:
+    """A session as far as `prepare` looks at it."""
+
+    def __init__(self, python):
+        self.info = {"python": python}
+        self.target = parse("gpu-box")
+
+
+def test_prepare_refuses_bytecode_for_another_python(tmp_path):
+    bound = Source(tmp_path / "n.ipynb", Program(python="3.11"))
+    bound.prepare(Attached("3.11.9"))
+    with pytest.raises(CannotCapture, match=r"Python 3\.11; gpu-box has 3\.12\.1"):
+        bound.prepare(Attached("3.12.1"))
 
 
 def test_load_of_a_missing_handler_file_is_a_sentence(tmp_path):
