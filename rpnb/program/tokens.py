@@ -39,7 +39,7 @@ class _Unclosed(Exception):
 
 
 def tokens(line: str, *, brackets: bool = True) -> list[Typed]:
-    """Return the line's pieces; `--option=value` is one.
+    """Return the line's pieces; `--option=value` is one, a `# comment` at the end is none.
 
     Without `brackets` only spaces part them (a pasted ssh command). A comment ends the line.
 

@@ -11,17 +11,17 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, cast
 
-from rpnb.errors import LinkLost, ProtocolError
-from rpnb.protocol import messages
-from rpnb.protocol.connection import CLIENT, Connection
-from rpnb.session.link import OpenRequest
-from rpnb.session.run import Run
-from rpnb.session.updates import Logged
+from ..errors import LinkLost, ProtocolError
+from ..protocol import messages
+from ..protocol.connection import CLIENT, Connection
+from .link import OpenRequest
+from .run import Run
+from .updates import Logged
 
 if TYPE_CHECKING:
-    from rpnb.session.link import Link
-    from rpnb.session.session import Session
-    from rpnb.transport.stream import Stream
+    from ..transport.stream import Stream
+    from .link import Link
+    from .session import Session
 
 
 def attach(session: Session, request: str) -> Run:
@@ -42,7 +42,8 @@ class _Replayed:
 
     def __init__(self, session: Session, opened: OpenRequest, request: str) -> None:
         self._session, self._opened, self._request = session, opened, request
-        self._stream: Stream = session._dial("bulk")
+        self._closing = contextlib.ExitStack()
+        self._stream: Stream = self._closing.enter_context(session._bulk())
         self._decoders = {
             name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("out", "err")
         }
@@ -59,11 +60,12 @@ class _Replayed:
 
     def forget(self, _request: str) -> None:
         """Close the connection: the run has ended."""
-        self._stream.close()
+        self._connection.close()
+        self._closing.close()
 
     def send(self, message: messages.Message) -> None:
         """Send a cancel; only the session's own connection may."""
-        self._session._link.send(message)
+        self._session.send(message)
 
     def _read(self) -> None:
         connection = Connection(CLIENT)

@@ -17,6 +17,8 @@ from rpnb.program.tokens import tokens, unquoted
         ("make(3, [1, 2]) more", ["make(3, [1, 2])", "more"]),
         ('{"a": "}"} b', ['{"a": "}"}', "b"]),
         ("'two words' one", ["'two words'", "one"]),
+        ("local    # later: my-gpu, or it's {", ["local"]),
+        ('{"colour": "#fff"} a#b', ['{"colour": "#fff"}', "a#b"]),
     ],
 )
 def test_tokens_line_cut_outside_brackets(line, expected):
