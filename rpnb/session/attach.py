@@ -43,7 +43,7 @@ class _Replayed:
     def __init__(self, session: Session, opened: OpenRequest, request: str) -> None:
         self._session, self._opened, self._request = session, opened, request
         self._closing = contextlib.ExitStack()
-        self._stream: Stream = self._closing.enter_context(session._bulk())
+        self._stream: Stream = self._closing.enter_context(session.second_stream())
         self._decoders = {
             name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("out", "err")
         }
@@ -60,7 +60,7 @@ class _Replayed:
 
     def forget(self, _request: str) -> None:
         """Close the connection: the run has ended."""
-        self._connection.close()
+        self._closing.close()
         self._closing.close()
 
     def send(self, message: messages.Message) -> None:

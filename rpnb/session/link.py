@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from ..transport.stream import Stream
+    from .upload import Bulk
+
+    Dial = Callable[[], Stream]
 
 # A healthy agent answers a ping within a round trip. After SUSPECT silent seconds
 # the person is told, after LOST the stream is given up (facts/ssh.md: TCP itself
@@ -48,12 +51,12 @@ class OpenRequest:
 class Link:
     """Sends requests to an agent and hands what comes back to their inboxes.
 
-    `dial(role)` opens a new stream to the agent, starting it where it is gone;
-    "bulk" asks for a stream whose traffic does not delay the first one's.
+    `dial` opens a new stream to the agent, starting it where it is gone; `bulk`
+    one whose traffic does not delay the first one's, for as long as it is entered.
     """
 
-    def __init__(self, dial: Callable[[str], Stream], client: str) -> None:
-        self._dial, self._client = dial, client
+    def __init__(self, dial: Dial, bulk: Bulk, client: str) -> None:
+        self._dial, self._bulk, self._client = dial, bulk, client
         self._cursor = Cursor()
         self._requests: dict[str, OpenRequest] = {}
         self._active: str | None = None
@@ -121,7 +124,7 @@ class Link:
                 self._stream.close()
 
     def _attach(self) -> tuple[messages.Welcome, Iterator[messages.Message]]:
-        stream = self._dial("drive")
+        stream = self._dial()
         cursor = self._cursor
         hello = messages.Hello(
             self._client, "drive", cursor.seq, cursor.offsets["out"], cursor.offsets["err"]
@@ -206,7 +209,7 @@ class Link:
         elif isinstance(message, messages.Need):
             opened = self._requests.get(message.request)
             if opened is not None:
-                upload(message.missing, opened, self._stream, lambda: self._dial("bulk"))
+                upload(message.missing, opened, self._stream, self._bulk)
         elif isinstance(message, messages.Refused):
             self._tell(message, message.request)
 

@@ -43,6 +43,7 @@ class Options:
     gpu: str | None = None
     sdk: str | None = None
     ask: Callable[[str], bool] | None = None
+    ask_secret: Callable[[str], str | None] | None = None
     accept_key: str | None = None
     on_progress: Callable[[str], None] | None = None
 
@@ -58,7 +59,7 @@ def connect(
 
     Without `target`: RPNB_TARGET, else `[tool.rpnb] target` in pyproject.toml. The
     worker's name is `name`, else made of `path`, which is the running script's.
-    `options` are the fields of `Options`: `python`, `gpu`, `sdk`, `ask`,
+    `options` are the fields of `Options`: `python`, `gpu`, `sdk`, `ask`, `ask_secret`,
     `accept_key`, `on_progress`.
 
     Raises:
@@ -89,9 +90,9 @@ class Session:
         self.names: Mapping[str, str] = {}
         self.requests: list[Any] = []
         self.ready: Ready | None = None
-        self._options, self._client = options, client
+        self._options = options
         self._transport: Transport | None = None
-        self._link = Link(self._dial, client)
+        self._link = Link(self._dial, self.second_stream, client)
         self._script = Script()
 
     def open(self) -> None:
@@ -138,6 +139,10 @@ class Session:
         opened = OpenRequest(message, program.blobs if program is not None else {})
         self._link.submit(request, opened)
         return Run(self._link, request, opened, program or self.adopted)
+
+    def send(self, message: messages.Message) -> None:
+        """Send a message that opens no request, such as a `Cancel`."""
+        self._link.send(message)
 
     def setup(self, code: str | Callable[[], Any]) -> None:
         """Run set-up code on the target and keep what it makes; nothing, if it ran already.
@@ -215,26 +220,48 @@ class Session:
         self._link.submit(request, opened)
         self._finish(Run(self._link, request, opened, None))
 
-    def _dial(self, role: str) -> Stream:
-        """Open a stream to the agent; "bulk" gets a transport of its own."""
-        from ..transport import open_transport
-
-        if role == "bulk" and self._transport is not None and self.ready is not None:
-            return self._transport.again().connect(self.ready.socket, self.ready.bridge_command)
-        if self._transport is not None:
-            self._transport.close()
+    def _dial(self) -> Stream:
+        """Open a stream to the agent, starting or finding it first."""
+        self._transport = self._connected()
         options = self._options
-        transport = open_transport(self.target, ask=options.ask, accept_key=options.accept_key)
-        self._transport = transport
+        for note in self._transport.notes:
+            self._progress(note)
         self.ready = bootstrap.start(
-            transport,
+            self._transport,
             self.worker,
             python=options.python,
             gpu=options.gpu,
             sdk=options.sdk,
-            on_progress=options.on_progress,
+            on_progress=self._progress,
         )
-        return transport.connect(self.ready.socket, self.ready.bridge_command)
+        return self._transport.connect(self.ready.socket, self.ready.bridge_command)
+
+    def _connected(self) -> Transport:
+        from ..transport import open_transport
+
+        if self._transport is not None:
+            # After a cut: what was asked and accepted at first holds.
+            with contextlib.closing(self._transport) as lost:
+                return lost.again()
+        options = self._options
+        return open_transport(
+            self.target,
+            ask=options.ask,
+            accept_key=options.accept_key,
+            ask_secret=options.ask_secret,
+        )
+
+    @contextlib.contextmanager
+    def second_stream(self) -> Iterator[Stream]:
+        """Open a stream on a transport of its own, for what must not delay the first one."""
+        if self._transport is None or self.ready is None:
+            raise LinkLost("the session is closed")
+        with contextlib.closing(self._transport.again()) as transport:
+            yield transport.connect(self.ready.socket, self.ready.bridge_command)
+
+    def _progress(self, text: str) -> None:
+        if self._options.on_progress is not None:
+            self._options.on_progress(text)
 
     def _finish(self, run: Run) -> None:
         for update in run.watched():

@@ -11,8 +11,11 @@ from ..protocol.blobs import blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from ..transport.stream import Stream
+
+    Bulk = Callable[[], AbstractContextManager[Stream]]
     from .link import OpenRequest
 
 # Up to here a value shares the control stream; more gets a transport of its own,
@@ -24,13 +27,13 @@ def upload(
     missing: dict[str, Any],
     opened: OpenRequest,
     control: Stream | None,
-    dial_bulk: Callable[[], Stream],
+    bulk: Bulk,
 ) -> None:
     """Send the missing blocks, {digest: [index, …]}, from a thread; trouble goes to the inbox."""
 
     def work() -> None:
         try:
-            _send(missing, opened, control, dial_bulk)
+            _send(missing, opened, control, bulk)
         except (OSError, RpnbError) as error:
             # A cut link is the link's business: it redials and the agent asks again.
             if not isinstance(error, OSError):
@@ -43,7 +46,7 @@ def _send(
     missing: dict[str, Any],
     opened: OpenRequest,
     control: Stream | None,
-    dial_bulk: Callable[[], Stream],
+    bulk: Bulk,
 ) -> None:
     for digest in missing:
         if digest not in opened.blobs:
@@ -53,14 +56,15 @@ def _send(
             )
     small = sum(len(opened.blobs[digest]) for digest in missing) <= SMALL_BYTES
     if small and control is not None:
-        return _send_blocks(missing, opened, control)
-    bulk = dial_bulk()
-    try:
-        bulk.send(messages.encode(messages.Hello("bulk", "bulk")))
-        if bulk.receive():  # its Welcome: the agent listens
-            _send_blocks(missing, opened, bulk)
-    finally:
-        bulk.close()
+        _send_blocks(missing, opened, control)
+        return
+    with bulk() as stream:
+        stream.send(messages.encode(messages.Hello("bulk", "bulk")))
+        if stream.receive():  # its Welcome: the agent listens
+            _send_blocks(missing, opened, stream)
+            # A stream that is closed loses what is still on its way: wait for the echo.
+            stream.send(messages.encode(messages.Ping(0)))
+            stream.receive()
 
 
 def _send_blocks(missing: dict[str, Any], opened: OpenRequest, stream: Stream) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from queue import Queue
 
@@ -21,7 +22,11 @@ class ScriptedAgent:
         self.seq = 0
         self.journal = []
 
-    def dial(self, role):
+    @contextlib.contextmanager
+    def bulk(self):
+        yield self.dial()
+
+    def dial(self):
         ours, theirs = pair()
         self.streams.append(ours)
         threading.Thread(target=self._serve, args=(ours,), daemon=True).start()

@@ -16,7 +16,7 @@ def agent():
 
 @pytest.fixture
 def link(agent):
-    link = Link(agent.dial, "test on here")
+    link = Link(agent.dial, agent.bulk, "test on here")
     link.open()
     yield link
     link.close()
@@ -102,11 +102,11 @@ def test_refused_request_raises_what_the_agent_says(agent, link):
 
 def test_agent_that_refuses_the_client_is_an_error():
     agent = ScriptedAgent()
-    agent._welcome = lambda stream, hello: stream.send(
+    agent._welcome = lambda stream, _hello: stream.send(
         messages.encode(messages.Refused("version", "this agent speaks version 9"))
     )
     with pytest.raises(AgentError, match="version 9"):
-        Link(agent.dial, "test").open()
+        Link(agent.dial, agent.bulk, "test").open()
 
 
 def test_garbage_from_the_agent_ends_the_run(agent, link):
