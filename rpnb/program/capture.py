@@ -6,14 +6,14 @@ import ast
 import functools
 import sys
 import types
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import CannotCapture
 from ..protocol.blobs import digest
 from . import values
 from .decorators import mark_lines
-from .expressions import Expression, expression, importable
+from .expressions import Expression, expression, importable, made
 from .fingerprint import attributes, fingerprint, holds_code
 from .functions import find, in_factory
 from .literals import literal
@@ -24,6 +24,7 @@ from .steps import Capture, runs
 from .uses import split, uses
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_EMPTY_CONTAINERS = ("{}", "[]", "dict()", "list()", "set()")
 _FUTURE_ANNOTATIONS = 0x1000000  # CO_FUTURE_ANNOTATIONS, the same since 3.7
 
 
@@ -75,12 +76,20 @@ def capture_value(
     found = importable(value)
     if found is not None:
         return _imported(name, value, found)
+    call = made(value, names)
+    if call is not None:
+        return _assembled(name, call.text, [(call, None)])
     for rebuild in (_closure, _partial, _method):
         rebuilt = rebuild(name, value, names)
         if rebuilt is not None:
             return rebuilt
     if definition is not None and _is_plain_display(definition):
         return _definition(definition, names)
+    registered = _registered(definition, names)
+    if definition is not None and registered:
+        empty = _definition(definition, names)
+        later = tuple(sorted({*empty.capture.later, *registered}))
+        return replace(empty, capture=replace(empty.capture, later=later))
     return _pickled(name, value, names)
 
 
@@ -161,6 +170,25 @@ def _is_plain_display(definition: Definition) -> bool:
         return False
     inner = (each for each in ast.walk(shown) if isinstance(each, ast.Call))
     return sized and (all(_in_lambda(each, shown) for each in inner))
+
+
+def _registered(definition: Definition | None, names: Names) -> list[str]:
+    """The decorated functions that put themselves into a registry which began empty."""
+    node = definition.node if definition is not None else None
+    if definition is None or not isinstance(node, (ast.Assign, ast.AnnAssign)):
+        return []
+    if node.value is None or ast.unparse(node.value) not in _EMPTY_CONTAINERS:
+        return []
+    value = definition.value
+    items = list(value.values() if isinstance(value, dict) else value)
+    found = []
+    for each in items[:1000]:
+        name = names.name_of(each) if callable(each) else None
+        made_by = names.definition(name) if name is not None else None
+        if name is None or not getattr(made_by and made_by.node, "decorator_list", None):
+            return []
+        found.append(name)
+    return found
 
 
 def _in_lambda(node: ast.AST, root: ast.AST) -> bool:

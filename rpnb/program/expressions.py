@@ -7,6 +7,7 @@ import types
 from dataclasses import dataclass, field
 from typing import Any
 
+from .constructors import constructor, enum_member
 from .literals import literal
 from .names import Names
 
@@ -28,7 +29,22 @@ def expression(value: Any, names: Names) -> Expression | None:
     own = names.name_of(value)
     if own is not None:
         return Expression(own, frozenset({own}))
-    return importable(value)
+    return importable(value) or made(value, names)
+
+
+def made(value: Any, names: Names) -> Expression | None:
+    """Return the call that makes a value of a well-known type, or an enum's member."""
+    member = enum_member(value)
+    if member is not None:
+        kind, name = member
+        own = names.name_of(kind)
+        found = Expression(own, frozenset({own})) if own is not None else importable(kind)
+        return found and Expression(f"{found.text}.{name}", found.now, found.imports)
+    call = constructor(value)
+    if call is None:
+        return None
+    text, module = call
+    return Expression(text, imports=frozenset({f"import {module}"} if module else ()))
 
 
 def importable(value: Any) -> Expression | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import dis
 import linecache
 import textwrap
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from .passages import Passage
@@ -116,3 +117,36 @@ def _constants(code: types.CodeType) -> list[object]:
         _constants(each) if isinstance(each, types.CodeType) else (type(each), each)
         for each in code.co_consts
     ]
+
+
+def shared_variables(functions: Mapping[str, types.FunctionType]) -> list[tuple[str, list[str]]]:
+    """Return (variable, functions) for what several closures share and could change.
+
+    Each would get a copy of its own in a factory of its own.
+    """
+    owners: dict[int, tuple[str, types.CellType, list[str]]] = {}
+    for name, function in functions.items():
+        cells = function.__closure__ or ()
+        for variable, cell in zip(function.__code__.co_freevars, cells, strict=True):
+            owners.setdefault(id(cell), (variable, cell, []))[2].append(name)
+    return [
+        (variable, sorted(names))
+        for variable, cell, names in owners.values()
+        if len(names) > 1 and _may_change(variable, cell, [functions[each] for each in names])
+    ]
+
+
+def _may_change(variable: str, cell: types.CellType, users: list[types.FunctionType]) -> bool:
+    if any(_assigns(each.__code__, variable) for each in users):
+        return True
+    content = cell.cell_contents
+    kinds = (int, float, complex, str, bytes, tuple, frozenset, type(None), type)
+    return not isinstance(content, (*kinds, types.FunctionType, types.ModuleType))
+
+
+def _assigns(code: types.CodeType, variable: str) -> bool:
+    own = any(
+        each.opname in ("STORE_DEREF", "DELETE_DEREF") and each.argval == variable
+        for each in dis.get_instructions(code)
+    )
+    return own or any(_assigns(each, variable) for each in _codes(code))

@@ -43,7 +43,11 @@ class Names:
         self._hidden = hidden or {}
 
     def __contains__(self, name: object) -> bool:
-        if not isinstance(name, str) or name not in self.namespace or _IPYTHON.fullmatch(name):
+        if not isinstance(name, str) or name not in self.namespace:
+            return False
+        if self.definition(name) is not None:
+            return True
+        if _IPYTHON.fullmatch(name):
             return False
         # By identity: `exit = 3` makes the person's own name of IPython's.
         missing = object()

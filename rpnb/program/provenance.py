@@ -245,6 +245,10 @@ def _changed(node: ast.stmt) -> Iterator[str]:
         and node.value.func.attr in _MUTATORS
     ):
         targets = [node.value.func]
+    elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        # `@f.register`: the definition becomes part of what f is.
+        decorators = node.decorator_list
+        targets = [each.func if isinstance(each, ast.Call) else each for each in decorators]
     for target in targets:
         while isinstance(target, (ast.Attribute, ast.Subscript)):
             target = target.value

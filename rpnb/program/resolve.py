@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import types
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..errors import MissingName, ProgramError
+from ..errors import CannotCapture, MissingName, ProgramError
 from .capture import Captured, capture
+from .functions import shared_variables
 from .names import Names
 from .prepare import Prepared
 from .steps import Capture, Program
@@ -69,11 +71,13 @@ def in_reading_order(captures: Sequence[Captured]) -> list[Captured]:
     placed: dict[str, Captured] = {}
     open_names: set[str] = set()
 
-    def must_precede(name: str, seen: set[str]) -> set[str]:
+    def must_precede(name: str, seen: set[str], *, called: bool = False) -> set[str]:
         if name in known and name not in seen and name not in placed:
             seen.add(name)
-            for each in known[name].capture.now:
-                must_precede(each, seen)
+            each = known[name].capture
+            # What is bound before may be called at once, as a decorator is.
+            for wanted in (*each.now, *(each.later if called else ())):
+                must_precede(wanted, seen, called=True)
         return seen
 
     def place(name: str) -> None:
@@ -122,6 +126,7 @@ class _Resolver:
                 self._statement(prepared, one)
                 self._bound |= one.binds
         self._note_both_sides()
+        self._refuse_shared()
         for cell, placed in self.found.before.items():
             self.found.before[cell] = in_reading_order(placed)
         return self.found
@@ -204,6 +209,23 @@ class _Resolver:
                 self.found.notes.append(
                     f"`{name}` exists here, too: remote cells use the one of {self._binders[name]}"
                 )
+
+    def _refuse_shared(self) -> None:
+        closures = {
+            name: self.names[name]
+            for name in sorted(self._done)
+            if name in self.names and isinstance(self.names[name], types.FunctionType)
+        }
+        for variable, sharing in shared_variables(closures):
+            listed = " and ".join(f"`{each}`" for each in sharing)
+            self.found.problems.append(
+                CannotCapture(
+                    f"{listed} share the variable `{variable}` of the function that made them, "
+                    "and would each get one of their own: make them in a remote cell",
+                    name=sharing[0],
+                    path=f"{sharing[0]}'s {variable}",
+                )
+            )
 
     def _differs(self, name: str) -> bool:
         if name in BUILTINS and not self._is_own(name):

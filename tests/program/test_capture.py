@@ -41,8 +41,8 @@ SAME = {
                         "_ = count()", "count()"),
     "partial": ("import functools\ndef f(a, b): return a - b\np = functools.partial(f, b=1)",
                 "p(3)"),
-    "bound method": ("class A:\n    def __init__(self): self.v = 2\n    def m(self): return self.v\n"
-                     "a = A()\nm = a.m", "m()"),
+    "bound method": ("class A:\n    def __init__(self): self.v = 2\n"
+                     "    def m(self): return self.v\na = A()\nm = a.m", "m()"),
     "decorated": ("import functools\ndef deco(f):\n    @functools.wraps(f)\n"
                   "    def w(*a): return ['d', f(*a)]\n    return w\n@deco\ndef f(x): return x",
                   "f(1)"),
@@ -74,6 +74,47 @@ SAME = {
     "long list": ("v = list(range(5000))", "sum(v)"),
     "same list twice": ("inner = [1]\npair = [inner, inner]\n", "pair[0] is pair[1]"),
     "regex": ("import re\nPAT = re.compile('a+')", "PAT.findall('caat')"),
+    "logger": ("import logging\nlog = logging.getLogger('mine')", "log.name"),
+    "path": ("from pathlib import Path\np = Path('/a') / 'b'", "str(p)"),
+    "flags": ("import re\nPAT = re.compile('a', re.I | re.M)", "[PAT.flags, PAT.pattern]"),
+    "enum member": ("import enum\nclass C(enum.Enum):\n    RED = 1\nc = C.RED", "c is C.RED"),
+    "library's enum member": ("import http\ns = http.HTTPStatus.OK", "s.name"),
+    "default dict": ("import collections\nd = collections.defaultdict(list, a=[1])",
+                     "[d['a'], d['b']]"),
+    "moment": ("import datetime\nd = datetime.datetime(2026, 1, 2)", "d.isoformat()"),
+    "range": ("r = range(3, 9, 2)", "list(r)"),
+    "registry": ("REG = {}\ndef register(f):\n    REG[f.__name__] = f\n    return f\n"
+                 "@register\ndef a(x): return x", "[list(REG), REG['a'](1), a(2)]"),
+    "dispatch": ("import functools\n@functools.singledispatch\ndef f(x): return 'any'\n"
+                 "@f.register\ndef _(x: int): return 'int'", "[f(1), f('')]"),
+    "abstract class": ("import abc\nclass A(abc.ABC):\n    @abc.abstractmethod\n"
+                       "    def m(self): ...\nclass B(A):\n    def m(self): return 1", "B().m()"),
+    "named tuple class": ("import typing\nclass P(typing.NamedTuple):\n    a: int = 1\np = P(2)",
+                          "[p.a, P().a]"),
+    "pydantic": ("import pydantic\nclass In(pydantic.BaseModel):\n    n: int = 1\nx = In(n=2)",
+                 "[x.n, In(n='3').n]"),
+    "pair of closures": ("def make(n):\n    def up(x): return x + n\n"
+                         "    def down(x): return x - n\n    return up, down\n"
+                         "up, down = make(3)", "[up(1), down(1)]"),
+    "classes refer to each other": ("class A:\n    def other(self): return B()\n"
+                                    "class B:\n    def other(self): return A()\na = A()",
+                                    "type(a.other().other()).__name__"),
+    "instance holds a class": ("class A: pass\nclass B: pass\nb = B()\nb.kind = A",
+                               "b.kind is A"),
+    "dict of instances": ("class A:\n    def __init__(self, v): self.v = v\n"
+                          "d = {'x': A(1), 'y': [A(2)]}", "d['y'][0].v"),
+    "static and class methods": ("class A:\n    @staticmethod\n    def s(): return 1\n"
+                                 "    @classmethod\n    def c(cls): return cls.s()", "A.c()"),
+    "nested class": ("class A:\n    class In:\n        z = 4\nn = A.In", "n.z"),
+    "decorator with arguments": ("def times(n):\n    def deco(f):\n"
+                                 "        return lambda x: f(x) * n\n    return deco\n"
+                                 "@times(3)\ndef f(x): return x", "f(2)"),
+    "async function": ("import asyncio\nasync def co(x): return x\n"
+                       "def f(): return asyncio.run(co(1))", "f()"),
+    "walrus": ("if (n := 3) > 1:\n    m = n + 1", "m"),
+    "two in one line": ("a, (b, *c) = 1, (2, 3, 4)", "[a, b, c]"),
+    "global counter": ("N = 0\ndef bump():\n    global N\n    N += 1\n    return N\n_ = bump()",
+                       "[bump(), N]"),
     "array": ("import numpy as np\nW = np.arange(6.0).reshape(2, 3)", "W.sum()"),
     "frame": ("import pandas as pd\ndf = pd.DataFrame({'a': [1, 2]})", "int(df['a'].sum())"),
     "picture": ("from PIL import Image\nim = Image.new('RGB', (2, 3), 'red')",
@@ -112,6 +153,27 @@ def test_constant_keeps_the_persons_own_text(notebook):
     notebook.cell("SIZES = {  # in pixels\n    'small': 64,\n}")
     notebook.setup("s = SIZES")
     assert "SIZES = {  # in pixels\n    'small': 64,\n}" in notebook.build().text
+
+
+SHARING = {
+    "mutable": "box = []\n    def put(x): box.append(x)\n    def get(): return box",
+    "nonlocal": "box = 0\n    def put(x):\n        nonlocal box\n        box = x\n"
+    "    def get(): return box",
+}
+
+
+@pytest.mark.parametrize("case", SHARING)
+def test_closures_that_share_what_they_change_are_refused(notebook, case):
+    notebook.cell(f"def make():\n    {SHARING[case]}\n    return put, get\nput, get = make()")
+    notebook.setup("put(1)\ns = get()")
+    with pytest.raises(CannotCapture, match="`get` and `put` share the variable `box`"):
+        notebook.build()
+
+
+def test_one_of_several_closures_travels_alone(notebook):
+    notebook.cell(f"def make():\n    {SHARING['mutable']}\n    return put, get\nput, get = make()")
+    notebook.setup("s = get()")
+    assert notebook.remote_value("s") == []
 
 
 def test_comments_of_a_captured_function_stay(notebook):
