@@ -1,4 +1,4 @@
-"""What each rule is worth: `python -m tests.planner.ablation [--seeds N]` takes them out in turn."""
+"""What each rule is worth, by taking it out: `python -m tests.planner.ablation [--seeds N]`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Stand-ins for torch, transformers and diffusers: loads are counted, nothing is heavy."""
 
 # Stand-ins take what the real ones take.
-# ruff: noqa: ARG
 
 from __future__ import annotations
 

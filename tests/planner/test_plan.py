@@ -187,6 +187,13 @@ def test_settled_plan_keeps_in_program_order() -> None:
     assert found.keep == ((0, 1), (1, 0))
 
 
+def test_reading_an_iterator_changes_it() -> None:
+    old = steps("it = iter([1, 2])\nx = [z for z in it]")
+    ran = [Executed(step, binds=step.facts.binds) for step in old]
+    found = plan(ran, old[:1], kinds={"it": "active", "x": "data"})
+    assert [r.index for r in found.run] == [0]
+
+
 def test_known_pure_call_on_a_model_reloads_nothing() -> None:
     old = steps(_LOAD + "warm = model.generate('a')")
     ran = [Executed(s, binds=s.facts.binds, pure="warm" in s.facts.binds) for s in old]
