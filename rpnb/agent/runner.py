@@ -43,6 +43,8 @@ class Runner:
         # Where the modifier stands; another start() begins with 1 again.
         self._concurrency = 1
         self._config: dict[str, Any] | None = None
+        # Why the modifier of this run's config lets no job through.
+        self._problem: str | None = None
         # Jobs that run now, and what the first one that ends the process said.
         self._open: dict[int, _Job] = {}
         self.exit_code: int | None = None
@@ -57,6 +59,7 @@ class Runner:
         """Run the jobs on the worker's loop; each ends with a `finished` event."""
         if config is not self._config:
             self._config, self._concurrency = config, 1
+        self._problem = None
         waiting = deque(_Job(config, job, timeout) for job in jobs)
         try:
             self._around.loop.run_until_complete(self._run_all(config, waiting))
@@ -108,7 +111,7 @@ class Runner:
             return "not run: the request was cancelled"
         if self.is_spent:
             return "not run: the job before it ended the worker"
-        return getattr(self, "_problem", None) or (
+        return self._problem or (
             f"concurrency_modifier returned {self._concurrency}: production takes no job"
         )
 

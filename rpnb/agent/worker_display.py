@@ -41,7 +41,7 @@ def bundle(value: Any) -> dict[str, bytes]:
     # Only the first picture is drawn: one of each is sent for nothing.
     if "image/png" in found:
         found.pop("image/jpeg", None)
-    if "image/png" not in found and _is_a(value, "matplotlib.figure", "Figure"):
+    if "image/png" not in found and is_from(value, "matplotlib.figure", "Figure"):
         found["image/png"] = figure_png(value)
     if is_frame(value):
         found[FRAME_MIME] = _encoded(json.dumps(frame_data(value, _MAX_ROWS, _MAX_COLUMNS)))
@@ -81,13 +81,13 @@ def figure_png(figure: Any) -> bytes:
 
 def is_frame(value: Any) -> bool:
     """Tell whether the value is a data frame that crosses as data."""
-    return _is_a(value, "pandas", "DataFrame") or _is_a(value, "polars", "DataFrame")
+    return is_from(value, "pandas", "DataFrame") or is_from(value, "polars", "DataFrame")
 
 
 def frame_data(frame: Any, rows: int | None = None, columns: int | None = None) -> dict[str, Any]:
     """Return {"columns", "index", "data", "shape"} of the frame's first rows and columns."""
     shape = [int(size) for size in frame.shape]
-    if _is_a(frame, "polars", "DataFrame"):
+    if is_from(frame, "polars", "DataFrame"):
         part = frame[:rows, :columns] if rows is not None else frame
         data, index = part.rows(), list(range(len(part)))
     else:
@@ -175,7 +175,7 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def _is_a(value: Any, module: str, name: str) -> bool:
+def is_from(value: Any, module: str, name: str) -> bool:
     """Tell whether a class of that name from that library is among the value's; imports nothing."""
     return any(
         base.__name__ == name and base.__module__.split(".")[0] == module.split(".", maxsplit=1)[0]

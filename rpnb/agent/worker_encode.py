@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any, NamedTuple
 
-from .worker_display import _is_a, frame_data, is_frame
+from .worker_display import frame_data, is_frame, is_from
 
 VALUE_MIME = "application/x-rpnb-value"
 
@@ -34,7 +34,7 @@ def encode_value(value: Any, name: str) -> Encoded:
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic)):
         return _array(value, name, numpy)
-    if _is_a(value, "PIL", "Image"):
+    if is_from(value, "PIL", "Image"):
         return _image(value)
     if is_frame(value):
         return _frame(value)
@@ -100,9 +100,9 @@ def _name(kind: type) -> str:
 
 
 def _advice(value: Any) -> str:
-    if _is_a(value, "torch", "Tensor"):
+    if is_from(value, "torch", "Tensor"):
         return "Send .detach().cpu().numpy()"
-    if _is_a(value, "pandas", "Series"):
+    if is_from(value, "pandas", "Series"):
         return "Send .to_frame() or .to_list()"
     return (
         "Reduce it to plain data (numbers, text, lists, dicts), bytes, a NumPy array, "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import NoHandler, RpnbError
 from ..protocol.messages import Submit
@@ -42,6 +43,8 @@ class Requests:
         self._report = Report(parts.steps)
         self._scratch = Scratch(parts.steps.namespace, parts.executor, parts.events)
         self._runner: Runner | None = None
+        # The program as it lies in the directory, for the next generation.
+        self._stored: dict[str, Any] | None = None
 
     def run(self, submit: Submit) -> int | None:
         """Run one request to its end; return an exit code where the process ends with it.
@@ -86,8 +89,9 @@ class Requests:
                 "planned", plan_body(todo, sync, steps.spoiled)
             ),
         )
-        if wire is not None:
+        if wire is not None and wire != self._stored:
             self._parts.directory.write_program(wire)
+            self._stored = wire
         self._show(sync)
         self._parts.events.emit("synced", self._report.body(sync))
         if sync.failure is not None:
