@@ -96,6 +96,8 @@ class Steps:
         self._file = os.fspath(directory.app / "handler.py")
         self._watch = kinds.Watch(namespace)
         self._serial = 0
+        # The program's plain settings, as they were before the first step.
+        self._settings: dict[str, str] = {}
         self._job_writes: tuple[plan.JobWrite, ...] = ()
         # Handlers of jobs that ran since the last plan.
         self._served: set[str] = set()
@@ -224,12 +226,15 @@ class Steps:
         )
 
     def _changed_setting(self, program: WireProgram) -> str | None:
+        """Return a setting that is not what the running steps saw; apply all before the first."""
         if not self.ran:
+            for key in self._settings:
+                os.environ.pop(key, None)
+                self.prober.secrets.pop(key, None)
             self.set_env(program.env)
-            return None
-        known = self.prober.secrets
-        differing = (key for key, value in program.env.items() if known.get(key) != value)
-        return next(differing, None)
+            self._settings = dict(program.env)
+        keys = {**self._settings, **program.env}
+        return next((k for k in keys if self._settings.get(k) != program.env.get(k)), None)
 
     def set_env(self, values: dict[str, str]) -> None:
         """Set variables that no step of the program sets; they outlive a restored environment."""

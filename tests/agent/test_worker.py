@@ -255,9 +255,10 @@ def test_settings_are_there_before_the_first_step(worker: Worker) -> None:
     assert _shown(events) == "'xl'"
 
 
-def test_changed_setting_asks_for_a_fresh_process(worker: Worker) -> None:
+@pytest.mark.parametrize("env", [{"MODEL": "xxl"}, {}])
+def test_changed_setting_asks_for_a_fresh_process(worker: Worker, env: dict[str, str]) -> None:
     worker.run(wire("a = 1", env={"MODEL": "xl"}))
-    request = worker.submit(wire("a = 1", env={"MODEL": "xxl"}))
+    request = worker.submit(wire("a = 1", env=env))
     events = worker.events(request, until=("planned",))
 
     assert events[-1].body["restart"] == "`MODEL` changed"
