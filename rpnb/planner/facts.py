@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Mapping
 
 from .calls import Calls, Touch, is_literal
-from .scopes import augmented, free_names
+from .scopes import augmented, comprehension_names, free_names
 from .statements import Statement, identity, split
 
 __all__ = ["Facts", "Statement", "facts", "free_names", "identity", "split"]
@@ -70,6 +70,8 @@ def _facts(text: str) -> Facts:
     node = ast.parse(text).body[0]
     names = _Names()
     names.walk(symtable.symtable(text, "<step>", "exec"), deferred=False)
+    inner = comprehension_names(node)
+    names.reads, names.binds = names.reads - inner, names.binds - inner
     names.reads |= augmented(node) & names.binds
     names.deferred_reads |= augmented(node) & names.deferred_binds
     calls = Calls()
@@ -123,6 +125,9 @@ class _Names:
             local = symbol.is_local() or symbol.is_free() or symbol.is_parameter()
             outer = sort == "module" or symbol.is_global() or not local
             name = symbol.get_name()
+            if name.startswith("."):
+                # Python's own, for type parameters.
+                continue
             if outer and (symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()):
                 (self.deferred_binds if deferred else self.binds).add(name)
             # A class body looks a name up in itself, then among the globals.

@@ -33,6 +33,25 @@ def free_names(text: str) -> set[str]:
     return (flow.needed | later) - _MODULE_NAMES
 
 
+def comprehension_names(node: ast.AST) -> set[str]:
+    """Return the names that live in the statement's comprehensions alone.
+
+    From 3.12 on symtable reports them as the enclosing scope's, too (PEP 709).
+    """
+    found = {
+        name.id
+        for part in ast.walk(node)
+        if isinstance(part, ast.comprehension)
+        for name in ast.walk(part.target)
+        if isinstance(name, ast.Name)
+    }
+    if not found:
+        return found
+    flow = _Flow(lazy_annotations=False)
+    flow.visit(node)
+    return found - flow.needed - flow.bound
+
+
 def _has_lazy_annotations(tree: ast.Module) -> bool:
     return any(
         isinstance(node, ast.ImportFrom)

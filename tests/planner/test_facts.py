@@ -81,9 +81,9 @@ CASES = [
 ]  # fmt: skip
 if sys.version_info >= (3, 12):
     CASES += [
-        Case("def f[T: B](v: T) -> T: pass", binds="f", later_reads="B"),
+        Case("def f[T: B](v: T) -> T: pass", reads="B", binds="f"),
         Case("class C[T](B): pass", reads="B", binds="C", calls="B"),
-        Case("type A[T] = list[T] | B", binds="A", later_reads="list B"),
+        Case("type A[T] = list[T] | B", reads="list B", binds="A"),
     ]
 
 

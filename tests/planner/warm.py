@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import sys
 import types
-from typing import Any, Callable
+from typing import Any, Callable, Collection
 
 from rpnb.planner.kinds import Watch, models
 from rpnb.planner.plan import Executed, JobWrite, Plan, Step, is_pure, plan, served, steps
@@ -23,6 +23,13 @@ class Probes:
         reset: Callable[[], None] = lambda: None,
     ) -> None:
         self.read, self.write, self.reset = read, write, reset
+
+    def modules(self) -> dict[str, str]:
+        """Return a hash for each local module; a test with modules on disk has some."""
+        return {}
+
+    def purge(self, names: Collection[str] | None) -> None:
+        """Forget local modules; all of them for None."""
 
 
 def new_module() -> types.ModuleType:
@@ -48,9 +55,10 @@ class Fresh:
     def sync(self, text: str) -> str | None:
         """Run `text`; return the error, if any."""
         self.probes.reset()
+        self.probes.purge(None)
         self.namespace = vars(new_module())
         self.ran = 0
-        for step in steps(text):
+        for step in steps(text, self.probes.modules()):
             self.ran += 1
             try:
                 execute(step, self.namespace)
@@ -71,6 +79,7 @@ class Warm:
 
     def _renew(self) -> None:
         self.probes.reset()
+        self.probes.purge(None)
         self.module = new_module()
         self.namespace = vars(self.module)
         self.watch = Watch(self.namespace, PROGRAM)
@@ -81,7 +90,7 @@ class Warm:
     def sync(self, text: str) -> str | None:
         """Bring the namespace to what `text` makes; return the error, if any."""
         sys.modules[PROGRAM] = self.module
-        new = steps(text)
+        new = steps(text, self.probes.modules())
         self.ran: list[str] = []
         self.plans = []
         for _ in range(12):
@@ -113,6 +122,8 @@ class Warm:
             self.probes.write(resource, self.before[id(self.executed[old])][resource])
         self.watch.drop(todo.drop)
         self.job_writes = todo.job_writes
+        if todo.purge:
+            self.probes.purge(todo.purge)
         self.executed = [self.executed[old] for old in sorted(old for _, old in todo.keep)]
         for rerun in todo.run:
             error = self._run(new[rerun.index])
