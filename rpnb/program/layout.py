@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
-from .capture import passage_of
 from .passages import Passage
 from .prepare import Prepared
 from .resolve import Resolved
+from .sources import passage_of
 from .steps import Capture, Origin, runs
 
 _DOCSTRING = '"""RunPod serverless handler, exported from a notebook by rpnb."""'

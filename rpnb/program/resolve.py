@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..errors import CannotCapture, MissingName, ProgramError
-from .capture import Captured, capture
+from .capture import capture
 from .functions import shared_variables
 from .names import Names
 from .prepare import Prepared
+from .sources import Captured
 from .steps import Capture, Program
 from .uses import BUILTINS, Uses, uses
 

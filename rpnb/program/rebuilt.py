@@ -1,0 +1,131 @@
+"""Functions made by functions, partials and bound methods, written as what makes them anew."""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable
+from typing import Any
+
+from .expressions import Expression, expression
+from .functions import find, in_factory
+from .literals import literal
+from .names import Names
+from .sources import Captured, has_lazy_annotations, needs_of, set_defaults, typed
+from .steps import Capture
+
+_EMPTY = object()
+CaptureValue = Callable[[str, Any, Names], Captured]
+
+
+def closure(name: str, value: Any, names: Names, capture_value: CaptureValue) -> Captured | None:
+    """A function that a function made: its source in a factory of what it closes over."""
+    if not isinstance(value, types.FunctionType) or value.__globals__ is not names.namespace:
+        return None
+    found = find(value, names.provenance)
+    free = list(value.__code__.co_freevars)
+    if found is None or "__class__" in free or not _simple_defaults(value):
+        return None
+    cells = dict(zip(free, value.__closure__ or (), strict=True))
+    own = {key for key, cell in cells.items() if _content(cell) is value}
+    if own - {value.__code__.co_name} or any(_content(c) is _EMPTY for c in cells.values()):
+        return None
+    parts = {
+        key: _part(f"_{name}_{key}", _content(cell), names, capture_value)
+        for key, cell in cells.items()
+        if key not in own
+    }
+    passage = in_factory(found, f"_make_{name}", list(parts), value.__code__.co_name)
+    given = ", ".join(part.text for part, _ in parts.values())
+    call: tuple[str, ...] = ()
+    if not free and not found.is_lambda and not found.indent and value.__name__ == name:
+        passage = found.passage
+    else:
+        call = ("", f"{name} = _make_{name}({given})")
+    passage = passage.followed_by(*call, *set_defaults(name, value))
+    now, later, optional = needs_of(passage.text, has_lazy_annotations(value))
+    now = (now | {each for part, _ in parts.values() for each in part.now}) - {name}
+    return Captured(
+        typed(
+            name,
+            "source",
+            passage,
+            now=tuple(sorted(now)),
+            later=tuple(sorted(later - now - {name})),
+            imports=tuple(sorted(line for part, _ in parts.values() for line in part.imports)),
+            future=("annotations",) if has_lazy_annotations(value) else (),
+        ),
+        before=tuple(extra for _, extra in parts.values() if extra is not None),
+        optional=frozenset(optional),
+    )
+
+
+def _content(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return _EMPTY
+
+
+def _simple_defaults(function: types.FunctionType) -> bool:
+    """Defaults are evaluated in the factory: only constants are sure to be the same there."""
+    given = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    return all(literal(each) is not None for each in given) and not function.__dict__
+
+
+def _part(
+    name: str, value: Any, names: Names, capture_value: CaptureValue
+) -> tuple[Expression, Captured | None]:
+    """An expression for an object inside another, captured under a name of its own if need be."""
+    found = expression(value, names)
+    if found is not None:
+        return found, None
+    return Expression(name, frozenset({name})), capture_value(name, value, names)
+
+
+def partial(name: str, value: Any, names: Names, capture_value: CaptureValue) -> Captured | None:
+    """A `functools.partial`, written as the call that makes it."""
+    if type(value) is not functools.partial:
+        return None
+    parts = [
+        _part(f"_{name}_function", value.func, names, capture_value),
+        *(
+            _part(f"_{name}_{n}", each, names, capture_value)
+            for n, each in enumerate(value.args, 1)
+        ),
+    ]
+    keywords = {
+        k: _part(f"_{name}_{k}", each, names, capture_value) for k, each in value.keywords.items()
+    }
+    given = [part.text for part, _ in parts]
+    given += [f"{key}={part.text}" for key, (part, _) in keywords.items()]
+    return assembled(
+        name, f"functools.partial({', '.join(given)})", [*parts, *keywords.values()], "functools"
+    )
+
+
+def method(name: str, value: Any, names: Names, capture_value: CaptureValue) -> Captured | None:
+    """A bound method, written as an attribute of its object."""
+    if not isinstance(value, types.MethodType):
+        return None
+    part = _part(f"_{name}_self", value.__self__, names, capture_value)
+    return assembled(name, f"{part[0].text}.{value.__name__}", [part])
+
+
+def assembled(
+    name: str, text: str, parts: list[tuple[Expression, Captured | None]], module: str = ""
+) -> Captured:
+    """Return an assignment of an expression put together from `parts`."""
+    imports = {line for part, _ in parts for line in part.imports}
+    imports |= {f"import {module}"} if module else set()
+    now = {each for part, _ in parts for each in part.now}
+    return Captured(
+        Capture(
+            name,
+            "literal",
+            f"{name} = {text}",
+            now=tuple(sorted(now)),
+            imports=tuple(sorted(imports)),
+        ),
+        before=tuple(extra for _, extra in parts if extra is not None),
+    )

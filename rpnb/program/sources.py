@@ -1,0 +1,220 @@
+"""A definition's own text as a capture: what it needs, and what was done to it since."""
+
+from __future__ import annotations
+
+import ast
+import types
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import CannotCapture
+from .decorators import mark_lines
+from .expressions import expression
+from .fingerprint import attributes, fingerprint, holds_code
+from .literals import literal
+from .names import Names
+from .passages import Passage
+from .provenance import Definition
+from .steps import Capture, runs
+from .uses import split, uses
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_EMPTY_CONTAINERS = ("{}", "[]", "dict()", "list()", "set()")
+_FUTURE_ANNOTATIONS = 0x1000000  # CO_FUTURE_ANNOTATIONS, the same since 3.7
+
+
+@dataclass(frozen=True)
+class Captured:
+    """A capture, the files that it brings, and what must stand right before it.
+
+    `optional` are names of `capture.later` that are used only where they exist,
+    `modules` the top-level modules that a pickle inside refers to.
+    """
+
+    capture: Capture
+    files: dict[str, bytes] = field(default_factory=dict)
+    before: tuple[Captured, ...] = ()
+    optional: frozenset[str] = frozenset()
+    modules: frozenset[str] = frozenset()
+
+
+def passage_of(found: Capture) -> Passage:
+    """Return a capture's text with the places where it was typed."""
+    return Passage(tuple(found.text.split("\n")), found.places, "", found.label)
+
+
+def typed(name: str, kind: str, passage: Passage, **more: Any) -> Capture:
+    """Return a capture whose text is what a person typed."""
+    return Capture(
+        name, kind, passage.text, label=passage.label, lines=runs(passage.places), **more
+    )
+
+
+def from_definition(definition: Definition, names: Names) -> Captured:
+    """Return a value's own definition as its capture, brought up to what it is now."""
+    passage = _without_marks(_joined(definition.passages))
+    now, later, optional = needs_of(passage.text, has_lazy_annotations(definition.value))
+    patches, patched = _patches(definition, names)
+    now |= patched
+    passage = passage.followed_by(*patches)
+    if _defaults_moved(definition, names):
+        passage = passage.followed_by(*set_defaults(definition.name, definition.value))
+    now.discard(definition.name)
+    found = typed(
+        definition.name,
+        "source",
+        passage,
+        now=tuple(sorted(now)),
+        later=tuple(sorted(later - now - {definition.name})),
+        future=("annotations",) if has_lazy_annotations(definition.value) else (),
+    )
+    return Captured(found, optional=frozenset(optional - now))
+
+
+def _joined(passages: tuple[Passage, ...]) -> Passage:
+    lines = tuple(line for each in passages for line in each.lines)
+    places = tuple(place for each in passages for place in each.places)
+    if len({each.label for each in passages}) > 1:
+        places = (0,) * len(lines)
+    return Passage(lines, places, "", passages[0].label)
+
+
+def _without_marks(passage: Passage) -> Passage:
+    return passage.without(mark_lines(ast.parse(passage.text)))
+
+
+def needs_of(text: str, lazy: bool) -> tuple[set[str], set[str], set[str]]:
+    """Return the names that a text needs at once, later, and those of them it can do without."""
+    now, later, optional, bound = set[str](), set[str](), set[str](), set[str]()
+    for statement in split(text):
+        found = uses(statement, lazy_annotations=lazy)
+        now |= set(found.now) - bound
+        later |= {*found.later, *found.optional} - bound
+        optional |= {*found.optional, *found.sets}
+        bound |= found.binds
+    return now, later - now, optional
+
+
+def has_lazy_annotations(value: Any) -> bool:
+    """Tell whether a function or class was compiled with `from __future__ import annotations`."""
+    code = getattr(value, "__code__", None)
+    if code is None and isinstance(value, type):
+        codes = (getattr(each, "__code__", None) for each in vars(value).values())
+        code = next((each for each in codes if each is not None), None)
+    return code is not None and bool(code.co_flags & _FUTURE_ANNOTATIONS)
+
+
+def _patches(definition: Definition, names: Names) -> tuple[list[str], set[str]]:
+    """Statements for what was done to a class, or a function's attributes, since its cell ran."""
+    value = definition.value
+    if not definition.is_changed or not isinstance(value, type) or definition.print is None:
+        return [], set()
+    before, lines, now = dict(definition.print), list[str](), set[str]()
+    after = dict(attributes(value))
+    for key in sorted(before.keys() - after.keys()):
+        lines.append(f"del {definition.name}.{key}")
+    for key, each in after.items():
+        if key in before and before[key] == fingerprint(each, 1):
+            continue
+        found = expression(each, names)
+        if found is None:
+            raise CannotCapture(
+                f"the class `{definition.name}` was changed after its cell ran "
+                f"(`{definition.name}.{key}`): run its cell again, or make the change there",
+                name=definition.name,
+                path=f"{definition.name}.{key}",
+            )
+        lines.append(f"{definition.name}.{key} = {found.text}")
+        now |= found.now
+    return lines, now
+
+
+def set_defaults(name: str, function: types.FunctionType) -> list[str]:
+    """Statements that give a function the defaults which it has now."""
+    lines = []
+    for key in ("__defaults__", "__kwdefaults__"):
+        text = literal(getattr(function, key))
+        if text not in (None, "None"):
+            lines.append(f"{name}.{key} = {text}")
+    return lines
+
+
+def _defaults_moved(definition: Definition, names: Names) -> bool:
+    """Whether `def f(x=K)` would now give another default than when it ran."""
+    node, value = definition.node, definition.value
+    if not isinstance(node, _FUNCTIONS) or not isinstance(value, types.FunctionType):
+        return False
+    given = [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+    written = [*node.args.defaults, *filter(None, node.args.kw_defaults)]
+    return len(given) == len(written) and any(
+        isinstance(text, ast.Name) and text.id in names and names[text.id] is not each
+        for text, each in zip(written, given, strict=True)
+    )
+
+
+def is_code(definition: Definition) -> bool:
+    """Tell whether a definition is one of code that running it again makes anew."""
+    node, value = definition.node, definition.value
+    if isinstance(node, _FUNCTIONS):
+        return not isinstance(value, types.FunctionType) or _defaults_hold(definition)
+    if isinstance(node, ast.ClassDef):
+        return True
+    is_lambda = isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Lambda)
+    if is_lambda:
+        return _defaults_hold(definition)
+    # `f = deco(f)` after `def f`, or a condition of which one branch was taken.
+    chained = len(definition.passages) > 1 and holds_code(value)
+    return (chained or isinstance(node, ast.If)) and holds_code(value) and not definition.in_block
+
+
+def _defaults_hold(definition: Definition) -> bool:
+    """Whether running a definition outside its loop would give the same function."""
+    node, value = definition.node, definition.value
+    if not definition.in_block or not isinstance(value, types.FunctionType):
+        return True
+    arguments = node.args if isinstance(node, _FUNCTIONS) else None
+    return arguments is not None and not arguments.defaults and not any(arguments.kw_defaults)
+
+
+def is_plain_display(definition: Definition) -> bool:
+    """Whether a statement such as `ops = {"double": lambda x: 2 * x}` says all there is."""
+    node, value = definition.node, definition.value
+    if definition.in_block or definition.is_changed or not holds_code(value):
+        return False
+    if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
+        return False
+    if isinstance(value, type) or hasattr(value, "__wrapped__"):
+        return True
+    shown = node.value
+    if isinstance(shown, ast.Dict):
+        sized = len(shown.keys) == len(value) and None not in shown.keys
+    elif isinstance(shown, (ast.List, ast.Tuple)):
+        sized = len(shown.elts) == len(value)
+    else:
+        return False
+    inner = (each for each in ast.walk(shown) if isinstance(each, ast.Call))
+    return sized and (all(_in_lambda(each, shown) for each in inner))
+
+
+def registered(definition: Definition | None, names: Names) -> list[str]:
+    """The decorated functions that put themselves into a registry which began empty."""
+    node = definition.node if definition is not None else None
+    if definition is None or not isinstance(node, (ast.Assign, ast.AnnAssign)):
+        return []
+    if node.value is None or ast.unparse(node.value) not in _EMPTY_CONTAINERS:
+        return []
+    value = definition.value
+    items = list(value.values() if isinstance(value, dict) else value)
+    found = []
+    for each in items[:1000]:
+        name = names.name_of(each) if callable(each) else None
+        made_by = names.definition(name) if name is not None else None
+        if name is None or not getattr(made_by and made_by.node, "decorator_list", None):
+            return []
+        found.append(name)
+    return found
+
+
+def _in_lambda(node: ast.AST, root: ast.AST) -> bool:
+    lambdas = (each for each in ast.walk(root) if isinstance(each, ast.Lambda))
+    return any(node in ast.walk(each) for each in lambdas)
