@@ -237,9 +237,12 @@ class Charge:
         current = self.requests.current
         trace = self._record.traces.get(current.id) if current is not None else None
         fresh = ended["code"] == RESTART and trace is not None and trace.restart
+        # Forwarded to one that was already on its way out, after a stopPod for one:
+        # what was never accepted was never executed.
+        untaken = current is not None and trace is None and self._was_born() and not self._endings
         if self.generation.number > self._record.exited:
             obituary.exited(self._reason(fresh or None))
-        again = bool(fresh) and self.requests.again()
+        again = bool(fresh or untaken) and self.requests.again()
         self._end_requests(obituary, current if again else None)
         for asked in [*self._unconfirmed, *self._endings]:
             obituary.done(asked)

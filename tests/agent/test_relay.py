@@ -225,6 +225,13 @@ def test_worker_that_ends_by_itself_is_followed_by_another(peer):
     assert peer.run("b", None, jobs=[job(2)]).kind == "done"
 
 
+def test_request_that_reaches_a_worker_on_its_way_out_goes_to_the_next(peer):
+    """After a stopPod the process takes a moment to end, its socket still open."""
+    leaving = "import atexit, time\nstop = True\natexit.register(time.sleep, 0.5)\n" + HANDLER
+    assert peer.run("r1", leaving, jobs=[job(1)]).kind == "done"
+    assert peer.run("r2", leaving, jobs=[job(2)]).kind == "done"
+
+
 def test_worker_that_asks_for_a_fresh_one_gets_the_same_request(peer):
     peer.run("a", "print('a')")
     assert peer.run("b", "# restart\nprint('b')").kind == "done"
