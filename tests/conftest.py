@@ -69,7 +69,13 @@ def _over_ssh(server: servers.Sshd, home: Path) -> str:
 
 def _end_processes(home: Path) -> None:
     """End what still runs with this RPNB_HOME: relays and workers outlive their client."""
-    mark = f"RPNB_HOME={home}".encode()
+    # Again until there is none: one may just have forked.
+    while _end_some(f"RPNB_HOME={home}".encode()):
+        pass
+
+
+def _end_some(mark: bytes) -> bool:
+    found = False
     for path in Path("/proc").glob("[0-9]*/environ"):
         pid = int(path.parent.name)
         try:
@@ -78,6 +84,8 @@ def _end_processes(home: Path) -> None:
             continue
         if is_ours and pid != os.getpid():
             _end(pid)
+            found = True
+    return found
 
 
 def _end(pid: int) -> None:
