@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
 
 _LOOKS = {"print", "display", "len", "str", "repr", "type", "help", "dir", "vars", "id"}
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+# Cell magics whose body runs as it would without them.
+_MEASURES = re.compile(r"\A(?:\s*%%(?:time|capture|prun)\b.*\n)+")
+# Line magics that bind no name; any other (%run, %store, %pylab, an extension's) may.
+_BINDS_NOTHING = frozenset(
+    (
+        *("matplotlib", "pip", "conda", "uv", "config", "autoreload", "load_ext", "reload_ext"),
+        *("time", "timeit", "env", "set_env", "precision", "xmode", "colors"),
+        *("who", "whos", "pwd", "ls", "cd"),
+    )
+)
 _STORES = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Delete, ast.For, ast.AsyncFor)
 
 
@@ -65,7 +76,7 @@ def needed_names(texts: Iterable[str]) -> set[str]:
     """
     joined = []
     for text in texts:
-        plain, _ = python(text)
+        plain = python(text)
         with contextlib.suppress(SyntaxError):
             ast.parse(plain)
             joined.append(plain)
@@ -92,40 +103,46 @@ class _Parsed:
 
     text: str = ""
     nodes: tuple[ast.AST, ...] = ()
-    magics: bool = False
 
     @classmethod
     def of(cls, source: str) -> _Parsed:
-        text, magics = python(source)
+        text = python(source)
         try:
             nodes = tuple(node for each in split(text) for node in _running(each.node))
         except SyntaxError:
             return cls()
-        return cls(text, nodes, magics)
+        return cls(text, nodes)
 
 
 def _effects(cell: _Parsed, stable: frozenset[str]) -> _Effects:
     found = [facts(each) for each in split(cell.text)]
     changes = {name for node in cell.nodes for name in _changed(node, stable)}
+    # A function looks its names up when it is called: a later cell may have bound them anew.
+    later = frozenset[str]().union(*(each.deferred_reads for each in found))
     return _Effects(
-        needs=frozenset(free_names(cell.text)),
+        needs=frozenset(free_names(cell.text)) | later,
         binds=frozenset[str]().union(*(each.binds | each.deferred_binds for each in found)),
         changes=frozenset() if _asks_for_jobs(cell.nodes) else frozenset(changes),
-        opaque=cell.magics or any(map(_binds_unseen, cell.nodes)),
+        opaque=any(map(_binds_unseen, cell.nodes)),
         paths=any(map(_edits_path, cell.nodes)),
     )
 
 
-def python(source: str) -> tuple[str, bool]:
-    """Return the cell as plain Python, and whether it held IPython's own syntax."""
+def python(source: str) -> str:
+    """Return the cell as plain Python, IPython's own syntax as calls of `get_ipython()`.
+
+    Magics that only measure or hide what a cell does are left out.
+    """
+    text = _MEASURES.sub("", source)
     try:
-        ast.parse(source)
+        ast.parse(text)
     except SyntaxError:
         from IPython.core.inputtransformer2 import TransformerManager
 
         transformer: Any = TransformerManager()  # type: ignore[no-untyped-call]  # IPython's
-        return transformer.transform_cell(source), "runpod" not in source
-    return source, False
+        plain: str = transformer.transform_cell(text)
+        return plain
+    return text
 
 
 def _running(node: ast.AST) -> Iterator[ast.AST]:
@@ -189,11 +206,13 @@ def _asks_for_jobs(nodes: Sequence[ast.AST]) -> bool:
 def _binds_unseen(node: ast.AST) -> bool:
     if isinstance(node, ast.ImportFrom):
         return any(alias.name == "*" for alias in node.names)
-    return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id in ("exec", "globals", "get_ipython")
-    )
+    if not isinstance(node, ast.Call):
+        return False
+    called = ast.unparse(node.func)
+    if called == "get_ipython().run_line_magic":
+        name = ast.literal_eval(node.args[0])
+        return name not in _BINDS_NOTHING and not name.startswith("runpod")
+    return called in ("exec", "globals", "get_ipython().run_cell_magic")
 
 
 def _edits_path(node: ast.AST) -> bool:

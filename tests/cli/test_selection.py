@@ -20,6 +20,7 @@ CASES = {
     "transitively, in order": (["a = 1", "b = a + 1", "c = b", "d = 4"], {"c"}, [0, 1, 2]),
     "every cell that binds it": (["a = 1", "x = 0", "a = 2"], {"a"}, [0, 2]),
     "what a function reads when called": (["K = 1", "def f():\n    return K"], {"f"}, [0, 1]),
+    "a later value of what it reads": (["K = 1\ndef f():\n    return K", "K = 2"], {"f"}, [0, 1]),
     "an import it needs": (["import numpy as np", "w = np.ones(3)"], {"w"}, [0, 1]),
     "a store into it": (["d = {}", 'd["a"] = 1', 'e["a"] = 1'], {"d"}, [0, 1]),
     "an attribute of it": (["m = M()", "m.eval = True"], {"m"}, [0, 1]),
@@ -37,7 +38,11 @@ CASES = {
     "a global set by a function": (["def f():\n    global K\n    K = 1"], {"K"}, [0]),
     "star imports where a name is in doubt": (["from math import *", "a = sqrt(4)"], {"a"}, [0, 1]),
     "no star import for a known name": (["from math import *", "a = len([])"], {"a"}, [1]),
-    "a cell with IPython's syntax": (["files = !ls", "a = 1"], {"files"}, [0]),
+    "what a shell line gives": (["files = !ls", "a = 1"], {"files"}, [0]),
+    "a script that may bind a name in doubt": (["%run setup.py", "b = 1"], {"a"}, [0]),
+    "a cell magic that may": (["%%sql\nselect 1", "b = 1"], {"a"}, [0]),
+    "not a magic that binds nothing": (["%matplotlib inline\n%pip install x"], {"a"}, []),
+    "a cell that is only measured": (["%%time\na = 1", "%%capture\nb = a"], {"b"}, [0, 1]),
     "not a cell Python cannot parse": (["a = (", "b = 1"], {"a", "b"}, [1]),
 }
 
