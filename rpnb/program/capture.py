@@ -135,10 +135,8 @@ def _pickled(name: str, value: Any, names: Names) -> Captured:
             path=name,
         )
     path = f"data/{name.strip('_')}-{digest(found.data)[:8]}.pkl"
-    text = (
-        "with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "
-        f'"data", "{path.partition("/")[2]}"), "rb") as _file:\n    {name} = pickle.load(_file)'
-    )
+    place = f'pathlib.Path(__file__).parent / "data" / "{path.partition("/")[2]}"'
+    text = f"{name} = pickle.loads(({place}).read_bytes())"
     return Captured(
         Capture(
             name,
@@ -146,7 +144,7 @@ def _pickled(name: str, value: Any, names: Names) -> Captured:
             text,
             now=tuple(sorted(found.references)),
             later=tuple(sorted(found.globals)),
-            imports=("import os", "import pickle"),
+            imports=("import pathlib", "import pickle"),
             files=(path,),
             bytecode=found.bytecode,
         ),

@@ -12,6 +12,7 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from pathlib import Path, PurePosixPath
 
 from ..errors import CannotCapture
@@ -59,7 +60,7 @@ class Modules:
                 continue
             _check_size(tree)
             for relative, place in tree.files.items():
-                files[relative] = place.read_bytes()
+                files[relative] = _content(name, place)
                 if relative.endswith(".py"):
                     waiting += sorted(imported(files[relative].decode("utf-8", "replace")) - done)
         return files
@@ -73,15 +74,17 @@ class Modules:
         return self._trees[name]
 
     def _found(self, name: str) -> Tree | None:
-        for root in self._roots:
-            tree = _tree(name, root, "")
-            if tree is not None:
-                return tree
-        for prefix, root in self._added:
+        places = [*(("", root) for root in self._roots), *self._added]
+        for prefix, root in places:
             tree = _tree(name, root, prefix)
             if tree is not None:
                 return tree
-        return _editable(name)
+        found = _editable(name)
+        if found is not None or _is_importable(name):
+            return found
+        # A folder without `__init__.py` gives way to any module of its name.
+        trees = (_namespace(name, root, prefix) for prefix, root in places)
+        return next((tree for tree in trees if tree is not None), None)
 
 
 def imported(text: str) -> set[str]:
@@ -147,11 +150,14 @@ def _tree(name: str, root: Path, prefix: str) -> Tree | None:
         return Tree(name, dict(_package_files(package, start / name)))
     if module.is_file():
         return Tree(name, {str(start / f"{name}.py"): module})
-    if package.is_dir() and any(package.glob("*.py")):
-        # A namespace package: only its modules, it may be any folder of the person's.
-        found = ((str(start / name / each.name), each) for each in sorted(package.glob("*.py")))
-        return Tree(name, dict(found))
     return None
+
+
+def _namespace(name: str, root: Path, prefix: str) -> Tree | None:
+    """A package without `__init__.py`: only its modules, as it may be any folder."""
+    start = PurePosixPath(prefix) / name
+    found = {str(start / each.name): each for each in sorted((root / name).glob("*.py"))}
+    return Tree(name, found) if found else None
 
 
 def _package_files(package: Path, place: PurePosixPath) -> Iterator[tuple[str, Path]]:
@@ -164,20 +170,39 @@ def _package_files(package: Path, place: PurePosixPath) -> Iterator[tuple[str, P
             yield str(place / each.name), each
 
 
-def _editable(name: str) -> Tree | None:
-    """A module that an import hook of an editable install finds outside site-packages."""
-    if name in sys.stdlib_module_names:
-        return None
+def _is_importable(name: str) -> bool:
+    """Whether this Python has a module of that name that is a file."""
+    spec = _spec(name)
+    return name in sys.stdlib_module_names or (spec is not None and spec.origin is not None)
+
+
+def _spec(name: str) -> ModuleSpec | None:
     try:
-        spec = importlib.util.find_spec(name)
+        return importlib.util.find_spec(name)
     except (ImportError, ValueError, AttributeError):
         return None
+
+
+def _editable(name: str) -> Tree | None:
+    """A module that an import hook of an editable install finds outside site-packages."""
+    spec = None if name in sys.stdlib_module_names else _spec(name)
     if spec is None or not spec.origin or spec.origin in ("built-in", "frozen"):
         return None
     place = Path(spec.origin).resolve()
     if place.suffix != ".py" or _is_installed(place) or not place.is_file():
         return None
     return _tree(name, place.parent.parent if place.name == "__init__.py" else place.parent, "")
+
+
+def _content(name: str, place: Path) -> bytes:
+    try:
+        return place.read_bytes()
+    except OSError as error:
+        raise CannotCapture(
+            f"the local module `{name}` cannot be read: {place}: {error.strerror}",
+            name=name,
+            path=name,
+        ) from error
 
 
 def _check_size(tree: Tree) -> None:

@@ -85,7 +85,7 @@ def _is_open(node: ast.AST) -> bool:
     if isinstance(node, ast.ImportFrom):
         return node.names[0].name == "*"
     called = node.func if isinstance(node, ast.Call) else None
-    return isinstance(called, ast.Name) and called.id in ("exec", "globals", "setattr")
+    return isinstance(called, ast.Name) and called.id in ("exec", "globals")
 
 
 @dataclass

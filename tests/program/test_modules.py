@@ -57,6 +57,16 @@ def test_namespace_package_travels_with_its_modules_only(tmp_path):
     assert files_of(tmp_path, "from lib import a") == {"lib/a.py"}
 
 
+def test_folder_named_like_an_installed_module_is_not_that_module(tmp_path):
+    write(tmp_path, {"numpy/notes.py": "", "json/a.py": ""})
+    assert files_of(tmp_path, "import numpy, json") == set()
+
+
+def test_module_named_like_an_installed_one_shadows_it(tmp_path):
+    write(tmp_path, {"numpy.py": ""})
+    assert files_of(tmp_path, "import numpy") == {"numpy.py"}
+
+
 def test_folder_put_on_sys_path_keeps_its_place(tmp_path):
     write(tmp_path, {"src/tool.py": ""})
     source = "import sys\nsys.path.append('src')\nimport tool"

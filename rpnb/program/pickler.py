@@ -1,0 +1,103 @@
+"""cloudpickle's pickler, with functions in the program's one namespace.
+
+Private hooks of cloudpickle are used (2.2 to 3.1 have them): the tests say when
+a release changes them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import types
+from collections.abc import Callable, Mapping
+from pickle import PickleBuffer
+from typing import Any
+
+import cloudpickle
+from cloudpickle import cloudpickle as inner
+
+PROTOCOL = 5
+_NAMED = (type, types.FunctionType, types.BuiltinFunctionType)
+
+
+class RefusedError(Exception):
+    """Something that a pickle would carry as something else."""
+
+
+class _Main:
+    """Stands for the module `__main__` of whoever loads the pickle."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return importlib.import_module, ("__main__",)
+
+
+class _Globals:
+    """Stands for that module's dictionary."""
+
+    def __init__(self, main: _Main) -> None:
+        self.main = main
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return vars, (self.main,)
+
+
+class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+    """A pickler whose functions live in the program's one namespace."""
+
+    def __init__(
+        self,
+        file: Any,
+        namespace: Mapping[str, Any],
+        has_source: Callable[[str], bool],
+        on_buffer: Callable[[PickleBuffer], None] | None,
+    ) -> None:
+        super().__init__(file, protocol=PROTOCOL, buffer_callback=on_buffer)
+        self.namespace, self.has_source = namespace, has_source
+        self.references: set[str] = set()
+        self.global_names: set[str] = set()
+        self.modules: set[str] = set()
+        self.bytecode = False
+        self._main = _Main()
+        self._globals = _Globals(self._main)
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Refer to what has a source by its name; refuse what would become something else."""
+        module = getattr(obj if isinstance(obj, _NAMED) else type(obj), "__module__", None)
+        if isinstance(module, str):
+            self.modules.add(module.partition(".")[0])
+        if isinstance(obj, (type, types.FunctionType)):
+            name = getattr(obj, "__name__", "")
+            if self.namespace.get(name) is obj and self.has_source(name):
+                self.references.add(name)
+                return getattr, (self._main, name)
+        elif isinstance(obj, io.IOBase) and not isinstance(obj, (io.BytesIO, io.StringIO)):
+            raise RefusedError("it holds an open file")
+        reduced = super().reducer_override(obj)
+        if isinstance(obj, type) and isinstance(reduced, tuple):
+            self.bytecode = self.bytecode or getattr(obj, "__module__", "") == "__main__"
+        return reduced
+
+    def _function_getnewargs(self, func: Any) -> Any:
+        self.bytecode = True
+        if func.__globals__ is not self.namespace:
+            return super()._function_getnewargs(func)
+        # The base class would fill a dictionary of this pickle's own.
+        self.globals_ref[id(func.__globals__)] = {}
+        code, _, *rest = super()._function_getnewargs(func)
+        return (code, self._globals, *rest)
+
+    def _dynamic_function_reduce(self, func: Any) -> Any:
+        self.bytecode = True
+        if func.__globals__ is not self.namespace:
+            return super()._dynamic_function_reduce(func)
+        state, slots = inner._function_getstate(func)
+        self.global_names |= set(slots["__globals__"])
+        slots["__globals__"] = {}
+        return (
+            inner._make_function,
+            self._function_getnewargs(func),
+            (state, slots),
+            None,
+            None,
+            inner._function_setstate,
+        )
