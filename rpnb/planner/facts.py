@@ -70,8 +70,8 @@ def _facts(text: str) -> Facts:
     node = ast.parse(text).body[0]
     names = _Names()
     names.walk(symtable.symtable(text, "<step>", "exec"), deferred=False)
-    inner = comprehension_names(node)
-    names.reads, names.binds = names.reads - inner, names.binds - inner
+    inner, bound = comprehension_names(node)
+    names.reads, names.binds = names.reads - inner, (names.binds - inner) | bound
     names.reads |= augmented(node) & names.binds
     names.deferred_reads |= augmented(node) & names.deferred_binds
     calls = Calls()

@@ -44,7 +44,9 @@ def kind(value: Any, program: str = PROGRAM, depth: int = 0) -> str:
     """Return `value`'s kind; `program` is the `__module__` of the program's own classes."""
     cls = type(value)
     own = cls.__module__ == program
-    if not own and (isinstance(value, _ATOMS) or (cls.__module__, cls.__name__) in _ATOM_NAMES):
+    if not own and (
+        isinstance(value, _ATOMS) or (cls.__module__.split(".")[0], cls.__name__) in _ATOM_NAMES
+    ):
         return "imm"
     if cls in (tuple, frozenset) and depth < _DEPTH:
         kinds = {kind(item, program, depth + 1) for item in value}

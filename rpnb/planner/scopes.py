@@ -33,10 +33,11 @@ def free_names(text: str) -> set[str]:
     return (flow.needed | later) - _MODULE_NAMES
 
 
-def comprehension_names(node: ast.AST) -> set[str]:
-    """Return the names that live in the statement's comprehensions alone.
+def comprehension_names(node: ast.AST) -> tuple[set[str], set[str]]:
+    """Return the names that live in the statement's comprehensions alone, and those bound outside.
 
-    From 3.12 on symtable reports them as the enclosing scope's, too (PEP 709).
+    From 3.12 on symtable reports the former as the enclosing scope's, too, and
+    does not report a walrus in a comprehension (PEP 709).
     """
     found = {
         name.id
@@ -46,10 +47,10 @@ def comprehension_names(node: ast.AST) -> set[str]:
         if isinstance(name, ast.Name)
     }
     if not found:
-        return found
+        return found, found
     flow = _Flow(lazy_annotations=False)
     flow.visit(node)
-    return found - flow.needed - flow.bound
+    return found - flow.needed - flow.bound, flow.bound - {"*"}
 
 
 def _has_lazy_annotations(tree: ast.Module) -> bool:
