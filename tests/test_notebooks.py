@@ -3,6 +3,7 @@
 Each notebook is tried once in a process; the tests look at the parts of that trial.
 """
 
+import atexit
 import functools
 import json
 import os
@@ -66,6 +67,7 @@ def each(names):
 @functools.cache
 def _trial(name):
     folder = Path(tempfile.mkdtemp(prefix="rpnb-notebook-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     shutil.copytree((FOLDER / name).parent, folder / "project")
     path = folder / "project" / Path(name).name
     settings = {
