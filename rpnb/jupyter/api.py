@@ -29,6 +29,7 @@ def run(job: Any, *, timeout: float | None = None) -> Result:
     """
     from .screen import CellScreen
 
+    __tracebackhide__ = True  # Ctrl-C shows the person's own lines
     notebook = _active()
     program, session = notebook.with_handler(), attached(notebook)
     whole, _ = jobs.whole_job(job)

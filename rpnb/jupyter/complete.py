@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from rpnb.program.options import SYNTAX
-
 if TYPE_CHECKING:
     from .notebook import Notebook
 
@@ -15,6 +13,8 @@ _LINE = re.compile(r"^(?:#\s*|.*=\s*)?%%?(runpod\w*)\s+(.*)$", re.DOTALL)
 
 def completions(notebook: Notebook, text: str) -> list[str]:
     """Return what may follow `text`, the line up to the cursor: whole words."""
+    from rpnb.program.options import SYNTAX
+
     found = _LINE.match(text)
     if found is None or found[1] not in SYNTAX:
         return []

@@ -1,9 +1,8 @@
-"""Connect, look, and let go: everything between this notebook and its worker but running."""
+"""Connect, look, and let go: between this notebook and its worker, all but running."""
 
 from __future__ import annotations
 
 import atexit
-import importlib
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rpnb.errors import BadInput, BadTarget, CannotReach
 
 from . import display, lines
-from .memory import for_worker
+from .memory import for_worker, worker_of_renamed
 from .notebook import Notebook, is_headless
 from .screen import CellScreen, Screen
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from rpnb.session.session import Session
 
 _IDLE_HOURS = 2.0
-# A name with one of these in it is a secret, whatever its value looks like.
-_SECRET_WORDS = ("TOKEN", "KEY", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
 
 
 def connect(notebook: Notebook, options: Options) -> None:
@@ -87,32 +84,6 @@ def restart(notebook: Notebook) -> None:
     CellScreen(notebook.shell).lead(line)
 
 
-def set_env(notebook: Notebook, options: Options) -> None:
-    """Take secrets from here, and plain settings into the program.
-
-    Raises:
-        BadInput: a secret was typed with its value, or is nowhere to be had.
-    """
-    secrets = dict[str, str]()
-    for word in options.words:
-        name, equals, value = word.word.partition("=")
-        if not name.isidentifier():
-            raise BadInput(f"{name!r} is no name of a variable", options.line, word.position)
-        if equals and (_is_secret(name) or _looks_secret(value)):
-            message = f"this would be saved in the notebook: write %runpod_env {name} alone"
-            raise BadInput(message, options.line, word.position)
-        if equals:
-            notebook.env[name] = value
-        else:
-            secrets[name] = _secret(notebook, name)
-    if secrets:
-        attached(notebook).set_env(secrets)
-    taken = [f"{name} taken from here, not stored" for name in secrets]
-    plain = [f"{name} is part of the program" for name in notebook.env if name not in secrets]
-    line = (notebook.target, "environment", " · ".join([*taken, *plain]))
-    CellScreen(notebook.shell).lead(line)
-
-
 def status(notebook: Notebook) -> None:
     """Draw the worker, its cells and what is warm."""
     screen = CellScreen(notebook.shell)
@@ -121,12 +92,13 @@ def status(notebook: Notebook) -> None:
         return
     session = notebook.session
     info = session.info
+    gpus = notebook.gpus or info.get("gpus") or ()
     screen.lead(
         (
             session.target.label,
             f"worker {session.worker}",
             f"Python {info.get('python', '?')}",
-            lines.vram(info.get("gpus") or ()) or lines.gpus(info.get("gpus") or ()),
+            lines.vram(gpus) or lines.gpus(gpus),
             lines.keeping(notebook.kept),
         )
     )
@@ -159,6 +131,7 @@ def _open(notebook: Notebook, options: Options, screen: Screen) -> Session:
         sdk=options.text("sdk"),
         accept_key=options.text("accept-key"),
         ask=_ask(notebook.shell),
+        ask_secret=ask_secret(notebook.shell),
         on_progress=lambda text: screen.lead((text,), final=False),
     )
     if is_headless():
@@ -174,7 +147,10 @@ def _worker(notebook: Notebook) -> str:
         name = new_name("ipython")
         print(f"worker {name} (find it again with --name {name})")
         return name
-    return worker_name(notebook.path) + ("#cli" if is_headless() else "")
+    name = worker_name(notebook.path)
+    if is_headless():
+        return f"{name}#cli"
+    return worker_of_renamed(name, notebook.saved_ids()) or name
 
 
 def _target(notebook: Notebook, options: Options, worker: str) -> str:
@@ -199,6 +175,13 @@ def _ask(shell: Any) -> Any:
     if is_headless() or (kernel is not None and not getattr(kernel, "_allow_stdin", False)):
         return None
     return lambda question: input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def ask_secret(shell: Any) -> Any:
+    """Return a question whose answer is not shown; None where nobody can answer it."""
+    import getpass
+
+    return getpass.getpass if _ask(shell) is not None else None
 
 
 def _announce(notebook: Notebook, session: Session, screen: Screen, seconds: float) -> None:
@@ -234,33 +217,3 @@ def _leave(notebook: Notebook) -> Session | None:
 
 def _pod(session: Session) -> str | None:
     return session.target.label if session.target.text.startswith("runpod:") else None
-
-
-def _secret(notebook: Notebook, name: str) -> str:
-    """The value from the environment, the keyring, or a prompt that shows no letters."""
-    value = os.environ.get(name) or _from_keyring(name)
-    if value:
-        return value
-    if _ask(notebook.shell) is None:
-        raise BadInput(f"{name} is not in the environment here, and nobody can be asked")
-    import getpass
-
-    return getpass.getpass(f"{name}: ")
-
-
-def _from_keyring(name: str) -> str | None:
-    try:
-        keyring = importlib.import_module("keyring")
-    except ImportError:
-        return None
-    found = keyring.get_password("rpnb", name)
-    return str(found) if found else None
-
-
-def _is_secret(name: str) -> bool:
-    return any(word in name.upper() for word in _SECRET_WORDS)
-
-
-def _looks_secret(value: str) -> bool:
-    prefixes = ("hf_", "sk-", "ghp_", "github_pat_", "AKIA", "rpa_", "xoxb-", "eyJ")
-    return value.startswith(prefixes)

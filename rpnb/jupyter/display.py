@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 200  # characters of a string that are shown
 _MOST = 200  # items of a list or object that are shown
+_WIDTH = 100  # of a line of JSON
 _MONO = "font-family:var(--jp-code-font-family,monospace);white-space:pre-wrap;font-size:13px"
 # Mime types that may cross from the target and be drawn here: no HTML, no scripts.
 _PICTURES = ("image/png", "image/jpeg", "image/svg+xml", "image/gif", "image/webp")
@@ -23,7 +24,7 @@ _PICTURES = ("image/png", "image/jpeg", "image/svg+xml", "image/gif", "image/web
 
 def shown(value: Any) -> str:
     """Return a value as JSON for people: long strings cut to their head, with their size."""
-    return json.dumps(_cut(value), indent=2 if _is_large(value) else None, ensure_ascii=False)
+    return _laid_out(_cut(value), 0)
 
 
 def bundle(value: Any) -> dict[str, Any]:
@@ -111,12 +112,21 @@ def _cut(value: Any) -> Any:
     return value
 
 
-def _is_large(value: Any) -> bool:
-    nested = isinstance(value, (dict, list)) and any(
-        isinstance(item, (dict, list)) and item
-        for item in (value.values() if isinstance(value, dict) else value)
-    )
-    return nested and len(json.dumps(_cut(value), ensure_ascii=False)) > 100
+def _laid_out(value: Any, indent: int, *, taken: int = 0) -> str:
+    """JSON in which whatever fits on a line stands on one; a key has `taken` some of it."""
+    flat = json.dumps(value, ensure_ascii=False)
+    if indent + taken + len(flat) <= _WIDTH or not isinstance(value, (dict, list)) or not value:
+        return flat
+    inner = " " * (indent + 2)
+    if isinstance(value, dict):
+        keys = {key: json.dumps(key, ensure_ascii=False) + ": " for key in value}
+        items = [
+            inner + keys[key] + _laid_out(item, indent + 2, taken=len(keys[key]))
+            for key, item in value.items()
+        ]
+        return "{\n" + ",\n".join(items) + "\n" + " " * indent + "}"
+    items = [inner + _laid_out(item, indent + 2) for item in value]
+    return "[\n" + ",\n".join(items) + "\n" + " " * indent + "]"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

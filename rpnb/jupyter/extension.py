@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -20,17 +21,13 @@ _NOTEBOOK = "_rpnb_notebook"
 
 def load_ipython_extension(shell: Any) -> None:
     """Give an IPython shell its notebook and magics; does nothing the second time."""
-    from rpnb.program.cells import Cells
-    from rpnb.program.provenance import Provenance
-
     from .cell_ids import notebook_path
     from .magics import RpnbMagics
     from .notebook import Notebook
 
     if notebook_of(shell) is not None:
         return
-    path = notebook_path(shell.user_ns)
-    notebook = Notebook(shell, Cells(), Provenance(), path)
+    notebook = Notebook(shell, notebook_path(shell.user_ns))
     setattr(shell, _NOTEBOOK, notebook)
     shell.register_magics(RpnbMagics(notebook))
     for name in _CELL_MAGICS:
@@ -85,10 +82,10 @@ def _hook(shell: Any, notebook: Notebook) -> None:
         notebook.begin_cell(info)
 
     def after(result: Any) -> None:
-        from .hints import hint
-
         notebook.end_cell(result)
         if result.error_in_exec is not None and notebook.magic() is None:
+            from .hints import hint
+
             said = hint(result.error_in_exec, notebook.other_side())
             if said:
                 print(said)
@@ -100,7 +97,9 @@ def _hook(shell: Any, notebook: Notebook) -> None:
     if hasattr(completer, "custom_matchers"):
         from .complete import matcher
 
-        completer.custom_matchers.append(matcher(notebook))
+        # IPython 8.5 has no matchers that see the whole line: no completion there.
+        with contextlib.suppress(ImportError):
+            completer.custom_matchers.append(matcher(notebook))
 
 
 def _look_back(shell: Any, notebook: Notebook) -> None:
@@ -110,5 +109,5 @@ def _look_back(shell: Any, notebook: Notebook) -> None:
         lines = text.splitlines(keepends=True)
         if lines and _COMMENT.match(lines[0]):
             notebook.ran_here.append(f"cell {number}")
-        elif text and "load_ext" not in text:
+        elif text and "%load_ext rpnb" not in text:
             notebook.record_cell(text, f"cell {number}")

@@ -26,14 +26,21 @@ if TYPE_CHECKING:
 # Text reaches the page at most this often: each change sends the whole text.
 _REFRESH_SECONDS = 0.1
 _LONGEST_LOG = 100_000
+# A longer default (a picture as base64) is not put into the page: the field says that it is kept.
+_LONGEST_DEFAULT = 2_000
 
 
 def text_form(fields: Sequence[Field]) -> str:
     """Return the form as one line of text, for where there are no widgets."""
     named = [
-        f"{each.name} ({'required' if each.required else repr(each.default)})" for each in fields
+        f"{each.name} ({'required' if each.required else _short(each.default)})" for each in fields
     ]
     return f"input: {', '.join(named)}" if named else "input: any JSON"
+
+
+def _short(default: Any) -> str:
+    text = repr(default)
+    return text if len(text) <= 40 else f"{text[:20]}…"
 
 
 def show_form(notebook: Notebook, fields: Sequence[Field]) -> None:
@@ -110,7 +117,9 @@ class Form:
             from rpnb.program.inputs import parse_json
 
             return parse_json(self._whole.value, "the input is not JSON")
-        return to_input(self._fields, {name: each.value for name, each in self._inputs.items()})
+        typed = {each.name: self._inputs[each.name].value for each in self._fields}
+        kept = {e.name: e.default for e in self._fields if _is_long(e) and not typed[e.name]}
+        return to_input(self._fields, {**typed, **kept})
 
 
 class FormScreen:
@@ -171,7 +180,14 @@ def _widget(widgets: Any, field: Field) -> Any:
         return widgets.Checkbox(value=bool(default), **options)
     # Numbers as text: an empty one leaves the choice to the handler, a number box has no empty.
     kind = widgets.Textarea if field.type in ("list", "dict") else widgets.Text
+    if _is_long(field):
+        size = lines.size(len(_typed(default)))
+        return kind(value="", placeholder=f"as before ({size})", **options)
     return kind(value=_typed(default), placeholder=field.type, **options)
+
+
+def _is_long(field: Field) -> bool:
+    return field.default is not REQUIRED and len(_typed(field.default)) > _LONGEST_DEFAULT
 
 
 def _typed(default: Any) -> str:

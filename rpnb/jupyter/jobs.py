@@ -160,6 +160,7 @@ def watch_quietly(notebook: Notebook, run: Run, job: Mapping[str, Any], screen: 
         RemoteError: it ended before the handler was called.
         KeyboardInterrupt: Ctrl-C was pressed; the job is cancelled by then.
     """
+    __tracebackhide__ = True
     outcome = follow(run, screen, notebook.target, notebook.kept)
     settle(notebook, outcome, run.request)
     if outcome.interrupted:
@@ -176,7 +177,7 @@ def settle(notebook: Notebook, outcome: Outcome, request: str) -> None:
     notebook.memory.saw(request)
     if outcome.synced is None:
         return
-    notebook.kept = outcome.kept
+    notebook.kept, notebook.gpus = outcome.kept, list(outcome.synced.gpus)
     if notebook.session is not None:
         notebook.session.names = outcome.synced.names
 

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 
-from rpnb.program.options import parse
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rpnb.program.options import Options
     from rpnb.session.result import Result
 
     from .notebook import Notebook
@@ -165,7 +164,7 @@ class RpnbMagics(Magics):
 
         %runpod_env KEY[=VALUE]...
         """
-        from .connecting import set_env
+        from .environment import set_env
 
         set_env(self._notebook, parse("runpod_env", line))
 
@@ -213,3 +212,10 @@ class RpnbMagics(Magics):
             print(f"%{magic} does nothing here: rpnb's command line runs this notebook")
         else:
             act()
+
+
+def parse(magic: str, line: str) -> Options:
+    """Return what a magic's line says; imports its reader when first needed."""
+    from rpnb.program.options import parse as read
+
+    return read(magic, line)

@@ -10,7 +10,10 @@ import contextlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 # A larger input is not worth a copy on disk at each run.
 _LARGEST_INPUT = 32_000_000
@@ -79,8 +82,29 @@ class Memory:
 
 def for_worker(worker: str) -> Memory:
     """Return the memory of the notebook whose worker has this name."""
+    return Memory(_folder() / f"{worker}.json")
+
+
+def worker_of_renamed(worker: str, cell_ids: Collection[str]) -> str | None:
+    """Return the worker of the notebook that this one was before it was renamed.
+
+    Its file is gone and its cells are these; `worker` is the name that the new
+    path would give, which nobody has used yet. A copy's original is still there.
+    """
+    if not cell_ids or (_folder() / f"{worker}.json").exists():
+        return None
+    for file in sorted(_folder().glob("*.json")):
+        facts = _read(file)
+        known, path = facts.get("cells") or (), facts.get("path")
+        shared = len(set(known) & set(cell_ids))
+        if path and not Path(path).exists() and shared > len(known) / 2:
+            return file.stem
+    return None
+
+
+def _folder() -> Path:
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Memory(Path(state) / "rpnb" / "notebooks" / f"{worker}.json")
+    return Path(state) / "rpnb" / "notebooks"
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,14 +51,13 @@ class Notebook:
     """The state behind the magics; one for each IPython shell."""
 
     shell: Any
-    cells: Cells
-    provenance: Provenance
     path: Path | None = None
     session: Session | None = None
     memory: Memory = field(default_factory=lambda: Memory(None))
     tests: dict[str, Test] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
     kept: list[Mapping[str, Any]] = field(default_factory=list)
+    gpus: list[Mapping[str, Any]] = field(default_factory=list)
     recorded: dict[str, Recorded] = field(default_factory=dict)
     base: Program | None = None
     # Ids of cells that came with the worker and have not run in this kernel.
@@ -70,6 +70,21 @@ class Notebook:
     ran_here: list[str] = field(default_factory=list)
     # The event hooks that the extension registered: (event, function).
     hooks: list[tuple[str, Any]] = field(default_factory=list)
+
+    # Made when first asked for: loading the extension must not import the program's room.
+    @cached_property
+    def cells(self) -> Cells:
+        """The program's remote cells, in order."""
+        from rpnb.program.cells import Cells
+
+        return Cells()
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """Which statements made what the ordinary cells left."""
+        from rpnb.program.provenance import Provenance
+
+        return Provenance()
 
     @property
     def target(self) -> str:
@@ -103,7 +118,7 @@ class Notebook:
         if not result.info.store_history:
             return
         self.number = result.execution_count or self.number
-        if result.success and self.magic() is None:
+        if result.success and _has_code(self.raw_cell) and self.magic() is None:
             self.record_cell(self.raw_cell, self.label)
 
     def record_cell(self, raw: str, label: str) -> None:
@@ -210,6 +225,8 @@ class Notebook:
         target = self.memory.target
         self.memory = for_worker(session.worker)
         self.memory.keep(target=session.target.text or target)
+        if self.path is not None:
+            self.memory.keep(path=str(self.path), cells=self.saved_ids())
         if session.adopted is None:
             return
         self.base = session.adopted
@@ -238,10 +255,11 @@ class Notebook:
 
     def strays(self) -> list[str]:
         """Labels of cells of the program that the saved notebook no longer has."""
-        saved = self._saved_ids()
+        saved = self.saved_ids()
         if not saved:
             return []
-        known = [cell for cell in self.cells if cell.id in self.from_before]
+        # An id with a colon is no notebook file's: rpnb's own, or a front end's address.
+        known = [c for c in self.cells if c.id in self.from_before and ":" not in c.id]
         return [
             f"{cell.label} ({cell.name or cell.kind})" for cell in known if cell.id not in saved
         ]
@@ -259,11 +277,16 @@ class Notebook:
         return OtherSide(self.target, self.session.names, origins, frozenset(modules))
 
     def _arrange(self) -> None:
-        ids = self._saved_ids()
-        if ids:
-            self.cells.arrange(ids)
+        """Give the cells the saved notebook's order; one that it had and has no more is deleted."""
+        ids = self.saved_ids()
+        if not ids:
+            return
+        for gone in set(self.memory.cell_ids) - set(ids):
+            self.drop(gone)
+        self.memory.keep(cells=ids)
+        self.cells.arrange(ids)
 
-    def _saved_ids(self) -> list[str]:
+    def saved_ids(self) -> list[str]:
         """The ids of the saved notebook's cells, in order; empty where there is no file."""
         if self.path is None or not self.path.exists():
             return []
@@ -274,6 +297,14 @@ class Notebook:
             found = json.loads(self.path.read_text(encoding="utf-8"))
             return [str(cell["id"]) for cell in found.get("cells", []) if cell.get("id")]
         return []
+
+
+def _has_code(text: str) -> bool:
+    """Whether a cell is more than line magics, which leave nothing to record."""
+    return any(
+        line.strip() and (line.startswith("%%") or not line.startswith("%"))
+        for line in text.splitlines()
+    )
 
 
 def is_headless() -> bool:

@@ -27,6 +27,16 @@ def test_form_typed_values_become_the_input():
     assert form._value() == {"prompt": "a fox", "steps": 20, "fast": True, "mode": "a"}
 
 
+def test_form_long_default_is_kept_out_of_the_page():
+    picture = "x" * 5000
+    form = Form(None, [Field("image", "str", picture)])
+    assert form.widget.children[0].value == ""
+    assert form.widget.children[0].placeholder == "as before (5 kB)"
+    assert form._value() == {"image": picture}
+    form.widget.children[0].value = "y"
+    assert form._value() == {"image": "y"}
+
+
 def test_form_run_with_a_missing_field_shows_it_and_is_ready_again():
     form = Form(None, FIELDS)
     form.start().join(5)

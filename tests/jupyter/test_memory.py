@@ -1,6 +1,6 @@
 import stat
 
-from rpnb.jupyter.memory import Memory, for_worker
+from rpnb.jupyter.memory import Memory, for_worker, worker_of_renamed
 
 
 def test_memory_last_input_survives_a_restart(tmp_path):
@@ -43,3 +43,16 @@ def test_memory_remembers_seen_requests(tmp_path, monkeypatch):
     for_worker("w").saw("abc")
     assert for_worker("w").has_seen("abc")
     assert not for_worker("other").has_seen("abc")
+
+
+def test_renamed_notebook_finds_its_worker_a_copy_does_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    old = tmp_path / "old.ipynb"
+    old.write_text("{}")
+    for_worker("old-1").keep(path=str(old), cells=["a", "b", "c"])
+    assert worker_of_renamed("new-2", ["a", "b", "d"]) is None
+    old.unlink()
+    assert worker_of_renamed("new-2", ["a", "b", "d"]) == "old-1"
+    assert worker_of_renamed("new-2", ["x"]) is None
+    for_worker("new-2").keep(target="local")
+    assert worker_of_renamed("new-2", ["a", "b"]) is None

@@ -1,0 +1,76 @@
+"""`%runpod_env`: secrets taken from here and stored nowhere, plain settings in the program."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import TYPE_CHECKING
+
+from rpnb.errors import BadInput
+
+from .connecting import ask_secret, attached
+from .screen import CellScreen
+
+if TYPE_CHECKING:
+    from rpnb.program.options import Options
+
+    from .notebook import Notebook
+
+# A name with one of these in it is a secret, whatever its value looks like.
+_SECRET_WORDS = ("TOKEN", "KEY", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
+# How the keys of well-known services begin.
+_SECRET_HEADS = ("hf_", "sk-", "ghp_", "github_pat_", "AKIA", "rpa_", "xoxb-", "eyJ")
+
+
+def set_env(notebook: Notebook, options: Options) -> None:
+    """Take secrets from here, and plain settings into the program.
+
+    Raises:
+        BadInput: a secret was typed with its value, or is nowhere to be had.
+    """
+    secrets = dict[str, str]()
+    for word in options.words:
+        name, equals, value = word.word.partition("=")
+        if not name.isidentifier():
+            raise BadInput(f"{name!r} is no name of a variable", options.line, word.position)
+        if equals and (_is_secret(name) or _looks_secret(value)):
+            message = f"this would be saved in the notebook: write %runpod_env {name} alone"
+            raise BadInput(message, options.line, word.position)
+        if equals:
+            notebook.env[name] = value
+        else:
+            secrets[name] = _secret(notebook, name)
+    if secrets:
+        attached(notebook).set_env(secrets)
+    taken = [f"{name} taken from here, not stored" for name in secrets]
+    plain = [f"{name} is part of the program" for name in notebook.env if name not in secrets]
+    line = (notebook.target, "environment", " · ".join([*taken, *plain]))
+    CellScreen(notebook.shell).lead(line)
+
+
+def _secret(notebook: Notebook, name: str) -> str:
+    """The value from the environment, the keyring, or a prompt that shows no letters."""
+    value = os.environ.get(name) or _from_keyring(name)
+    if value:
+        return value
+    ask = ask_secret(notebook.shell)
+    if ask is None:
+        raise BadInput(f"{name} is not in the environment here, and nobody can be asked")
+    return str(ask(f"{name}: "))
+
+
+def _from_keyring(name: str) -> str | None:
+    try:
+        keyring = importlib.import_module("keyring")
+    except ImportError:
+        return None
+    found = keyring.get_password("rpnb", name)
+    return str(found) if found else None
+
+
+def _is_secret(name: str) -> bool:
+    return any(word in name.upper() for word in _SECRET_WORDS)
+
+
+def _looks_secret(value: str) -> bool:
+    return value.startswith(_SECRET_HEADS)
