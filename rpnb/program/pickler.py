@@ -14,7 +14,6 @@ from pickle import PickleBuffer
 from typing import Any
 
 import cloudpickle
-from cloudpickle import cloudpickle as inner
 
 PROTOCOL = 5
 _NAMED = (type, types.FunctionType, types.BuiltinFunctionType)
@@ -90,14 +89,6 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self.bytecode = True
         if func.__globals__ is not self.namespace:
             return super()._dynamic_function_reduce(func)
-        state, slots = inner._function_getstate(func)
+        make, arguments, (state, slots), *rest = super()._dynamic_function_reduce(func)
         self.global_names |= set(slots["__globals__"])
-        slots["__globals__"] = {}
-        return (
-            inner._make_function,
-            self._function_getnewargs(func),
-            (state, slots),
-            None,
-            None,
-            inner._function_setstate,
-        )
+        return (make, arguments, (state, {**slots, "__globals__": {}}), *rest)
