@@ -151,7 +151,7 @@ def _install(
     tool = pip.find(parent, site.parent)
     pins_file = site / "constraint.txt"
     pins_file.write_text(constraint)
-    missing = tool.resolve(wanted, pins_file)
+    missing = _missing(tool, parent, wanted, pins_file, on_progress)
     if missing is None:
         on_progress(f"installing {' and '.join(wanted)} with an old pip: this may take a minute")
         tool.install(wanted, site, ["--constraint", str(pins_file)])
@@ -160,6 +160,23 @@ def _install(
         pins = [f"{name}=={version}" for name, version in missing]
         tool.install(pins, site, ["--no-deps"], told.line)
     pins_file.unlink()
+
+
+def _missing(
+    tool: pip.Pip, parent: Parent, wanted: list[str], pins_file: Path, on_progress: Report
+) -> list[tuple[str, str]] | None:
+    """What to install; where no SDK fits, the newest, behind what the parent has."""
+    try:
+        return tool.resolve(wanted, pins_file)
+    except pip.DoesNotFit as problem:
+        free = {re.split(r"[=>]", requirement)[0] for requirement in wanted}
+        on_progress(f"{problem}; trying the newest beside it")
+        found = tool.resolve(wanted, None)
+    return found and [
+        (name, version)
+        for name, version in found
+        if normalised(name) in free or parent.version_of(normalised(name)) is None
+    ]
 
 
 class _Told:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Iterable, Iterator, Sequence
@@ -22,6 +23,9 @@ Report = Callable[[str], None]
 # pip's resolver before 25.1 loses itself in what runpod asks for: on Python 3.9,
 # 23.0 had found no answer after 3 minutes, and 26.0 had one after 6 s.
 GOOD_SINCE = (25, 1)
+
+# Among packages that fit no SDK the resolver may search for many minutes.
+RESOLVE_TIMEOUT = 120.0
 
 _QUIET = ("--disable-pip-version-check", "--no-input", "--no-color")
 # A pip.conf of the person's may ask for what an overlay cannot be.
@@ -40,6 +44,10 @@ _UNREACHABLE = (
 )
 
 
+class DoesNotFit(CannotPrepare):
+    """No version of what is wanted fits beside the parent's packages."""
+
+
 @dataclass(frozen=True)
 class Pip:
     """A command that installs for a parent Python, and the environment it needs."""
@@ -48,21 +56,28 @@ class Pip:
     env: dict[str, str] = field(default_factory=dict)
 
     def resolve(
-        self, requirements: Sequence[str], constraint: Path
+        self, requirements: Sequence[str], constraint: Path | None
     ) -> list[tuple[str, str]] | None:
         """Return (name, version) of all that is missing for `requirements`.
 
-        What the parent has counts as installed and is never replaced. None where
-        this pip is older than 22.2, which cannot tell.
+        What the parent has counts as installed; under `constraint` it is never
+        replaced. None where this pip is older than 22.2, which cannot tell.
 
         Raises:
-            CannotPrepare: nothing fits, or no package index answers.
+            DoesNotFit: nothing fits, or pip still searches after RESOLVE_TIMEOUT.
+            CannotPrepare: no package index answers.
         """
         with tempfile.NamedTemporaryFile(suffix=".json") as report:
             told = ["--dry-run", "--report", report.name, "--prefer-binary"]
-            code, text = self._run([*told, "--constraint", str(constraint), *requirements])
+            told += ["--constraint", str(constraint)] if constraint is not None else []
+            code, text = self._run([*told, *requirements], limit=RESOLVE_TIMEOUT)
             if "no such option" in text:
                 return None
+            if code < 0:
+                raise DoesNotFit(
+                    f"pip found no {' and '.join(requirements)} that fits beside what this "
+                    f"Python has within {RESOLVE_TIMEOUT:.0f} s"
+                )
             if code != 0:
                 raise _failure(text, requirements)
             planned = json.loads(Path(report.name).read_text(encoding="utf-8"))["install"]
@@ -86,7 +101,13 @@ class Pip:
         if code != 0:
             raise _failure(text, requirements)
 
-    def _run(self, arguments: Sequence[str], on_line: Report | None = None) -> tuple[int, str]:
+    def _run(
+        self,
+        arguments: Sequence[str],
+        on_line: Report | None = None,
+        *,
+        limit: float | None = None,
+    ) -> tuple[int, str]:
         # Few retries: a target without an index should say so within seconds.
         patience = [] if "PIP_RETRIES" in os.environ else ["--retries", "1"]
         patience += [] if "PIP_DEFAULT_TIMEOUT" in os.environ else ["--timeout", "15"]
@@ -101,11 +122,15 @@ class Pip:
             cwd="/",
         )
         lines = []
+        clock = threading.Timer(limit or 0, process.kill)
+        if limit is not None:
+            clock.start()
         with process:
             for line in process.stdout or ():
                 lines.append(line)
                 if on_line is not None:
                     on_line(line)
+        clock.cancel()
         return process.returncode, "".join(lines)
 
 
@@ -182,7 +207,7 @@ def _failure(text: str, requirements: Sequence[str]) -> TargetError:
     if any(sign in said for sign in _FULL):
         return NoSpace(f"no room on the target for {what}: {last}")
     if "resolutionimpossible" in said or "conflicting dependencies" in said:
-        return CannotPrepare(
+        return DoesNotFit(
             f"{what} does not fit beside what this Python has: {_conflict(text) or last}. "
             "Choose another SDK with --sdk, or another Python with --python."
         )

@@ -170,10 +170,22 @@ def test_overlay_of_an_sdk_that_is_not_there_says_which(python, tmp_path, wheels
         overlay.prepare(python, tmp_path, sdk="9.9")
 
 
-def test_overlay_that_cannot_fit_names_the_conflict(python, tmp_path, wheels):
+def test_overlay_that_cannot_fit_goes_behind_what_is_there_and_says_so(python, tmp_path, wheels):
+    """No SDK fits this old `net`: the newest is still worth a try, and nothing is replaced."""
+    (wheels / "runpod-1.9.1-py3-none-any.whl").unlink()
     have(python, "net", "1.0")
-    with pytest.raises(errors.CannotPrepare, match="does not fit .* depends on net>=2"):
-        overlay.prepare(python, tmp_path, sdk="1.12.0")
+    said = []
+    found = overlay.prepare(python, tmp_path / "root", on_progress=said.append)
+    assert any("does not fit" in line and "depends on net>=2" in line for line in said)
+    assert version_there(python, found, "runpod") == "1.12.0"
+    assert version_there(python, found, "net") == "1.0"
+
+
+def test_pip_that_searches_for_ever_is_stopped(python, tmp_path, monkeypatch):
+    monkeypatch.setattr(pip, "RESOLVE_TIMEOUT", 0.2)
+    endless = pip.Pip((str(python), "-c", "import time; time.sleep(60)"))
+    with pytest.raises(pip.DoesNotFit, match="found no runpod that fits"):
+        endless.resolve(["runpod"], None)
 
 
 def test_overlay_that_failed_leaves_nothing_half_made(python, tmp_path, wheels):
