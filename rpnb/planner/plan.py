@@ -204,11 +204,12 @@ class _Planning:
         if restart and not self._held(spread):
             run = tuple(Rerun(j, restart) for j in range(count))
             return Plan(restart=restart, run=run)
-        gone = [i for i in spread.gone if i < len(self.executed)]
+        steps = [e.step for e in self.executed]
+        gone = [i for i in spread.gone if i < len(steps) and not steps[i].facts.is_start]
         keep = tuple((j, i) for j, i in sorted(spread.kept.items()) if j < count)
         return Plan(
             drop=self._dropped(spread),
-            purge=frozenset[str]().union(*(self.executed[i].step.modules for i in gone)),
+            purge=frozenset[str]().union(*(steps[i].modules for i in gone)),
             restore=self._restore(gone),
             run=tuple(Rerun(j, causes.of(j)) for j in spread.dirty if j < count),
             keep=keep,

@@ -194,6 +194,15 @@ def test_reading_an_iterator_changes_it() -> None:
     assert [r.index for r in found.run] == [0]
 
 
+def test_start_step_that_ran_leaves_nothing_to_undo() -> None:
+    text = "if __name__ == '__main__':\n    import helper\n    runpod.serverless.start({})"
+    (step,) = steps(text, {"helper": "1"})
+    ran = [Executed(step, binds=frozenset({"helper"}), writes=frozenset({"environ"}))]
+    found = plan(ran, [step], kinds={})
+    assert found.is_settled
+    assert [r.reason.kind for r in found.run] == ["always"]
+
+
 def test_known_pure_call_on_a_model_reloads_nothing() -> None:
     old = steps(_LOAD + "warm = model.generate('a')")
     ran = [Executed(s, binds=s.facts.binds, pure="warm" in s.facts.binds) for s in old]
