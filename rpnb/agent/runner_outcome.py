@@ -72,8 +72,9 @@ def _sent(recording: Recording) -> Outcome:
             "production posts the result under that id, where nobody waits for it, "
             "and its worker takes no further job",
         )
-    if len(recording.done) > MAX_BUFFERS:
-        size = f"{len(recording.done) / 1e6:.0f} MB"
+    posted = recording.done or b""
+    if len(posted) > MAX_BUFFERS:
+        size = f"{len(posted) / 1e6:.0f} MB"
         return Outcome(
             "FAILED", problem=f"the result has {size} as JSON; RunPod takes 20 MB at most"
         )

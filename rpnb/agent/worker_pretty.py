@@ -10,7 +10,12 @@ _WIDTH = 79
 _MAX_ITEMS = 1000
 # A text nobody reads to the end; it would only fill the notebook.
 _MAX_TEXT = 1 << 20
-_BRACKETS = {list: ("[", "]"), tuple: ("(", ")"), set: ("{", "}"), frozenset: ("frozenset({", "})")}
+_BRACKETS: dict[Any, tuple[str, str]] = {
+    list: ("[", "]"),
+    tuple: ("(", ")"),
+    set: ("{", "}"),
+    frozenset: ("frozenset({", "})"),
+}
 
 
 def pretty(value: Any) -> str:
@@ -28,11 +33,11 @@ class _Place(NamedTuple):
 
 def _text(value: Any, place: _Place, above: list[int]) -> str:
     kind = type(value)
-    if isinstance(value, type) and kind.__repr__ is type.__repr__:
+    if isinstance(value, type) and _is_plain_class(kind):
         return _class_name(value)
     if isinstance(value, types.FunctionType):
         return f"<function {_class_name(value)}{_signature(value)}>"
-    # A subclass may have a __repr__ of its own.
+    # So may a subclass of a container.
     if kind not in _BRACKETS and kind is not dict:
         return _plain(value)
     if id(value) in above:
@@ -83,6 +88,11 @@ def _sorted(values: Iterable[Any]) -> list[Any]:
         return sorted(values)
     except TypeError:
         return list(values)
+
+
+def _is_plain_class(kind: Any) -> bool:
+    # A metaclass may have a __repr__ of its own.
+    return kind.__repr__ is type.__repr__
 
 
 def _plain(value: Any) -> str:

@@ -77,7 +77,7 @@ class Scratch:
             if not has_value:
                 raise CannotEncode(f"there is no last expression to bind to `{to}`")
             encoded = encode_value(value, to)
-            body = {"mimes": [VALUE_MIME], "to": to, "encoding": encoded.encoding}
+            body: dict[str, Any] = {"mimes": [VALUE_MIME], "to": to, "encoding": encoded.encoding}
             self._events.emit("shown", body, encoded.data)
             return
         for mimes in (worker_display.bundle(value), *worker_display.figures(close=True)):

@@ -47,7 +47,6 @@ def _parts(value: Any) -> list[Any]:
     if type(value) in (list, tuple, set, frozenset):
         return list(value)
     attributes = getattr(value, "__dict__", None)
-    is_object = (
-        type(attributes) is dict and not isinstance(value, type) and not callable(attributes)
-    )
-    return list(attributes.values()) if is_object and not hasattr(value, "__code__") else []
+    if type(attributes) is not dict or isinstance(value, type) or hasattr(value, "__code__"):
+        return []
+    return list(attributes.values())

@@ -359,7 +359,7 @@ def _is_shown(step: Step, index: int, sync: Sync) -> bool:
 def ends_with_semicolon(text: str, node: Any) -> bool:
     """Tell whether a `;` follows the statement on its last line."""
     line = text.split("\n")[node.end_lineno - 1].encode()
-    return line[node.end_col_offset :].lstrip().startswith(b";")
+    return bool(line[node.end_col_offset :].lstrip().startswith(b";"))
 
 
 def _settled(sync: Sync, count: int) -> Plan:

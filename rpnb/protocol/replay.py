@@ -23,9 +23,9 @@ class Cursor:
         Raises:
             ProtocolError: an event between this one and the last is missing.
         """
-        if 0 <= self.seq and event.seq <= self.seq:
+        if self.seq >= 0 and event.seq <= self.seq:
             return False
-        if 0 <= self.seq and event.seq != self.seq + 1:
+        if self.seq >= 0 and event.seq != self.seq + 1:
             raise ProtocolError(f"expected event {self.seq + 1}, got {event.seq}")
         self.seq = event.seq
         return True
