@@ -71,7 +71,7 @@ def _write(loaded: Source, place: Path, progress: Progress, *, force: bool) -> i
     from rpnb.export.write import write
 
     written = write(loaded.program, place, force=force)
-    for note in loaded.program.notes:
+    for note in loaded.notes:
         progress.line(note)
     print(written.summary)
     return 0

@@ -53,6 +53,8 @@ def _jobs(
     from rpnb.cli.play import play, report
 
     code = 0
+    for note in loaded.notes:
+        progress.line(note)
     loaded.prepare(session)
     for job in loaded.jobs:
         with progress.working(f"job {job['id']}"):

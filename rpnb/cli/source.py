@@ -39,12 +39,13 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Source:
-    """A program and the jobs to run, each whole, with an id."""
+    """A program and the jobs to run, each whole, with an id; `notes` are for the person."""
 
     path: Path
     program: Program
     jobs: tuple[dict[str, Any], ...] = ()
     secrets: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def prepare(self, session: Session) -> None:
         """Make the session's worker ready for the program: its Python fits, it has the secrets.
@@ -80,7 +81,7 @@ def load(path: Path, wanted: Wanted, progress: Progress) -> Source:
 def _of_file(path: Path, wanted: Wanted, typed: Sequence[Any]) -> Source:
     program = build(from_file(path), names_for(path))
     values = [] if wanted.none else typed or _beside(path)
-    return Source(path.resolve(), program, _jobs(path, wanted, values))
+    return _source(path.resolve(), program, _jobs(path, wanted, values))
 
 
 def _path() -> list[str]:
@@ -105,7 +106,7 @@ def _of_notebook(path: Path, wanted: Wanted, typed: Sequence[Any], progress: Pro
         if wanted.every or not values:
             values += [job for name in bundle.tests for job in _listed(bundle.tests[name])]
         values = values or _beside(path)
-    return Source(parts.path, bundle.program, _jobs(path, wanted, values), parts.secrets)
+    return _source(parts.path, bundle.program, _jobs(path, wanted, values), parts.secrets)
 
 
 def _tests(parts: Parts, wanted: Wanted) -> list[Local]:
@@ -165,11 +166,18 @@ def _beside(path: Path) -> list[Any]:
     return [language.read_file(file)] if file.is_file() else []
 
 
-def _jobs(path: Path, wanted: Wanted, values: Sequence[Any]) -> tuple[dict[str, Any], ...]:
+def _source(
+    path: Path, program: Program, jobs: Sequence[language.Job], secrets: tuple[str, ...] = ()
+) -> Source:
+    whole = tuple({"id": uuid.uuid4().hex[:8], **each.job} for each in jobs)
+    doubts = tuple(each.note for each in jobs if each.note)
+    return Source(path, program, whole, secrets, (*program.notes, *doubts))
+
+
+def _jobs(path: Path, wanted: Wanted, values: Sequence[Any]) -> list[language.Job]:
     if not values and not wanted.none:
         raise BadInput(
             f"there is no input for {path.name}: add --input '{{…}}', a %%runpod_test cell, or a "
             "test_input.json beside it"
         )
-    jobs = (dict(language.as_job(value).job) for value in values)
-    return tuple({"id": uuid.uuid4().hex[:8], **job} for job in jobs)
+    return [language.as_job(value) for value in values]

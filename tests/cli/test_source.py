@@ -169,6 +169,13 @@ def test_load_without_any_input_says_what_to_add(tmp_path):
         loaded(book(tmp_path / "n.ipynb", HANDLER), Wanted())
 
 
+def test_load_says_how_it_took_an_input_that_could_be_a_job(tmp_path):
+    path = book(tmp_path / "n.ipynb", HANDLER)
+    found = loaded(path, Wanted(('{"input": 1, "seed": 2}',)))
+    assert found.jobs[0]["input"] == {"input": 1, "seed": 2}
+    assert any("`seed`" in note for note in found.notes)
+
+
 def test_load_of_a_bad_input_has_a_caret(tmp_path):
     with pytest.raises(BadInput, match=r"(?s)\{\"a\": \}\n +\^"):
         loaded(book(tmp_path / "n.ipynb", HANDLER), Wanted(('{"a": }',)))
