@@ -46,7 +46,7 @@ docs: dev
 
 bench: dev
 	@.ci/sshd
-	@$(BIN)/python benchmarks/loop.py
+	@$(BIN)/python -m benchmarks.loop
 
 soak: dev
 	@for round in $$(seq $(ROUNDS)); do echo "round $$round"; $(PYTEST) -n 2 -q -x || exit 1; done
