@@ -163,6 +163,10 @@ class FormScreen:
         shown = {"output_type": "display_data", "data": dict(bundle), "metadata": {}}
         self._output.outputs = (*self._output.outputs, shown)
 
+    def is_closing(self) -> bool:
+        """Never known: a form's thread gets no interrupts."""
+        return False
+
 
 def _settled(text: str) -> str:
     """The text as a terminal would leave it after carriage returns (progress bars)."""

@@ -174,7 +174,8 @@ def watch_quietly(notebook: Notebook, run: Run, job: Mapping[str, Any], screen: 
 
 def settle(notebook: Notebook, outcome: Outcome, request: str) -> None:
     """Take over what a run said of the worker: its names, and what is warm."""
-    notebook.memory.saw(request)
+    if outcome.result is not None or outcome.failed is not None:
+        notebook.memory.saw(request)
     if outcome.synced is None:
         return
     notebook.kept, notebook.gpus = outcome.kept, list(outcome.synced.gpus)

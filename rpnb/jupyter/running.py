@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # A reload that takes less is over before anyone has read that it comes.
 _LONG_LOAD = 3.0
+# The kernel's end follows its announcement by a message, which takes a few milliseconds.
+_ANNOUNCEMENT = 0.2
 # More chunks than this are counted, not drawn: a token stream would fill the page.
 _MOST_CHUNKS = 50
 
@@ -80,11 +82,25 @@ def follow(
                 break
             drawing.see(update)
         except KeyboardInterrupt:
-            run.cancel(force=outcome.interrupted)
-            outcome.interrupted = True
+            again, outcome.interrupted = outcome.interrupted, True
+            if not again and _kernel_ends(screen):
+                break
+            run.cancel(force=again)
     if outcome.result is None:
         outcome.seconds = time.monotonic() - outcome.started
     return outcome
+
+
+def _kernel_ends(screen: Screen) -> bool:
+    """Whether an interrupt only announces the end of the kernel, which no job must notice.
+
+    Jupyter interrupts a kernel before it restarts or ends it, and says so after that.
+    """
+    try:
+        time.sleep(_ANNOUNCEMENT)
+    except KeyboardInterrupt:
+        return False
+    return screen.is_closing()
 
 
 @dataclass

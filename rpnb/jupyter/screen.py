@@ -25,6 +25,9 @@ class Screen(Protocol):
     def draw(self, bundle: Mapping[str, Any]) -> None:
         """Add a display, as the data of its mime types."""
 
+    def is_closing(self) -> bool:
+        """Whether the kernel is about to end, and this output with it."""
+
 
 class CellScreen:
     """The output of the cell that runs now."""
@@ -33,6 +36,7 @@ class CellScreen:
         # Only a kernel's front end can replace a line: a terminal gets the last one alone.
         self._can_replace = getattr(shell, "kernel", None) is not None
         self._handle: Any = None
+        self._shell = shell
 
     def lead(self, line: lines.Line, *, final: bool = True) -> None:
         """Put the line at the top of the output; again to replace it."""
@@ -73,6 +77,10 @@ class CellScreen:
             publish(dict(bundle), raw=True)  # type: ignore[no-untyped-call]
         else:
             print(bundle.get("text/plain", ""))
+
+    def is_closing(self) -> bool:
+        """Whether the kernel is about to end, and this output with it."""
+        return bool(getattr(self._shell, "exit_now", False))
 
 
 def has_box() -> bool:

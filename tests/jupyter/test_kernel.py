@@ -97,6 +97,18 @@ def test_cancelled_job_says_that_the_model_is_kept(kernel):
     assert "rpnb/" not in ran.traceback
 
 
+def test_kernel_restart_does_not_cancel_the_job(kernel):
+    request = kernel.start(SLOW.replace("200", "15"), "h")
+    kernel.see(request, "step 1")
+    # Jupyter interrupts the kernel first, as Ctrl-C does.
+    kernel.manager.restart_kernel(now=False)
+    kernel.client.wait_for_ready(timeout=30)
+    deadline, said = time.monotonic() + 20, ""
+    while "finished meanwhile" not in said and time.monotonic() < deadline:
+        said = kernel.run(CONNECT).text
+    assert "COMPLETED" in said
+
+
 def test_job_that_outlives_its_kernel_is_found_again(new_kernel):
     first = new_kernel()
     first.run(CONNECT)
