@@ -12,7 +12,7 @@ from .sources import passage_of
 from .steps import Capture, Origin, runs
 
 _DOCSTRING = '"""RunPod serverless handler, exported from a notebook by rpnb."""'
-_NOTHING = Passage((), ())
+_DEFINING = ("def ", "async def ", "class ", "@")
 
 
 def assemble(
@@ -24,17 +24,23 @@ def assemble(
 
 
 def join(blocks: Iterable[Passage | list[Passage]]) -> tuple[str, tuple[Origin, ...]]:
-    """Return blocks with one blank line between them; a list is a block without any."""
+    """Return blocks with blank lines between them; a list is a block without any."""
     lines: list[str] = []
     origins: list[Origin] = []
     for block in blocks:
         passages = [each for each in (block if isinstance(block, list) else [block]) if each.lines]
         if lines and passages:
-            lines.append("")
+            lines += [""] * _gap(lines[-1], passages[0].lines[0])
         for passage in passages:
             origins += _origins(passage, len(lines) + 1)
             lines += passage.lines
     return "\n".join(lines) + "\n" if lines else "", tuple(origins)
+
+
+def _gap(above: str, below: str) -> int:
+    """Blank lines as PEP 8 has them: two round a definition, else one."""
+    ends_block = above[:1].isspace()
+    return 2 if ends_block or below.startswith(_DEFINING) else 1
 
 
 def start_block(handler: str, *, imports_runpod: bool) -> Passage:

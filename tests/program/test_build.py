@@ -32,7 +32,7 @@ def built(*sources, handler=None, **options):
 def test_program_is_laid_out_as_a_careful_person_would():
     program = built("import os\n\nmodel = os.getcwd()", handler=HANDLER)
     assert program.text == (
-        f"{DOCSTRING}\n\nimport os\n\nmodel = os.getcwd()\n\n{HANDLER}\n\n"
+        f"{DOCSTRING}\n\nimport os\n\nmodel = os.getcwd()\n\n\n{HANDLER}\n\n\n"
         'if __name__ == "__main__":\n    import runpod\n\n'
         '    runpod.serverless.start({"handler": handler})\n'
     )
@@ -79,7 +79,7 @@ def test_docstring_of_a_later_cell_stays_where_it_is():
 def test_future_lines_are_hoisted_once():
     line = "from __future__ import annotations"
     text = built(f"{line}\nx = 1", "y = 1\n\n", handler=f"{line}\n{HANDLER}").text
-    assert text.startswith(f"{DOCSTRING}\n\n{line}\n\nx = 1\n\ny = 1\n\ndef handler")
+    assert text.startswith(f"{DOCSTRING}\n\n{line}\n\nx = 1\n\ny = 1\n\n\ndef handler")
     assert text.count("__future__") == 1
 
 
