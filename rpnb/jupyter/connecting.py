@@ -144,9 +144,8 @@ def _worker(notebook: Notebook) -> str:
     from rpnb.session.names import new_name, worker_name
 
     if notebook.path is None:
-        name = new_name("ipython")
-        print(f"worker {name} (find it again with --name {name})")
-        return name
+        notebook.worker = notebook.worker or new_name("ipython")
+        return notebook.worker
     name = worker_name(notebook.path)
     if is_headless():
         return f"{name}#cli"
@@ -187,6 +186,8 @@ def ask_secret(shell: Any) -> Any:
 def _announce(notebook: Notebook, session: Session, screen: Screen, seconds: float) -> None:
     target = session.target.label
     screen.lead(lines.connected(target, session.info, seconds))
+    if notebook.path is None:
+        screen.line((target, f"worker {session.worker}", f"again: --name {session.worker}"))
     if notebook.from_before:
         labels = [
             f"{cell.kind} {cell.name}".strip()

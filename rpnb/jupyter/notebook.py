@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +66,10 @@ class Notebook:
     number: int = 0
     raw_cell: str = ""
     cell_info: Any = None
+    # The handler cell that ran last: with several, its handler is the program's.
+    handler_id: str = ""
+    # The worker's name, where no path gives one.
+    worker: str = ""
     # Labels of comment cells (`# %%runpod_…`) that ran here before the extension was loaded.
     ran_here: list[str] = field(default_factory=list)
     # The event hooks that the extension registered: (event, function).
@@ -98,8 +102,10 @@ class Notebook:
 
     @property
     def handler_cell(self) -> Cell | None:
-        """The last handler cell, or None."""
-        return next((cell for cell in reversed(list(self.cells)) if cell.kind == "handler"), None)
+        """The handler cell that ran last, else the last one in order; None without any."""
+        found = [cell for cell in self.cells if cell.kind == "handler"]
+        ran = [cell for cell in found if cell.id == self.handler_id] or found
+        return ran[-1] if ran else None
 
     def begin_cell(self, info: Any) -> None:
         """Note which cell is about to run, before any magic of it is called."""
@@ -166,8 +172,10 @@ class Notebook:
         Raises:
             ProgramError: the cells do not make a program.
         """
-        before = list(self.cells)
+        before, handler_id = list(self.cells), self.handler_id
         placed = self.cells.put(cell)
+        if cell.kind == "handler":
+            self.handler_id = placed.id
         self._arrange()
         try:
             program = self.build(send=[each.word for each in options.all("send")])
@@ -176,6 +184,7 @@ class Notebook:
                 self.cells.drop(each.id)
             for each in before:
                 self.cells.put(each)
+            self.handler_id = handler_id
             raise
         self.from_before.discard(placed.id)
         return placed, program
@@ -197,7 +206,9 @@ class Notebook:
             python=str(self.session.info.get("python") or "") if self.session else "",
             send=send or (),
         )
-        program = build(list(self.cells), names, env=self.env, base=self.base)
+        last = self.handler_cell
+        cells = sorted(self.cells, key=lambda cell: cell == last)
+        program = build(cells, names, env=self.env, base=self.base)
         # What a value was captured as serves again after its local name is gone.
         self.base = program
         return program
@@ -235,7 +246,9 @@ class Notebook:
         for cell in mine:
             self.cells.drop(cell.id)
         for cell in session.adopted.cells:
-            self.from_before.add(self.cells.put(replace(cell)).id)
+            self.from_before.add(self.cells.put(cell).id)
+        if not self.handler_id and (last := self.handler_cell) is not None:
+            self.handler_id = last.id
         for cell in mine:
             self.from_before.discard(self.cells.put(cell).id)
 

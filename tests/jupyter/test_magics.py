@@ -101,6 +101,13 @@ def test_handler_edit_keeps_the_model_and_names_what_reran(connected):
     assert "re-ran handler" in said.line
 
 
+def test_handler_cell_that_runs_is_the_one_that_answers(connected):
+    text = "%%runpod_handler {0} --input 1\ndef handler(job):\n    return '{0}'"
+    assert connected.run(text.format("first"), "a").text.rstrip().endswith('"first"')
+    assert connected.run(text.format("second"), "b").text.rstrip().endswith('"second"')
+    assert connected.run(text.format("first"), "a").text.rstrip().endswith('"first"')
+
+
 def test_handler_that_raises_ends_in_its_own_traceback(connected):
     connected.run(SETUP)
     said = connected.run(HANDLER.replace("handler", "handler --input {'z': 1}", 1))
