@@ -70,7 +70,7 @@ def verify(
     """
     differences: list[str] = []
     began = time.monotonic()
-    fresh = _beside(session)
+    fresh = session.beside("verify")
     try:
         if fresh.adopted is not None:
             # Left over from a check that was cut off: it is not fresh.
@@ -89,20 +89,6 @@ def verify(
         fresh.stop()
     total = len(recorded)
     return Verified(total - len(differences), total, tuple(differences), cold_start)
-
-
-def _beside(session: Session) -> Session:
-    """A session like this one, on a worker of its own; the caller stops it."""
-    from rpnb.session.session import Session as Attached
-
-    fresh = Attached(
-        session.target,
-        f"{session.worker}#verify",
-        f"the proof for {session.worker}",
-        session._options,
-    )
-    fresh.open()
-    return fresh
 
 
 def _again(run: Run) -> tuple[Result, float]:

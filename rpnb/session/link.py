@@ -219,6 +219,9 @@ class Link:
         elif event.kind == "accepted":
             self._active = event.request
         self._tell(event, event.request)
+        if event.kind in ("done", "failed") and event.request is not None:
+            # An end of the stream that follows must not redial for its sake.
+            self.forget(event.request)
 
     def _learn(self, info: dict[str, Any]) -> None:
         if info:

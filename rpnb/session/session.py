@@ -140,6 +140,16 @@ class Session:
         self._link.submit(request, opened)
         return Run(self._link, request, opened, program or self.adopted)
 
+    def beside(self, name: str) -> Session:
+        """Return an open session on a fresh worker of its own, `WORKER#name`, on the same target.
+
+        The caller stops it. Its `adopted` is set where one was left behind.
+        """
+        client = f"the {name} of {self.worker}"
+        fresh = Session(self.target, f"{self.worker}#{name}", client, self._options)
+        fresh.open()
+        return fresh
+
     def send(self, message: messages.Message) -> None:
         """Send a message that opens no request, such as a `Cancel`."""
         self._link.send(message)
