@@ -30,17 +30,18 @@ def join(blocks: Iterable[Passage | list[Passage]]) -> tuple[str, tuple[Origin, 
     for block in blocks:
         passages = [each for each in (block if isinstance(block, list) else [block]) if each.lines]
         if lines and passages:
-            lines += [""] * _gap(lines[-1], passages[0].lines[0])
+            lines += [""] * _gap(lines[-1], passages[0].lines)
         for passage in passages:
             origins += _origins(passage, len(lines) + 1)
             lines += passage.lines
     return "\n".join(lines) + "\n" if lines else "", tuple(origins)
 
 
-def _gap(above: str, below: str) -> int:
+def _gap(above: str, below: Sequence[str]) -> int:
     """Blank lines as PEP 8 has them: two round a definition, else one."""
+    first = next((line for line in below if line and not line.startswith("#")), "")
     ends_block = above[:1].isspace()
-    return 2 if ends_block or below.startswith(_DEFINING) else 1
+    return 2 if ends_block or first.startswith(_DEFINING) else 1
 
 
 def start_block(handler: str, *, imports_runpod: bool) -> Passage:

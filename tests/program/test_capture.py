@@ -180,7 +180,7 @@ def test_comments_of_a_captured_function_stay(notebook):
     text = "# why\n# and how\ndef f():  # what\n    return 1  # one"
     notebook.cell(f"x = 1\n\n{text}\n# below")
     notebook.setup("s = f()")
-    assert f"\n\n{text}\n\ns = f()" in notebook.build().text
+    assert f"\n\n\n{text}\n\n\ns = f()" in notebook.build().text
 
 
 def test_large_value_is_measured_without_a_copy(notebook):
