@@ -1,5 +1,5 @@
 """`python -m rpnb` is the `rpnb` command."""
 
-from rpnb.cli.main import main
+from .cli.main import main
 
 main()

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rpnb import errors
-from rpnb.program.cells import Cell
-from rpnb.program.steps import Program
+from .. import errors
+from ..program.cells import Cell
+from ..program.steps import Program
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rpnb.cli.progress import Progress
-    from rpnb.session.session import Session
-    from rpnb.transport.stream import Transport
+    from ..session.session import Session
+    from ..transport.stream import Transport
+    from .progress import Progress
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ def connected(
     connection: Connection, path: Path, *, progress: Progress, keep: bool = False
 ) -> Iterator[Session]:
     """Give a session on the worker `NAME#cli`; stop that worker at the end unless `keep`."""
-    from rpnb.session.names import worker_name
-    from rpnb.session.session import connect
+    from ..session.names import worker_name
+    from ..session.session import connect
 
     with progress.working("connecting"):
         session = connect(
@@ -59,8 +59,8 @@ def connected(
 @contextlib.contextmanager
 def reached(connection: Connection, *, progress: Progress) -> Iterator[Transport]:
     """Give a transport to the target, for asking its agent; attaches to no worker."""
-    from rpnb.session.target import default_target
-    from rpnb.transport import open_transport
+    from ..session.target import default_target
+    from ..transport import open_transport
 
     target = connection.target or default_target()
     with progress.working("connecting"):

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpnb.cli import options
-from rpnb.cli.outcome import FAILED, plainly
-from rpnb.errors import BadInput
+from ..errors import BadInput
+from . import options
+from .outcome import FAILED, plainly
 
 if TYPE_CHECKING:
-    from rpnb.cli.connection import Connection
-    from rpnb.cli.progress import Progress
-    from rpnb.cli.source import Source
-    from rpnb.session.session import Session
+    from ..session.session import Session
+    from .connection import Connection
+    from .progress import Progress
+    from .source import Source
 
 
 @plainly
@@ -41,9 +41,9 @@ def export(
     gpu: options.Gpu = None,
 ) -> int:
     """Write the handler.py that a notebook makes, its modules and data files beside it."""
-    from rpnb.cli.connection import Connection
-    from rpnb.cli.progress import Progress
-    from rpnb.cli.source import Wanted, load
+    from .connection import Connection
+    from .progress import Progress
+    from .source import Wanted, load
 
     if check and (verify or force):
         raise BadInput("--check writes nothing: leave out --verify and --force")
@@ -60,7 +60,7 @@ def export(
 
 
 def _check(loaded: Source, place: Path) -> int:
-    from rpnb.export.check import check
+    from ..export.check import check
 
     found = check(loaded.program, place)
     print(found, end="")
@@ -68,7 +68,7 @@ def _check(loaded: Source, place: Path) -> int:
 
 
 def _write(loaded: Source, place: Path, progress: Progress, *, force: bool) -> int:
-    from rpnb.export.write import write
+    from ..export.write import write
 
     written = write(loaded.program, place, force=force)
     for note in loaded.notes:
@@ -78,7 +78,7 @@ def _write(loaded: Source, place: Path, progress: Progress, *, force: bool) -> i
 
 
 def _verify(loaded: Source, connection: Connection, progress: Progress) -> int:
-    from rpnb.cli.connection import connected
+    from .connection import connected
 
     with connected(connection, loaded.path, progress=progress) as session:
         loaded.prepare(session)
@@ -86,8 +86,8 @@ def _verify(loaded: Source, connection: Connection, progress: Progress) -> int:
 
 
 def _prove(loaded: Source, session: Session, progress: Progress) -> int:
-    from rpnb.cli.play import play
-    from rpnb.export.verify import verify
+    from ..export.verify import verify
+    from .play import play
 
     with progress.working("running the jobs"):
         recorded = [

@@ -8,14 +8,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rpnb import errors
-from rpnb.errors import BadNotebook
+from .. import errors
+from ..errors import BadNotebook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rpnb.cli.notebook import CodeCell, Notebook
-    from rpnb.cli.progress import Progress
+    from .notebook import CodeCell, Notebook
+    from .progress import Progress
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -14,12 +14,12 @@ from IPython.core.error import UsageError
 from IPython.core.getipython import get_ipython
 from IPython.core.magic import no_var_expand
 
-from rpnb.cli.bundle import Bundle, Request, write_error
-from rpnb.errors import RpnbError
-from rpnb.program import inputs, options
-from rpnb.program.build import build
-from rpnb.program.names import Names
-from rpnb.program.provenance import Provenance
+from ..errors import RpnbError
+from ..program import inputs, options
+from ..program.build import build
+from ..program.names import Names
+from ..program.provenance import Provenance
+from .bundle import Bundle, Request, write_error
 
 # Their value is what a run gives, and nothing runs here.
 _RESULTS = ("runpod_run",)

@@ -7,16 +7,16 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rpnb.cli.bundle import Bundle, Request
-from rpnb.cli.headless import client, environment
-from rpnb.errors import ProgramError
+from ..errors import ProgramError
+from .bundle import Bundle, Request
+from .headless import client, environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rpnb.cli.notebook import Notebook
-    from rpnb.cli.parts import Local, Parts
-    from rpnb.cli.progress import Progress
+    from .notebook import Notebook
+    from .parts import Local, Parts
+    from .progress import Progress
 
 # The kernel's side stands in for the extension: it must not load.
 _EXTENSION = re.compile(r"^([ \t]*)%(?:re)?load_ext[ \t]+rpnb[ \t]*$", re.MULTILINE)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from rpnb import __version__
-from rpnb.cli.export import export
-from rpnb.cli.ps import ps
-from rpnb.cli.run import run
-from rpnb.cli.stop import stop
-from rpnb.cli.test import test
+from .. import __version__
+from .export import export
+from .ps import ps
+from .run import run
+from .stop import stop
+from .test import test
 
 app = typer.Typer(
     name="rpnb",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rpnb.errors import BadNotebook
+from ..errors import BadNotebook
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, ParamSpec
 
 import typer
 
-from rpnb.errors import RpnbError
+from ..errors import RpnbError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

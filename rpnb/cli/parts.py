@@ -7,15 +7,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rpnb.errors import BadInput
-from rpnb.program import options
-from rpnb.program.cells import Cell, Magic, parse_magic
+from ..errors import BadInput
+from ..program import options
+from ..program.cells import Cell, Magic, parse_magic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from rpnb.cli.notebook import CodeCell, Notebook
+    from .notebook import CodeCell, Notebook
 
     Found = Sequence[tuple[CodeCell, Magic | None]]
 

@@ -6,19 +6,18 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rpnb.errors import ProgramError
-from rpnb.session import updates
-from rpnb.session.result import Result
+from ..errors import ProgramError
+from ..session import updates
+from ..session.pretty import shown
+from ..session.result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rpnb.cli.progress import Progress
-    from rpnb.program.steps import Program
-    from rpnb.session.run import Run
-    from rpnb.session.session import Session
-
-_LONGEST = 200  # characters of a string that are shown to a person
+    from ..program.steps import Program
+    from ..session.run import Run
+    from ..session.session import Session
+    from .progress import Progress
 
 
 def play(
@@ -90,9 +89,9 @@ def report(result: Result, *, as_json: bool, label: str, progress: Progress) -> 
     progress.line(line(result, label))
     if result.stream and not result.output:
         for chunk in result.stream:
-            print(shown(chunk))
+            print(_plain(chunk))
     if result.output is not None and not (result.stream and result.output == []):
-        print(shown(result.output, indent=2), flush=True)
+        print(_plain(result.output), flush=True)
 
 
 def line(result: Result, label: str) -> str:
@@ -110,20 +109,11 @@ def reason(result: Result) -> str:
     if result.exception is not None:
         where = f" — {result.exception.where}" if result.exception.where else ""
         return f"{result.exception}{where}".replace("\n", " ")
-    return shown(result.problem or result.error).replace("\n", " ")
+    return _plain(result.problem or result.error).replace("\n", " ")
 
 
-def shown(value: Any, indent: int | None = None) -> str:
-    """Return JSON for a person: long strings cut to their head, with their size."""
-    cut = _cut(value)
-    return cut if isinstance(cut, str) else json.dumps(cut, ensure_ascii=False, indent=indent)
-
-
-def _cut(value: Any) -> Any:
-    if isinstance(value, str) and len(value) > _LONGEST:
-        return f"{value[:_LONGEST]}… ({len(value)} characters)"
-    if isinstance(value, dict):
-        return {key: _cut(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_cut(item) for item in value]
-    return value
+def _plain(value: Any) -> str:
+    """A short text as it is, so that a stream of words reads as one; else JSON."""
+    text = shown(value)
+    is_whole = text == json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) and is_whole else text

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rpnb.cli import options
-from rpnb.cli.outcome import plainly
+from . import options
+from .outcome import plainly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,9 +19,9 @@ def ps(
     python: options.Python = None,
 ) -> int:
     """List the workers on the target: what they hold, and since when."""
-    from rpnb.cli.connection import Connection, reached
-    from rpnb.cli.progress import Progress
-    from rpnb.session import bootstrap
+    from ..session import bootstrap
+    from .connection import Connection, reached
+    from .progress import Progress
 
     with reached(Connection(target, accept_key, python), progress=Progress()) as transport:
         workers = running(bootstrap.workers(transport, python=python))

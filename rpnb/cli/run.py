@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpnb.cli import options
-from rpnb.cli.outcome import FAILED, plainly
+from . import options
+from .outcome import FAILED, plainly
 
 if TYPE_CHECKING:
-    from rpnb.cli.progress import Progress
-    from rpnb.cli.source import Source
-    from rpnb.session.session import Session
+    from ..session.session import Session
+    from .progress import Progress
+    from .source import Source
 
 
 @plainly
@@ -35,9 +35,9 @@ def run(
 
     Without --input: the handler cell's own inputs, else the first test's, else test_input.json.
     """
-    from rpnb.cli.connection import Connection, connected
-    from rpnb.cli.progress import Progress
-    from rpnb.cli.source import Wanted, load
+    from .connection import Connection, connected
+    from .progress import Progress
+    from .source import Wanted, load
 
     progress = Progress()
     with progress.working(f"reading {source.name}"):
@@ -50,7 +50,7 @@ def run(
 def _jobs(
     loaded: Source, session: Session, progress: Progress, *, as_json: bool, timeout: float | None
 ) -> int:
-    from rpnb.cli.play import play, report
+    from .play import play, report
 
     code = 0
     for note in loaded.notes:

@@ -14,12 +14,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rpnb.planner.facts import facts, free_names, split
+from ..planner.facts import facts, free_names, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from rpnb.cli.parts import Local
+    from .parts import Local
 
 _LOOKS = {"print", "display", "len", "str", "repr", "type", "help", "dir", "vars", "id"}
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)

@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rpnb.cli import parts as sorting
-from rpnb.cli.notebook import read
-from rpnb.cli.selection import needed_names, select
-from rpnb.errors import BadInput, CannotCapture, NoHandler
-from rpnb.program import inputs as language
-from rpnb.program.build import build, needs
-from rpnb.program.handler_file import from_file, names_for
-from rpnb.program.names import Names
+from ..errors import BadInput, CannotCapture, NoHandler
+from ..program import inputs as language
+from ..program.build import build, needs
+from ..program.handler_file import from_file, names_for
+from ..program.names import Names
+from . import parts as sorting
+from .notebook import read
+from .selection import needed_names, select
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rpnb.cli.bundle import Bundle
-    from rpnb.cli.notebook import Notebook
-    from rpnb.cli.parts import Local, Parts
-    from rpnb.cli.progress import Progress
-    from rpnb.program.steps import Program
-    from rpnb.session.session import Session
+    from ..program.steps import Program
+    from ..session.session import Session
+    from .bundle import Bundle
+    from .notebook import Notebook
+    from .parts import Local, Parts
+    from .progress import Progress
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _built(
     progress: Progress,
 ) -> Bundle:
     """The program, built here where no ordinary cell is needed, else in a fresh kernel."""
-    from rpnb.cli.bundle import Bundle
+    from .bundle import Bundle
 
     values = _literals(tests, inputs)
     forced = [] if values is not None else tests
@@ -138,7 +138,7 @@ def _built(
         folder = parts.path.parent
         found = Names({}, folder=folder, path=_path(), send=parts.send)
         return Bundle(build(parts.remote, found, env=parts.env), *values)
-    from rpnb.cli.kernel import build_in_kernel
+    from .kernel import build_in_kernel
 
     bundle = build_in_kernel(notebook, parts, chosen, inputs if values is None else (), progress)
     wanted = {str(test.test) for test in tests}

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rpnb.cli import options
-from rpnb.cli.outcome import plainly
-from rpnb.errors import BadInput
+from ..errors import BadInput
+from . import options
+from .outcome import plainly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,10 +26,10 @@ def stop(
     python: options.Python = None,
 ) -> int:
     """End one worker, or every worker of this login on the target; a pod goes on running."""
-    from rpnb.cli.connection import Connection, reached
-    from rpnb.cli.progress import Progress
-    from rpnb.cli.ps import running
-    from rpnb.session import bootstrap
+    from ..session import bootstrap
+    from .connection import Connection, reached
+    from .progress import Progress
+    from .ps import running
 
     with reached(Connection(target, accept_key, python), progress=Progress()) as transport:
         label = transport.target.label
@@ -62,6 +62,6 @@ def chosen(name: str | None, known: Sequence[str], label: str) -> Sequence[str]:
 def _names(name: str) -> set[Any]:
     from pathlib import Path
 
-    from rpnb.session.names import worker_name
+    from ..session.names import worker_name
 
     return {name, worker_name(name)} if Path(name).is_file() else {name}

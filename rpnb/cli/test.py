@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpnb.cli import options
-from rpnb.cli.outcome import FAILED, UNABLE, plainly
+from . import options
+from .outcome import FAILED, UNABLE, plainly
 
 if TYPE_CHECKING:
-    from rpnb.cli.headless import Outcome
-    from rpnb.cli.progress import Progress
+    from .headless import Outcome
+    from .progress import Progress
 
 
 @plainly
@@ -25,10 +25,10 @@ def test(
     ] = None,
 ) -> int:
     """Execute whole notebooks in a real kernel, as CI would; the target overrules theirs."""
-    from rpnb.cli import headless
-    from rpnb.cli import junit as report
-    from rpnb.cli.notebook import read
-    from rpnb.cli.progress import Progress
+    from . import headless
+    from . import junit as report
+    from .notebook import read
+    from .progress import Progress
 
     progress = Progress()
     found = [read(path) for path in notebooks]
@@ -48,7 +48,7 @@ def _settings(target: str | None, folder: Path) -> dict[str, str]:
     """A target named here overrules every %runpod_connect; RPNB_TARGET is inherited."""
     import os
 
-    from rpnb.session.target import configured_target
+    from ..session.target import configured_target
 
     named = target or os.environ.get("RPNB_TARGET") or configured_target(folder)
     return {"RPNB_TARGET": named} if named else {}

@@ -10,7 +10,7 @@ from .files import files
 from .portable import refuse_unportable
 
 if TYPE_CHECKING:
-    from rpnb.program.steps import Program
+    from ..program.steps import Program
 
 
 def check(program: Program, path: Path | str) -> str:

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rpnb.session.result import Result
+    from ..session.result import Result
 
 
 def difference(expected: Any, got: Any, path: str = "output") -> str | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from rpnb.errors import ExportError
+from ..errors import ExportError
 
 if TYPE_CHECKING:
-    from rpnb.program.steps import Program
+    from ..program.steps import Program
 
 
 def files(program: Program, path: Path) -> dict[Path, bytes]:

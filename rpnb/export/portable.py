@@ -10,14 +10,13 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from rpnb.errors import ExportError
-
+from ..errors import ExportError
 from .files import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rpnb.program.steps import Program
+    from ..program.steps import Program
 
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _WAITS = (ast.Await, ast.AsyncFor, ast.AsyncWith)

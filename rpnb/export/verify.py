@@ -6,18 +6,17 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rpnb.errors import RemoteError
-from rpnb.session.updates import Failed, Finished, JobStarted, Synced
-
+from ..errors import RemoteError
+from ..session.updates import Failed, Finished, JobStarted, Synced
 from .compare import results_differ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from rpnb.program.steps import Program
-    from rpnb.session.result import Result
-    from rpnb.session.run import Run
-    from rpnb.session.session import Session
+    from ..program.steps import Program
+    from ..session.result import Result
+    from ..session.run import Run
+    from ..session.session import Session
 
 Recorded = tuple["Mapping[str, Any]", "Result"]
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rpnb.errors import ExportError, NoHandler
-from rpnb.program import start_call
-
+from ..errors import ExportError, NoHandler
+from ..program import start_call
 from . import record
 from .files import files
 from .portable import refuse_unportable
@@ -16,7 +15,7 @@ from .portable import refuse_unportable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rpnb.program.steps import Program
+    from ..program.steps import Program
 
 
 @dataclass(frozen=True)

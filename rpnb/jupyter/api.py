@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rpnb.errors import NoHandler
-
+from ..errors import NoHandler
 from . import jobs
 from .connecting import attached
 from .running import Outcome
@@ -13,8 +12,7 @@ from .running import Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rpnb.session.result import Result
-
+    from ..session.result import Result
     from .notebook import Notebook
 
 
@@ -44,7 +42,7 @@ def stream(job: Any, *, timeout: float | None = None) -> Iterator[Any]:
         NoHandler: the notebook has none yet, or this is no notebook with rpnb loaded.
         RemoteError: a set-up step or the handler raised.
     """
-    from rpnb.session.session import streamed
+    from ..session.session import streamed
 
     notebook = _active()
     program, session = notebook.with_handler(), attached(notebook)
@@ -53,8 +51,8 @@ def stream(job: Any, *, timeout: float | None = None) -> Iterator[Any]:
     outcome = Outcome(notebook.target)
 
     def note(update: Any) -> None:
-        from rpnb.session.session import raised
-        from rpnb.session.updates import Failed, Synced
+        from ..session.session import raised
+        from ..session.updates import Failed, Synced
 
         if isinstance(update, Failed):
             raise raised(update)

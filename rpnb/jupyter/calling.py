@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rpnb.errors import BadInput
-
+from ..errors import BadInput
 from . import jobs
 from .connecting import attached
 from .remote_cells import run_all
 from .screen import CellScreen
 
 if TYPE_CHECKING:
-    from rpnb.program.options import Options
-    from rpnb.session.result import Result
-
+    from ..program.options import Options
+    from ..session.result import Result
     from .notebook import Notebook
 
 
@@ -47,7 +45,7 @@ def _chosen(notebook: Notebook, options: Options, program: Any) -> list[jobs.Cho
 
 def _attach(notebook: Notebook, options: Options) -> Result | None:
     """Show a job that ended, or still runs, from its start."""
-    from rpnb.session.attach import attach
+    from ..session.attach import attach
 
     session, wanted = attached(notebook), options.text("attach") or ""
     known = [each for each in session.requests if each["request"].startswith(wanted)]
@@ -64,7 +62,7 @@ def _attach(notebook: Notebook, options: Options) -> Result | None:
 
 def _cold(notebook: Notebook, program: Any, chosen: list[jobs.Chosen]) -> Result | None:
     """Run the input warm and in a fresh process, and say whether they agree."""
-    from rpnb.export.verify import verify
+    from ..export.verify import verify
 
     result = run_all(notebook, program, chosen)
     if result is None:

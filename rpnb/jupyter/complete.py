@@ -13,7 +13,7 @@ _LINE = re.compile(r"^(?:#\s*|.*=\s*)?%%?(runpod\w*)\s+(.*)$", re.DOTALL)
 
 def completions(notebook: Notebook, text: str) -> list[str]:
     """Return what may follow `text`, the line up to the cursor: whole words."""
-    from rpnb.program.options import SYNTAX
+    from ..program.options import SYNTAX
 
     found = _LINE.match(text)
     if found is None or found[1] not in SYNTAX:
@@ -40,7 +40,7 @@ def _names(notebook: Notebook, magic: str, option: str) -> list[str]:
 
 def remote_names(notebook: Notebook, text: str, cell: str) -> list[str]:
     """Return the worker's names that may end `text`, in a cell that runs on the target."""
-    from rpnb.program.cells import parse_magic
+    from ..program.cells import parse_magic
 
     magic = parse_magic(cell)
     word = re.search(r"(?<![.\w])\w+$", text)

@@ -7,16 +7,15 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from rpnb.errors import BadInput, BadTarget, CannotReach
-
+from ..errors import BadInput, BadTarget, CannotReach
 from . import display, lines
 from .memory import for_worker, worker_of_renamed
 from .notebook import Notebook, is_headless
 from .screen import CellScreen, Screen
 
 if TYPE_CHECKING:
-    from rpnb.program.options import Options
-    from rpnb.session.session import Session
+    from ..program.options import Options
+    from ..session.session import Session
 
 _IDLE_HOURS = 2.0
 
@@ -42,7 +41,7 @@ def attached(notebook: Notebook) -> Session:
     Raises:
         TargetError: no target is named anywhere, or it cannot be reached.
     """
-    from rpnb.program.options import parse
+    from ..program.options import parse
 
     if notebook.session is None:
         connect(notebook, parse("runpod_connect", ""))
@@ -119,7 +118,7 @@ def _marks(notebook: Notebook, cell: Any, strays: set[str]) -> str:
 
 
 def _open(notebook: Notebook, options: Options, screen: Screen) -> Session:
-    from rpnb.session.session import connect as open_session
+    from ..session.session import connect as open_session
 
     name = options.text("name") or _worker(notebook)
     session = open_session(
@@ -141,7 +140,7 @@ def _open(notebook: Notebook, options: Options, screen: Screen) -> Session:
 
 
 def _worker(notebook: Notebook) -> str:
-    from rpnb.session.names import new_name, worker_name
+    from ..session.names import new_name, worker_name
 
     if notebook.path is None:
         notebook.worker = notebook.worker or new_name("ipython")
@@ -153,7 +152,7 @@ def _worker(notebook: Notebook) -> str:
 
 
 def _target(notebook: Notebook, options: Options, worker: str) -> str:
-    from rpnb.session.target import default_target
+    from ..session.target import default_target
 
     overruled = os.environ.get("RPNB_TARGET") if is_headless() else None
     named = overruled or options.word
@@ -195,14 +194,18 @@ def _announce(notebook: Notebook, session: Session, screen: Screen, seconds: flo
             if cell.id in notebook.from_before
         ]
         screen.line(lines.adopted(target, labels, notebook.kept))
-    meanwhile = [
+    unseen = [
         each
         for each in session.requests
-        if each.get("job") and each.get("status") and not notebook.memory.has_seen(each["request"])
+        if each.get("job") and not notebook.memory.has_seen(each["request"])
     ]
-    if meanwhile:
-        screen.line(lines.finished_meanwhile(target, meanwhile))
-        for each in meanwhile:
+    running = [each for each in unseen if each["status"] == "IN_PROGRESS"]
+    finished = [each for each in unseen if each not in running]
+    if running:
+        screen.line(lines.still_running(target, running[-1]))
+    if finished:
+        screen.line(lines.finished_meanwhile(target, finished))
+        for each in finished:
             notebook.memory.saw(each["request"])
     if notebook.ran_here:
         cells = ", ".join(notebook.ran_here)

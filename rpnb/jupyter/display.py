@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import base64
 import html
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import lines, values
+from ..session.pretty import shown, size
+from . import values
 
 if TYPE_CHECKING:
-    from rpnb.session.media import ResultFile
-    from rpnb.session.result import Result
+    from ..session.media import ResultFile
+    from ..session.result import Result
 
-_LONGEST = 200  # characters of a string that are shown
-_MOST = 200  # items of a list or object that are shown
-_WIDTH = 100  # of a line of JSON
 _MONO = "font-family:var(--jp-code-font-family,monospace);white-space:pre-wrap;font-size:13px"
 # Mime types that may cross from the target and be drawn here: no HTML, no scripts.
 _PICTURES = ("image/png", "image/jpeg", "image/svg+xml", "image/gif", "image/webp")
-
-
-def shown(value: Any) -> str:
-    """Return a value as JSON for people: long strings cut to their head, with their size."""
-    return _laid_out(_cut(value), 0)
 
 
 def bundle(value: Any) -> dict[str, Any]:
@@ -61,7 +53,7 @@ def result_bundles(result: Result) -> list[dict[str, Any]]:
 
 def value_bundles(value: Any) -> list[dict[str, Any]]:
     """Return what to draw of one value, such as a chunk: its JSON, then its pictures."""
-    from rpnb.session.media import find_files
+    from ..session.media import find_files
 
     pictures = [each for file in find_files(value) if (each := file_bundle(file))]
     return [bundle(value), *pictures]
@@ -69,7 +61,7 @@ def value_bundles(value: Any) -> list[dict[str, Any]]:
 
 def file_bundle(file: ResultFile) -> dict[str, Any] | None:
     """Return the mime bundle of a picture or sound in an output; None for other files."""
-    text = f"{file.path}: {file.mime}, {lines.size(len(file.data))}"
+    text = f"{file.path}: {file.mime}, {size(len(file.data))}"
     if file.mime in _PICTURES:
         return {"text/plain": text, **_picture(file.mime, file.data)}
     if file.mime.startswith("audio/"):
@@ -97,36 +89,6 @@ def _picture(mime: str, data: bytes) -> dict[str, Any]:
         return {mime: source}
     # SVG, too, as an image and not as markup: a script inside would run in the page.
     return {"text/html": f'<img src="data:{mime};base64,{source}">'}
-
-
-def _cut(value: Any) -> Any:
-    if isinstance(value, str) and len(value) > _LONGEST:
-        return f"{value[:60]}… ({lines.size(len(value.encode('utf-8', 'surrogatepass')))})"
-    if isinstance(value, dict):
-        return {str(key): _cut(item) for key, item in list(value.items())[:_MOST]} | (
-            {"…": f"{len(value) - _MOST} more"} if len(value) > _MOST else {}
-        )
-    if isinstance(value, (list, tuple)):
-        rest = [f"… {len(value) - _MOST} more"] if len(value) > _MOST else []
-        return [_cut(item) for item in value[:_MOST]] + rest
-    return value
-
-
-def _laid_out(value: Any, indent: int, *, taken: int = 0) -> str:
-    """JSON in which whatever fits on a line stands on one; a key has `taken` some of it."""
-    flat = json.dumps(value, ensure_ascii=False)
-    if indent + taken + len(flat) <= _WIDTH or not isinstance(value, (dict, list)) or not value:
-        return flat
-    inner = " " * (indent + 2)
-    if isinstance(value, dict):
-        keys = {key: json.dumps(key, ensure_ascii=False) + ": " for key in value}
-        items = [
-            inner + keys[key] + _laid_out(item, indent + 2, taken=len(keys[key]))
-            for key, item in value.items()
-        ]
-        return "{\n" + ",\n".join(items) + "\n" + " " * indent + "}"
-    items = [inner + _laid_out(item, indent + 2) for item in value]
-    return "[\n" + ",\n".join(items) + "\n" + " " * indent + "]"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

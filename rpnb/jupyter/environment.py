@@ -6,14 +6,12 @@ import importlib
 import os
 from typing import TYPE_CHECKING
 
-from rpnb.errors import BadInput
-
+from ..errors import BadInput
 from .connecting import ask_secret, attached
 from .screen import CellScreen
 
 if TYPE_CHECKING:
-    from rpnb.program.options import Options
-
+    from ..program.options import Options
     from .notebook import Notebook
 
 # A name with one of these in it is a secret, whatever its value looks like.

@@ -6,17 +6,15 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rpnb.errors import BadInput, ExportError
-
+from ..errors import BadInput, ExportError
 from .connecting import attached
 from .jobs import watch_quietly
 from .screen import CellScreen
 
 if TYPE_CHECKING:
-    from rpnb.export.verify import Verified
-    from rpnb.program.options import Options
-    from rpnb.program.steps import Program
-
+    from ..export.verify import Verified
+    from ..program.options import Options
+    from ..program.steps import Program
     from .notebook import Notebook
 
 # An example input on the line that invites to try it must fit beside it.
@@ -30,7 +28,7 @@ def export(notebook: Notebook, options: Options) -> None:
         ExportError: it cannot be written, or is not proved.
         ProgramError: the cells do not make a program.
     """
-    from rpnb.export.write import write
+    from ..export.write import write
 
     if options.has("project"):
         message = "--project comes with a later version: write handler.py without it"
@@ -77,7 +75,7 @@ def drop(notebook: Notebook, options: Options) -> None:
 
 
 def _verify(notebook: Notebook, program: Program, screen: CellScreen) -> Verified:
-    from rpnb.export.verify import verify
+    from ..export.verify import verify
 
     if not notebook.recorded:
         raise ExportError("nothing to verify with: run the handler on an input first")

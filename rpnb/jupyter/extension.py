@@ -6,7 +6,7 @@ import contextlib
 import re
 from typing import TYPE_CHECKING, Any
 
-from rpnb.errors import WrongPlace
+from ..errors import WrongPlace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,14 +13,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rpnb.errors import RpnbError
-from rpnb.program.fields import REQUIRED, Field, to_input
-
+from ..errors import RpnbError
+from ..program.fields import REQUIRED, Field, to_input
+from ..session import pretty
 from . import display, jobs, lines
 
 if TYPE_CHECKING:
-    from rpnb.session.run import Run
-
+    from ..session.run import Run
     from .notebook import Notebook
 
 # Text reaches the page at most this often: each change sends the whole text.
@@ -114,7 +113,7 @@ class Form:
 
     def _value(self) -> Any:
         if self._whole is not None:
-            from rpnb.program.inputs import parse_json
+            from ..program.inputs import parse_json
 
             return parse_json(self._whole.value, "the input is not JSON")
         typed = {each.name: self._inputs[each.name].value for each in self._fields}
@@ -185,7 +184,7 @@ def _widget(widgets: Any, field: Field) -> Any:
     # Numbers as text: an empty one leaves the choice to the handler, a number box has no empty.
     kind = widgets.Textarea if field.type in ("list", "dict") else widgets.Text
     if _is_long(field):
-        size = lines.size(len(_typed(default)))
+        size = pretty.size(len(_typed(default)))
         return kind(value="", placeholder=f"as before ({size})", **options)
     return kind(value=_typed(default), placeholder=field.type, **options)
 

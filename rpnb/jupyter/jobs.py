@@ -8,21 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rpnb.errors import BadInput, JobFailed, ProgramError, RpnbError
-
+from ..errors import BadInput, JobFailed, ProgramError, RpnbError
+from ..session import pretty
 from . import display, lines
 from .running import Outcome, follow
 
 if TYPE_CHECKING:
     from types import CodeType
 
-    from rpnb.program.fields import Field
-    from rpnb.program.options import Options
-    from rpnb.program.steps import Program
-    from rpnb.program.tokens import Typed
-    from rpnb.session.result import Result
-    from rpnb.session.run import Run
-
+    from ..program.fields import Field
+    from ..program.options import Options
+    from ..program.steps import Program
+    from ..program.tokens import Typed
+    from ..session.result import Result
+    from ..session.run import Run
     from .notebook import Notebook
     from .screen import Screen
 
@@ -41,7 +40,7 @@ def evaluate(notebook: Notebook, typed: str) -> Any:
     Raises:
         BadInput: it is none of them.
     """
-    from rpnb.program.inputs import read
+    from ..program.inputs import read
 
     def here(code: CodeType) -> Any:
         return eval(code, notebook.shell.user_ns)
@@ -52,7 +51,7 @@ def evaluate(notebook: Notebook, typed: str) -> Any:
 
 def given_inputs(notebook: Notebook, options: Options) -> list[Chosen]:
     """Return the inputs named on a handler cell's line, in order."""
-    from rpnb.program.inputs import read_file
+    from ..program.inputs import read_file
 
     given = [typed_input(notebook, options.line, typed) for typed in options.all("input")]
     named = options.text("input-file")
@@ -63,8 +62,8 @@ def given_inputs(notebook: Notebook, options: Options) -> list[Chosen]:
 
 def choose_input(notebook: Notebook, fields: list[Field]) -> Chosen | None:
     """Return the input that a handler cell runs where its line names none; None without any."""
-    from rpnb.program.fields import defaults
-    from rpnb.program.inputs import read_file
+    from ..program.fields import defaults
+    from ..program.inputs import read_file
 
     there, value = notebook.memory.last_input
     if there:
@@ -81,7 +80,7 @@ def choose_input(notebook: Notebook, fields: list[Field]) -> Chosen | None:
 
 def input_fields(notebook: Notebook, program: Program) -> list[Field]:
     """Return the fields of the handler's input, as its code and its modules tell."""
-    from rpnb.program.fields import fields
+    from ..program.fields import fields
 
     def module_text(name: str) -> str | None:
         for ending in (".py", "/__init__.py"):
@@ -95,7 +94,7 @@ def input_fields(notebook: Notebook, program: Program) -> list[Field]:
 
 def whole_job(value: Any) -> tuple[dict[str, Any], str]:
     """Return the RunPod job of an input, with an id, and a note where it could be doubted."""
-    from rpnb.program.inputs import as_job
+    from ..program.inputs import as_job
 
     made = as_job(value)
     job = dict(made.job)
@@ -185,8 +184,8 @@ def settle(notebook: Notebook, outcome: Outcome, request: str) -> None:
 
 def unfinished(outcome: Outcome, screen: Screen, what: str) -> RpnbError:
     """Draw the line of a run that came to nothing; return the error that stands for it."""
-    from rpnb.errors import RemoteError
-    from rpnb.session.session import raised
+    from ..errors import RemoteError
+    from ..session.session import raised
 
     target = outcome.target
     if outcome.failed is None:
@@ -241,7 +240,7 @@ def _line(outcome: Outcome, result: Result, source: str) -> lines.Line:
     if exception is not None:
         reason = reason_of(exception.type, exception.message, exception.where)
     else:
-        reason = display.shown(result.problem or result.error).strip('"')
+        reason = pretty.shown(result.problem or result.error).strip('"')
     seconds = float(result.metrics.get("seconds") or outcome.seconds)
     return lines.failed(outcome.target, result.status, seconds, reason)
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..session.pretty import size
+
 Line = tuple[str, ...]
 # RunPod takes 10 MB from /run and 20 MB from /runsync; half of it is worth a word.
 _LIMIT_RUN, _LIMIT_RUNSYNC = 10_000_000, 20_000_000
@@ -21,17 +23,6 @@ _WORTH_NAMING_SECONDS = 0.05
 def join(line: Sequence[str], *, box: bool = True) -> str:
     """Return the line as one text; `box` draws the separator."""
     return (" │ " if box else " | ").join(part for part in line if part)
-
-
-def size(count: float) -> str:
-    """A number of bytes as people read it: "512 B", "38 kB", "6.9 GB"."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= factor:
-            number = count / factor
-            return (
-                f"{number:.1f} {unit}" if number < 100 and unit == "GB" else f"{number:.0f} {unit}"
-            )
-    return f"{count:.0f} B"
 
 
 def age(seconds: float) -> str:
@@ -68,6 +59,13 @@ def vram(readings: Sequence[Mapping[str, Any]]) -> str:
 def adopted(target: str, labels: Sequence[str], kept: Sequence[Mapping[str, Any]]) -> Line:
     """A warm worker was found: the cells it has run, marked "from before"."""
     return target, "worker was warm", f"from before: {', '.join(labels)}", keeping(kept)
+
+
+def still_running(target: str, request: Mapping[str, Any]) -> Line:
+    """A job that began before this connection goes on, and how to follow it."""
+    name = request["request"][:4]
+    began = _ago(request.get("at"))
+    return target, f"job {name} still runs, begun {began} → `%runpod_run --attach {name}`"
 
 
 def finished_meanwhile(target: str, requests: Sequence[Mapping[str, Any]]) -> Line:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from rpnb.errors import BadInput, JobFailed
-
-from . import display, jobs
+from ..errors import BadInput, JobFailed
+from ..session import pretty
+from . import jobs
 from .notebook import Notebook, Test
 from .screen import CellScreen
 
 if TYPE_CHECKING:
-    from rpnb.program.options import Options
-    from rpnb.program.steps import Program
-    from rpnb.session.result import Result
+    from ..program.options import Options
+    from ..program.steps import Program
+    from ..session.result import Result
 
 
 def test(notebook: Notebook, options: Options, body: str) -> None:
@@ -71,11 +71,11 @@ def mismatch(got: Any, expected: Any, path: str = "output") -> str:
         return next((each for each in found_all if each), "")
     if got == expected:
         return ""
-    return f"{path} is {display.shown(got)}, expected {display.shown(expected)}"
+    return f"{path} is {pretty.shown(got)}, expected {pretty.shown(expected)}"
 
 
 def _values(value: Any, options: Options) -> tuple[Any, ...]:
-    from rpnb.program.inputs import check_json
+    from ..program.inputs import check_json
 
     if value is None:
         message = f"the cell of test `{options.word}` must end with its input"

@@ -12,9 +12,8 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpnb.program.options import Options
-    from rpnb.session.result import Result
-
+    from ..program.options import Options
+    from ..session.result import Result
     from .notebook import Notebook
 
 
@@ -216,6 +215,6 @@ class RpnbMagics(Magics):
 
 def parse(magic: str, line: str) -> Options:
     """Return what a magic's line says; imports its reader when first needed."""
-    from rpnb.program.options import parse as read
+    from ..program.options import parse as read
 
     return read(magic, line)

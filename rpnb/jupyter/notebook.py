@@ -10,19 +10,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rpnb.errors import BadNotebook, NoHandler, ProgramError
-
+from ..errors import BadNotebook, NoHandler, ProgramError
 from . import cell_ids
 from .hints import OtherSide
 from .memory import Memory, for_worker
 
 if TYPE_CHECKING:
-    from rpnb.program.cells import Cell, Cells, Magic
-    from rpnb.program.options import Options
-    from rpnb.program.provenance import Provenance
-    from rpnb.program.steps import Program
-    from rpnb.session.result import Result
-    from rpnb.session.session import Session
+    from ..program.cells import Cell, Cells, Magic
+    from ..program.options import Options
+    from ..program.provenance import Provenance
+    from ..program.steps import Program
+    from ..session.result import Result
+    from ..session.session import Session
 
 # Jobs that `--verify` runs again; the oldest give way.
 _MOST_RECORDED = 20
@@ -79,14 +78,14 @@ class Notebook:
     @cached_property
     def cells(self) -> Cells:
         """The program's remote cells, in order."""
-        from rpnb.program.cells import Cells
+        from ..program.cells import Cells
 
         return Cells()
 
     @cached_property
     def provenance(self) -> Provenance:
         """Which statements made what the ordinary cells left."""
-        from rpnb.program.provenance import Provenance
+        from ..program.provenance import Provenance
 
         return Provenance()
 
@@ -146,13 +145,13 @@ class Notebook:
 
     def magic(self) -> Magic | None:
         """The magic of the running cell as the person sees it."""
-        from rpnb.program.cells import parse_magic
+        from ..program.cells import parse_magic
 
         return parse_magic(self.raw_cell)
 
     def cell(self, kind: str, options: Options, body: str) -> Cell:
         """Return the running cell; it is not part of the program yet."""
-        from rpnb.program.cells import Cell
+        from ..program.cells import Cell
 
         found = self.magic()
         return Cell(
@@ -195,8 +194,8 @@ class Notebook:
         Raises:
             ProgramError: they do not make one; says where and why.
         """
-        from rpnb.program.build import build
-        from rpnb.program.names import Names
+        from ..program.build import build
+        from ..program.names import Names
 
         names = Names(
             self.shell.user_ns,
@@ -326,8 +325,8 @@ def is_headless() -> bool:
 
 
 def _bound(text: str) -> set[str]:
-    from rpnb.planner.facts import split
-    from rpnb.program.uses import uses
+    from ..planner.facts import split
+    from ..program.uses import uses
 
     with contextlib.suppress(SyntaxError):
         return {name for statement in split(text) for name in uses(statement).binds}

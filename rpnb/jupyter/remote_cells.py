@@ -13,12 +13,11 @@ from .screen import CellScreen
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rpnb.program.cells import Cell
-    from rpnb.program.fields import Field
-    from rpnb.program.options import Options
-    from rpnb.program.steps import Program
-    from rpnb.session.result import Result
-
+    from ..program.cells import Cell
+    from ..program.fields import Field
+    from ..program.options import Options
+    from ..program.steps import Program
+    from ..session.result import Result
     from .notebook import Notebook
     from .screen import Screen
 
@@ -145,7 +144,7 @@ def _setup_line(outcome: Outcome, cell: Cell, what: str) -> lines.Line:
 
 def _define(notebook: Notebook, program: Program, fields: list[Field], *, asked: bool) -> None:
     """Bring the program to the target without a job; say why none runs."""
-    from rpnb.program.fields import missing
+    from ..program.fields import missing
 
     screen = CellScreen(notebook.shell)
     run = attached(notebook).submit(program)
@@ -162,8 +161,8 @@ def _define(notebook: Notebook, program: Program, fields: list[Field], *, asked:
 
 
 def _prefilled(fields: list[Field], inputs: list[jobs.Chosen]) -> list[Field]:
-    from rpnb.program.fields import with_values
-    from rpnb.program.inputs import as_job
+    from ..program.fields import with_values
+    from ..program.inputs import as_job
 
     return with_values(fields, as_job(inputs[-1].value).job["input"]) if inputs else fields
 

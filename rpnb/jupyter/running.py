@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rpnb.session import updates
-
+from ..session import pretty, updates
 from . import display, lines
 
 if TYPE_CHECKING:
-    from rpnb.session.result import Result
-    from rpnb.session.run import Run
-
+    from ..session.result import Result
+    from ..session.run import Run
     from .screen import Screen
 
 # A reload that takes less is over before anyone has read that it comes.
@@ -126,7 +124,7 @@ class _Drawing:
             case updates.Shown(mimes, to):
                 self._shown(update, mimes, to)
             case updates.Progressed(value=value):
-                self.screen.line((outcome.target, "progress", display.shown(value)))
+                self.screen.line((outcome.target, "progress", pretty.shown(value)))
             case updates.Streamed(value=value):
                 self._chunk(value)
             case updates.Finished(result):

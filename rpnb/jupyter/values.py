@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rpnb.errors import RpnbError
+from ..errors import RpnbError
 
 # A data frame that a cell displays, as the worker sends it.
 FRAME_MIME = "application/x-rpnb-frame+json"

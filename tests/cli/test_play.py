@@ -51,9 +51,3 @@ def test_report_of_a_stream_prints_its_chunks(capsys):
     streamed = Result("j", "COMPLETED", '{"output": []}', stream=[{"t": 1}, "two"])
     play.report(streamed, as_json=False, label="local", progress=Progress())
     assert capsys.readouterr().out == '{"t": 1}\ntwo\n'
-
-
-def test_shown_cuts_long_strings_to_their_head_and_size():
-    shown = play.shown({"image": "x" * 5000})
-    assert len(shown) < 260
-    assert "(5000 characters)" in shown

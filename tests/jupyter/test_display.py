@@ -14,24 +14,6 @@ def result(**post):
     return Result("1", "COMPLETED", posted=json.dumps(post))
 
 
-def test_shown_long_string_cut_to_head_with_size():
-    assert display.shown({"a": "x" * 1000}) == '{"a": "' + "x" * 60 + '… (1 kB)"}'
-
-
-def test_shown_short_value_is_one_line_of_json():
-    assert display.shown({"lines": ["CAFE NORD", "5.80"]}) == '{"lines": ["CAFE NORD", "5.80"]}'
-
-
-def test_shown_nested_value_breaks_only_where_it_must():
-    value = {"lines": [{"text": "x" * 30, "box": [[1, 2], [3, 4]]}] * 2}
-    inner = '    {"text": "' + "x" * 30 + '", "box": [[1, 2], [3, 4]]}'
-    assert display.shown(value) == '{\n  "lines": [\n' + inner + ",\n" + inner + "\n  ]\n}"
-
-
-def test_shown_many_items_are_counted():
-    assert "… 100 more" in display.shown(list(range(300)))
-
-
 def test_result_base64_image_is_drawn():
     drawn = display.result_bundles(result(output={"image": base64.b64encode(PNG).decode()}))
     assert drawn[1]["image/png"] == base64.b64encode(PNG).decode()

@@ -103,3 +103,10 @@ def test_finished_meanwhile_names_jobs_and_how_to_see_them():
     said = lines.join(lines.finished_meanwhile("my-gpu", requests))
     assert "1 job finished meanwhile: 7f3a COMPLETED" in said
     assert said.endswith("→ `%runpod_run --attach 7f3a`")
+
+
+def test_job_that_still_runs_is_named_with_how_to_follow_it():
+    request = {"request": "7f3a11112222", "status": "IN_PROGRESS", "at": None}
+    said = lines.join(lines.still_running("my-gpu", request))
+    assert "job 7f3a still runs" in said
+    assert said.endswith("→ `%runpod_run --attach 7f3a`")
