@@ -147,7 +147,8 @@ def watch_job(
         raise unfinished(outcome, screen, "handler")
     _draw(outcome, result, source, screen)
     if keep:
-        notebook.remember(job, result)
+        notebook.remember(job)
+        notebook.record_job(job, result)
     notebook.shell.user_ns["_result"] = result
     return result
 
@@ -166,7 +167,7 @@ def watch_quietly(notebook: Notebook, run: Run, job: Mapping[str, Any], screen: 
         raise KeyboardInterrupt
     if outcome.result is None:
         raise unfinished(outcome, screen, "handler")
-    notebook.remember(job, outcome.result)
+    notebook.record_job(job, outcome.result)
     notebook.shell.user_ns["_result"] = outcome.result
     return outcome.result
 

@@ -251,15 +251,18 @@ class Notebook:
         for cell in mine:
             self.from_before.discard(self.cells.put(cell).id)
 
-    def remember(self, job: Mapping[str, Any], result: Result) -> None:
-        """Note a job that was run: the next handler cell runs its input again."""
+    def remember(self, job: Mapping[str, Any]) -> None:
+        """Note the job of a form, a run or a test: the next handler cell runs its input again."""
+        plain = _without_id(job)
+        self.memory.keep(input=plain if len(plain) > 1 else job.get("input"))
+
+    def record_job(self, job: Mapping[str, Any], result: Result) -> None:
+        """Keep a job and what came of it, to be proved in a fresh process."""
         import json
 
-        plain = {key: value for key, value in job.items() if key != "id"}
-        self.memory.keep(input=plain if len(plain) > 1 else job.get("input"))
         if result.status == "CANCELLED":
             return
-        key = json.dumps(plain, sort_keys=True)
+        key = json.dumps(_without_id(job), sort_keys=True)
         self.recorded.pop(key, None)
         self.recorded[key] = Recorded(job, result, self.base.text if self.base else "")
         while len(self.recorded) > _MOST_RECORDED:
@@ -309,6 +312,10 @@ class Notebook:
             found = json.loads(self.path.read_text(encoding="utf-8"))
             return [str(cell["id"]) for cell in found.get("cells", []) if cell.get("id")]
         return []
+
+
+def _without_id(job: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in job.items() if key != "id"}
 
 
 def _has_code(text: str) -> bool:

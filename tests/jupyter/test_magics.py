@@ -404,3 +404,12 @@ def test_time_above_a_magic_works(connected):
 
 def test_help_shows_usage(book):
     assert "--input-file F" in book.shell.find_cell_magic("runpod_handler").__doc__
+
+
+def test_job_called_from_python_is_not_the_next_cells_input(connected):
+    """The quickstart's broken `rpnb.run` must not be what Run All runs the handler on."""
+    connected.run(SETUP)
+    handler = HANDLER.replace("%%runpod_handler", "%%runpod_handler --input {'x': 21}", 1)
+    connected.run(handler)
+    connected.run("import rpnb\nbroken = rpnb.run({'y': 1})")
+    assert '{"y": 42}' in connected.run(HANDLER).text
