@@ -172,7 +172,14 @@ def _ask(shell: Any) -> Any:
     kernel = getattr(shell, "kernel", None)
     if is_headless() or (kernel is not None and not getattr(kernel, "_allow_stdin", False)):
         return None
-    return lambda question: input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+    def ask(question: str) -> bool:
+        try:
+            return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+        except EOFError:  # a pipe instead of a person
+            return False
+
+    return ask
 
 
 def ask_secret(shell: Any) -> Any:

@@ -128,7 +128,8 @@ class Notebook:
 
     def record_cell(self, raw: str, label: str) -> None:
         """Note what the statements of a cell made."""
-        self.provenance.record(label, self.shell.transform_cell(raw), self.shell.user_ns)
+        text = self.shell.transform_cell(raw)
+        self.provenance.record(label, text, self.shell.user_ns, raw=raw)
 
     def record(self, text: str) -> None:
         """Note what statements that ran here made; `text` has the running cell's line numbers."""

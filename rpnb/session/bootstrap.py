@@ -107,7 +107,7 @@ def _call(
         done = transport.run(command, packed, listener.line)
         if "rpnb:full" in done.stdout:
             raise errors.NoSpace(_no_space(label, probe, done))
-    probe.require(label, done.stderr)
+    probe.require(label, done.stderr, python)
     answers = [value for line in done.stdout.splitlines() if (value := _json(line)) is not None]
     for answer in answers:
         if isinstance(answer, dict) and "error" in answer:

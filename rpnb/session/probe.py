@@ -61,7 +61,8 @@ for path do
   case $seen in *":${{path%/*}} $real:"*) continue;; esac
   seen="$seen${{path%/*}} $real:"
   answer=$("$path" -c {question} </dev/null 2>/dev/null) || continue
-  say "found $answer"
+  # A program of that name need not be a Python.
+  case $answer in [01]" "[01]" "*" "*) say "found $answer";; *) continue;; esac
   own=${{answer#* * * }}
   case $answer in
     "1 1 "*) python=$own; break;;
@@ -134,8 +135,10 @@ class Probe:
             tried=said.get("noroot", ""),
         )
 
-    def require(self, label: str, stderr: str = "") -> None:
+    def require(self, label: str, stderr: str = "", python: str | None = None) -> None:
         """Raise what keeps an agent from running on the target called `label`.
+
+        `python` is the one that was asked for.
 
         Raises:
             NoSpace: no directory can be written.
@@ -156,7 +159,8 @@ class Probe:
                 "The login must have a POSIX shell; a command that works first is `ssh … true`."
             )
         versions = ", ".join(f"{version} ({path})" for version, path in self.found)
+        where = f" at {python}" if python else ""
         raise NoPython(
-            f"{label} has no Python 3.9 or newer: found {versions or 'none'}. "
+            f"{label} has no Python 3.9 or newer{where}: found {versions or 'none'}. "
             "Install one, or name it with --python PATH."
         )

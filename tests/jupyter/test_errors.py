@@ -1,0 +1,156 @@
+"""What goes wrong is said in a sentence: what happened, where, what to do; none of our frames."""
+
+import sys
+
+import pytest
+
+from rpnb import errors
+from tests import sshd as servers
+
+
+def said_by(book, text, error):
+    """Run a cell that must fail with this error; return what the person reads."""
+    said = book.run(text)
+    assert isinstance(said.error, error), said.text
+    assert "rpnb/" not in said.text, "no frames of ours"
+    assert "paramiko" not in said.text.lower()
+    return said.text
+
+
+def test_host_that_does_not_exist(book):
+    text = said_by(book, "%runpod_connect root@no-such-host.invalid", errors.CannotReach)
+    assert "cannot reach no-such-host.invalid" in text
+    assert "should work here first" in text
+
+
+@pytest.mark.ssh
+def test_login_that_is_refused(book, sshd, tmp_path):
+    stranger = servers.make_key(tmp_path / "stranger")
+    text = said_by(book, f"%runpod_connect {sshd.target_of(stranger)}", errors.LoginRefused)
+    assert "stranger" in text
+
+
+@pytest.mark.ssh
+def test_host_key_that_nobody_has_accepted(book, sshd, tmp_path, monkeypatch):
+    monkeypatch.setenv("RPNB_HEADLESS", "1")  # nobody is there to be asked
+    target = sshd.target_of(sshd.key, UserKnownHostsFile=str(tmp_path / "none"))
+    text = said_by(book, f"%runpod_connect {target}", errors.HostKeyUnknown)
+    assert "--accept-key SHA256:" in text
+
+
+@pytest.mark.ssh
+def test_host_key_that_has_changed(book, sshd, tmp_path):
+    other = servers.make_key(tmp_path / "other").with_name("other.pub").read_text().split()[:2]
+    known = tmp_path / "known_hosts"
+    known.write_text(f"{sshd.name} {' '.join(other)}\n")
+    target = sshd.target_of(sshd.key, UserKnownHostsFile=str(known))
+    text = said_by(book, f"%runpod_connect {target}", errors.HostKeyChanged)
+    assert "ssh-keygen" in text
+    assert "-R" in text
+
+
+@pytest.mark.ssh
+def test_target_without_python(book, sshd, tmp_path):
+    key = sshd.account("no_python", {"RPNB_HOME": str(tmp_path / "home")})
+    text = said_by(
+        book, f"%runpod_connect {sshd.target_of(key)} --python /nowhere/python3", errors.NoPython
+    )
+    assert "/nowhere/python3" in text
+
+
+def test_target_with_too_old_a_python(book, tmp_path):
+    old = tmp_path / "python3.8"
+    # It answers the probe as a Python 3.8 does: fits, torch, version, path.
+    old.write_text(f"#!/bin/sh\necho '0 0 3.8.10 {old}'\n")
+    old.chmod(0o755)
+    text = said_by(book, f"%runpod_connect local --python {old}", errors.NoPython)
+    assert "3.8" in text
+    assert "3.9" in text
+
+
+def test_program_that_is_no_python(book):
+    text = said_by(book, "%runpod_connect local --python /bin/echo", errors.NoPython)
+    assert "/bin/echo" in text
+
+
+def test_target_without_room(book, monkeypatch):
+    monkeypatch.setenv("RPNB_HOME", "/proc/rpnb")  # nobody may write there, root neither
+    text = said_by(book, "%runpod_connect local", errors.NoSpace)
+    assert "/proc/rpnb" in text
+
+
+def test_input_that_cannot_be_read(connected):
+    connected.run("%%runpod_handler --no-run\ndef handler(job):\n    return 1")
+    text = said_by(connected, '%runpod_run {"a": [1, 2}', errors.BadInput)
+    line, caret = next(
+        (a, b) for a, b in zip(text.splitlines(), text.splitlines()[1:], strict=False) if "^" in b
+    )
+    assert line[caret.index("^")] == "[", "the bracket that nothing closes"
+
+
+MISTAKES = {
+    "no handler": (
+        "%%runpod_handler\nx = 1",
+        errors.NoHandler,
+        "defines no handler",
+    ),
+    "two candidates": (
+        "%%runpod_handler\ndef a(job):\n    return 1\n\ndef b(job):\n    return 2",
+        errors.NoHandler,
+        "a, b",
+    ),
+    "missing name": (
+        "%%runpod_handler --input {}\n\ndef handler(job):\n    return nowhere",
+        errors.MissingName,
+        "line 4: nothing defines `nowhere`",
+    ),
+    "syntax": (
+        "%%runpod_setup\nx = 1\ny = (2",
+        errors.BadSyntax,
+        "line 3",
+    ),
+    "wrong place": (
+        "x = 1\n%%runpod_setup\ny = 2",
+        errors.WrongPlace,
+        "first line",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_cell_with_a_mistake(connected, mistake):
+    cell, error, expected = MISTAKES[mistake]
+    assert expected in said_by(connected, cell, error)
+
+
+def test_value_that_cannot_travel_is_named_with_the_path_inside_it(connected):
+    connected.run(
+        "import threading, types\n"
+        "cfg = types.SimpleNamespace(session=types.SimpleNamespace(lock=threading.Lock()))"
+    )
+    text = said_by(
+        connected,
+        "%%runpod_handler --input {}\ndef handler(job):\n    return cfg.session.name",
+        errors.CannotCapture,
+    )
+    assert "line 3" in text
+    assert "`cfg.session.lock` is a thread lock" in text
+    assert "create it in a remote cell" in text, "the remedy"
+
+
+def test_handler_that_raises_shows_the_notebooks_line(connected):
+    text = said_by(
+        connected,
+        '%%runpod_handler --input {}\ndef handler(job):\n    return job["input"]["prompt"]',
+        errors.JobFailed,
+    )
+    number = len(connected.names["In"]) - 1
+    assert f"KeyError 'prompt' — cell {number}, line 3" in text
+    assert 'return job["input"]["prompt"]' in text
+    assert "rp_job" not in text
+
+
+def test_worker_python_of_the_tests_is_this_one(connected):
+    """What the tests above talk to is a real worker."""
+    said = connected.run("%%runpod_remote\nimport sys\nsys.version_info[:2]")
+    assert str(tuple(sys.version_info[:2])) in said.text
