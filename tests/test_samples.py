@@ -61,5 +61,7 @@ def test_command_lines_of_the_guide_name_options_that_exist():
         told = subprocess.run(
             [sys.executable, "-m", "rpnb", name, "--help"], capture_output=True, text=True
         ).stdout
-        missing = [option for option in re.findall(r"(?<= )--?[a-z]+\b", line) if option not in told]
+        missing = [
+            option for option in re.findall(r"(?<= )--?[a-z]+\b", line) if option not in told
+        ]
         assert not missing, (line, told)
