@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .export.accept import close as close
+    from .export.accept import ignoring as ignoring
     from .jupyter.api import run as run
     from .jupyter.api import stream as stream
     from .jupyter.extension import load_ipython_extension as load_ipython_extension
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "Result": "session.result",
     "Session": "session.session",
+    "close": "export.accept",
     "connect": "session.session",
     "handler": "session.marks",
+    "ignoring": "export.accept",
     "load_ipython_extension": "jupyter.extension",
     "run": "jupyter.api",
     "setup": "session.marks",
@@ -37,9 +41,11 @@ _HOMES = {
 __all__ = [
     "Result",
     "Session",
+    "close",
     "connect",
     "errors",
     "handler",
+    "ignoring",
     "load_ipython_extension",
     "run",
     "setup",

@@ -7,43 +7,58 @@ import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..session.result import Result
 
 
-def difference(expected: Any, got: Any, path: str = "output") -> str | None:
+def exactly(expected: Any, got: Any) -> bool:
+    """Whether two JSON values are equal: `1`, `1.0` and `true` are three, `NaN` equals itself."""
+    if type(expected) is not type(got):
+        return False
+    same_nan = isinstance(expected, float) and math.isnan(expected) and math.isnan(got)
+    return bool(expected == got) or same_nan
+
+
+def difference(
+    expected: Any,
+    got: Any,
+    path: str = "output",
+    *,
+    same: Callable[[Any, Any], bool] = exactly,
+) -> str | None:
     """Return where two JSON values first differ, such as `output.lines[2]: 1, then 2`.
 
-    None where they are exactly equal: `1`, `1.0` and `true` are three values,
-    the order of keys does not count, `NaN` equals itself.
+    None where they are equal; the order of keys does not count. `same` compares
+    what is neither list nor object.
     """
-    if type(expected) is not type(got):
-        return f"{path}: {_short(expected)}, then {_short(got)}"
-    if isinstance(expected, dict):
-        return _of_objects(expected, got, path)
-    if isinstance(expected, list):
-        return _of_lists(expected, got, path)
-    same = expected == got or (
-        isinstance(expected, float) and math.isnan(expected) and math.isnan(got)
-    )
-    return None if same else f"{path}: {_short(expected)}, then {_short(got)}"
+    if isinstance(expected, dict) and isinstance(got, dict):
+        return _of_objects(expected, got, path, same)
+    if isinstance(expected, list) and isinstance(got, list):
+        return _of_lists(expected, got, path, same)
+    return None if same(expected, got) else f"{path}: {_short(expected)}, then {_short(got)}"
 
 
-def _of_objects(expected: dict[str, Any], got: dict[str, Any], path: str) -> str | None:
+def _of_objects(
+    expected: dict[str, Any], got: dict[str, Any], path: str, same: Callable[[Any, Any], bool]
+) -> str | None:
     for key in [*expected, *(key for key in got if key not in expected)]:
         inner = f"{path}.{key}" if key.isidentifier() else f"{path}[{json.dumps(key)}]"
         if key not in got:
             return f"{inner}: {_short(expected[key])}, then nothing"
         if key not in expected:
             return f"{inner}: nothing, then {_short(got[key])}"
-        found = difference(expected[key], got[key], inner)
+        found = difference(expected[key], got[key], inner, same=same)
         if found:
             return found
     return None
 
 
-def _of_lists(expected: list[Any], got: list[Any], path: str) -> str | None:
+def _of_lists(
+    expected: list[Any], got: list[Any], path: str, same: Callable[[Any, Any], bool]
+) -> str | None:
     for index, (one, other) in enumerate(zip(expected, got, strict=False)):
-        found = difference(one, other, f"{path}[{index}]")
+        found = difference(one, other, f"{path}[{index}]", same=same)
         if found:
             return found
     if len(expected) != len(got):

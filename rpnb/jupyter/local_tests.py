@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput, JobFailed
@@ -12,6 +14,8 @@ from .notebook import Notebook, Test
 from .screen import CellScreen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..program.options import Options
     from ..program.steps import Program
     from ..session.result import Result
@@ -107,14 +111,13 @@ def _fault(notebook: Notebook, test: Test, number: int, result: Result) -> str |
         return _expected_error(result, options.text("expect-error"))
     if not result.ok:
         return jobs.failure(result)
-    if options is None:
-        return None
-    for typed in options.all("expect"):
+    for typed in options.all("expect") if options else ():
         found = mismatch(_answer(result), jobs.evaluate(notebook, typed.text))
         if found:
             return found
-    named = options.text("compare")
-    return _compared(notebook, named, f"{test.name}/{number}", result) if named else None
+    compare = options.text("compare") if options else None
+    key = f"{test.name}/{number}/{_mark(test.values[number])}"
+    return _compared(notebook, compare, key, _answer(result))
 
 
 def _expected_error(result: Result, text: str | None) -> str | None:
@@ -124,16 +127,51 @@ def _expected_error(result: Result, text: str | None) -> str | None:
     return None if not text or text in said else f"failed without {text!r}: {said.strip()[:200]}"
 
 
-def _compared(notebook: Notebook, name: str, key: str, result: Result) -> str | None:
-    """Call the person's `f(output, reference)`; the first output is the reference."""
-    function = notebook.shell.user_ns.get(name)
-    if not callable(function):
-        raise BadInput(f"--compare names `{name}`, which is no function of an ordinary cell")
+def _compared(notebook: Notebook, compare: str | None, key: str, output: Any) -> str | None:
+    """Call the person's `f(output, reference)`; an output that is accepted is the next reference.
+
+    The first output is one. A run without `--compare` accepts what it got, too.
+    """
     references = notebook.memory.references
-    if key in references and function(_answer(result), references[key]) is False:
-        return f"{name}(output, reference) is False"
-    notebook.memory.keep(references={**references, key: _answer(result)})
+    if compare is None and key not in references:
+        return None
+    if compare is not None:
+        function = _comparison(notebook, compare)
+        fault = _verdict(function, compare, output, references[key]) if key in references else ""
+        if fault:
+            return f"{fault}. To accept this output, run the cell once without --compare"
+        if key not in references:
+            print("kept as the reference")
+    notebook.memory.keep(references={**references, key: output})
     return None
+
+
+def _comparison(notebook: Notebook, compare: str) -> Any:
+    """The function that is named, or made on the line: `rpnb.close(rtol=0.01)`."""
+    try:
+        function: Any = eval(compare, notebook.shell.user_ns)
+    except Exception as error:
+        raise BadInput(f"--compare {compare}: {type(error).__name__}: {error}") from error
+    if not callable(function):
+        raise BadInput(f"--compare names `{compare}`, which is no function of an ordinary cell")
+    return function
+
+
+def _verdict(
+    function: Callable[[Any, Any], Any], name: str, output: Any, reference: Any
+) -> str | None:
+    """What the function has against the output: it says False, or an assertion of its own fails."""
+    try:
+        accepted = function(output, reference)
+    except AssertionError as error:
+        return " ".join(str(error).split()) or f"an assertion of {name} failed"
+    return None if accepted is None or accepted else f"{name}(output, reference) is {accepted}"
+
+
+def _mark(value: Any) -> str:
+    """A short name of an input: another input has another reference."""
+    text = json.dumps(value, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _answer(result: Result) -> Any:

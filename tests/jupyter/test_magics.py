@@ -279,6 +279,40 @@ def test_test_compare_uses_the_last_accepted_output(connected):
     assert isinstance(connected.run(test).error, errors.JobFailed)
 
 
+@pytest.fixture
+def compared(connected):
+    """Answer with this number from now on: a test's `--compare` sees it."""
+
+    def answer(number):
+        connected.run(f"%%runpod_handler --no-run\ndef handler(job):\n    return {{'n': {number}}}")
+        return connected
+
+    return answer
+
+
+def test_test_compare_takes_a_ready_made_function_made_on_the_line(compared):
+    test = "%%runpod_test t --compare rpnb.close(rtol=0.1)\n10"
+    compared(1.0).run("import rpnb")
+    assert "kept as the reference" in compared(1.0).run(test).text
+    assert compared(1.05).run(test).error is None
+    said = compared(2.0).run(test)
+    assert "output.n: 1.05, then 2.0. To accept this output, run the cell once" in said.text
+
+
+def test_test_without_compare_accepts_the_new_output(compared):
+    test = "%%runpod_test t --compare near\n10"
+    compared(1).run("def near(output, reference):\n    assert output == reference")
+    compared(1).run(test)
+    assert compared(2).run(test).error is not None
+    compared(2).run("%%runpod_test t\n10")
+    assert compared(2).run(test).error is None
+
+
+def test_test_compare_with_another_input_has_another_reference(compared):
+    compared(1).run("%%runpod_test t --compare rpnb.close()\nimport rpnb\n10")
+    assert compared(2).run("%%runpod_test t --compare rpnb.close()\n20").error is None
+
+
 def test_test_that_raises_here_counts_lines_as_typed(book):
     said = book.run("%%runpod_test t\nx = 1\n1 / 0")
     assert "----> 3 1 / 0" in said.text or "line 3" in said.text
