@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Iterable, Sequence
 
 from ..planner import kinds, plan
+from ..planner.misses import did_nothing
 from ..planner.plan import Executed, Plan, Reason, Rerun, Step
 from .directory import RunDirectory
 from .worker_code import Executor, compile_docstring, compile_statement, future_flags
@@ -308,6 +309,8 @@ class Steps:
         executed = Executed(
             step,
             ok=error is None,
+            did_nothing=error is not None
+            and did_nothing(step.statement.node, self.namespace, error),
             binds=self._watch.stop(),
             writes=differing(before, self.prober.read()),
             pure=is_pure,

@@ -64,6 +64,7 @@ _HARMLESS: dict[str, frozenset[str]] = dict.fromkeys(
         *("huggingface_hub.snapshot_download", "huggingface_hub.hf_hub_download"),
         *("nltk.download", "torch.save", "torch.cuda.empty_cache", "torch.cuda.synchronize"),
         *("torch.cuda.ipc_collect", "torch.cuda.reset_peak_memory_stats", "asyncio.run"),
+        "asyncio.sleep",
     ),
     frozenset(),
 )

@@ -25,7 +25,7 @@ from typing import Collection, Mapping, Sequence
 
 from .causes import Causes
 from .effects import RANDOM, WORLD
-from .footprints import Footprints, Names, mask, names_in, resource_mask
+from .footprints import Footprint, Footprints, Names, mask, names_in, resource_mask
 from .kinds import RANK
 from .reasons import Reason
 from .spread import Spread
@@ -44,6 +44,9 @@ __all__ = [
     "served",
     "steps",
 ]
+
+
+_NOTHING = Footprint(0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,9 @@ class _Planning:
         prints = Footprints(self.names, self._known_kinds(), self._pure())
         number = self.names.number
         old = [
-            prints.widened(number(e.step.facts), seen | _modules(e.step))
+            _NOTHING
+            if e.did_nothing
+            else prints.widened(number(e.step.facts), seen | _modules(e.step))
             for e, seen in zip(self.executed, self.observed)
         ]
         new = [

@@ -41,6 +41,8 @@ class Executed:
     ok: bool = True
     # `Watch.stop()`: names bound, rebound or deleted while it ran.
     binds: frozenset[str] = frozenset()
+    # It raised at the first name that it looked up: `misses.did_nothing`.
+    did_nothing: bool = False
     # Resources (`effects.RESOURCES`, or "world") whose probe differed after it.
     writes: frozenset[str] = frozenset()
     # `is_pure(step, namespace)` right before it ran.

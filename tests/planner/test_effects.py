@@ -28,6 +28,7 @@ from rpnb.planner.effects import RANDOM, is_effect_verb, is_standard, resources
         ("torch.cuda.empty_cache", "bare", set()),
         ("os.makedirs", "bare", set()),
         ("shutil.rmtree", "bare", set()),
+        ("asyncio.sleep", "bare", set()),
         ("runpod.api_key", "store", {"world"}),
         ("lib.set_mode", "verb", {"world"}),
         ("lib.anything", "bare", {"world"}),

@@ -8,6 +8,7 @@ import types
 from typing import Any, Callable, Collection
 
 from rpnb.planner.kinds import Watch, models
+from rpnb.planner.misses import did_nothing
 from rpnb.planner.plan import Executed, JobWrite, Plan, Step, is_pure, plan, served, steps
 
 PROGRAM = "__prog__"
@@ -134,16 +135,19 @@ class Warm:
     def _run(self, step: Step) -> str | None:
         pure, probed = is_pure(step, self.namespace), self.probes.read()
         self.watch.start()
-        error = None
+        error, nothing = None, False
         try:
             self.ran.append(step.statement.text)
             execute(step, self.namespace)
         except Exception as raised:  # noqa: BLE001 (what a program raises is what is compared)
             error = repr(raised)
+            nothing = did_nothing(step.statement.node, self.namespace, raised, PROGRAM)
         binds = self.watch.stop()
         after = self.probes.read()
         writes = frozenset(name for name in probed if probed[name] != after[name])
-        done = Executed(step, ok=error is None, binds=binds, writes=writes, pure=pure)
+        done = Executed(
+            step, ok=error is None, binds=binds, writes=writes, pure=pure, did_nothing=nothing
+        )
         self.executed.append(done)
         self.before[id(done)] = probed
         return error
