@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Callable
 
 from tests.planner import library, modelkit, programs
 from tests.planner.portrait import Portrait
-from tests.planner.warm import Fresh, Warm
+from tests.planner.warm import Fresh, Probes, Warm
 
 
 @dataclass
@@ -38,10 +38,12 @@ class Tally:
         )
 
 
-def difference(texts: list[str], tally: Tally | None = None) -> str:
+def difference(
+    texts: list[str], tally: Tally | None = None, worker: Callable[[Probes], Any] = Warm
+) -> str:
     """Return how a worker that saw all of `texts` differs from a fresh run of one; '' if never."""
     tally = tally or Tally()
-    warm, fresh = Warm(library.PROBES), Fresh(library.PROBES)
+    warm, fresh = worker(library.PROBES), Fresh(library.PROBES)
     state = library.save()
     for number, text in enumerate(texts):
         loads = modelkit.loads
