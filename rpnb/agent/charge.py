@@ -192,8 +192,9 @@ class Charge:
     def _lacks(self, request: Request) -> bool:
         """Ask once for the blobs that a request still needs."""
         assert request.submit is not None
-        program = request.submit.program or {}
-        missing = self.uploads.missing(program.get("files") or {})
+        program, scratch = request.submit.program or {}, request.submit.scratch or {}
+        files = {**(scratch.get("files") or {}), **(program.get("files") or {})}
+        missing = self.uploads.missing(files)
         if missing and not request.has_asked and request.client is not None:
             request.has_asked = True
             request.client.say(Need(request.id, missing))

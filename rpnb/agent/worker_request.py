@@ -41,7 +41,9 @@ class Requests:
         self._parts = parts
         self._app = os.fspath(parts.directory.app)
         self._report = Report(parts.steps)
-        self._scratch = Scratch(parts.steps.namespace, parts.executor, parts.events)
+        self._scratch = Scratch(
+            parts.directory, parts.steps.namespace, parts.executor, parts.events
+        )
         self._runner: Runner | None = None
         # The program as it lies in the directory, for the next generation.
         self._stored: dict[str, Any] | None = None
@@ -111,7 +113,7 @@ class Requests:
     def _run_scratch(self, submit: Submit) -> None:
         if submit.scratch is None:
             return
-        spoiled = self._scratch.run(submit.scratch, self._app)
+        spoiled = self._scratch.run(submit.scratch)
         for name in spoiled:
             self._parts.steps.spoil(name)
         if spoiled:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ast
 import linecache
+import os
+import types
 from typing import Any, Mapping
 
 from . import worker_display
+from .directory import RunDirectory
 from .worker_code import Executor, compile_statement, future_flags
 from .worker_encode import VALUE_MIME, CannotEncode, encode_value
 from .worker_events import Events
 from .worker_failure import RequestFailed, failure_of
+from .worker_prelude import Prelude
 from .worker_spoil import spoiled_names
 from .worker_steps import ends_with_semicolon
 from .worker_trace import syntax_details
@@ -19,15 +23,25 @@ from .worker_trace import syntax_details
 class Scratch:
     """The names of earlier scratch cells over a shallow copy of the program's."""
 
-    def __init__(self, program: dict[str, Any], executor: Executor, events: Events) -> None:
+    def __init__(
+        self,
+        directory: RunDirectory,
+        program: dict[str, Any],
+        executor: Executor,
+        events: Events,
+    ) -> None:
+        self._app = os.fspath(directory.app)
         self._program, self._executor, self._events = program, executor, events
         # One dictionary for good: it is the globals of functions made in scratch cells.
-        self._namespace: dict[str, Any] = {}
+        module = types.ModuleType("__main__")
+        self._namespace = module.__dict__
+        self._namespace.clear()
+        self._prelude = Prelude(module, directory.path / "scratch", directory.values)
         self._copied: dict[str, Any] = {}
         self._flags = 0
 
-    def run(self, cell: Mapping[str, Any], app: str) -> list[str]:
-        """Run a scratch cell {"text", "label", "first_line", "to"} and show what it ends with.
+    def run(self, cell: Mapping[str, Any]) -> list[str]:
+        """Run a scratch cell, as `Submit.scratch` has it, and show what it ends with.
 
         Returns the names of the program's objects that it surely changed.
 
@@ -40,14 +54,15 @@ class Scratch:
         nodes = self._parse(text, name, skipped)
         value, to = None, cell.get("to")
         try:
-            for node in nodes:
-                value = self._executor.run(
-                    compile_statement(node, name, self._flags), self._namespace
-                )
+            with self._prelude.around(cell):
+                self._prelude.run(cell, self._executor)
+                for node in nodes:
+                    code = compile_statement(node, name, self._flags)
+                    value = self._executor.run(code, self._namespace)
             is_shown = bool(to) or _is_shown(nodes, "\n" * skipped + text)
             self._show(value if is_shown else None, to, has_value=_has_value(nodes))
         except BaseException as error:  # noqa: BLE001 - a cell may raise anything; it is reported
-            raise failure_of(error, "scratch", app) from None
+            raise failure_of(error, "scratch", self._app) from None
         return spoiled_names(nodes, self._copied)
 
     def _refresh(self) -> None:
@@ -55,6 +70,7 @@ class Scratch:
         for name, value in list(self._copied.items()):
             if self._namespace.get(name) is value:
                 del self._namespace[name]
+        self._prelude.forget(self._program)
         self._copied = {k: v for k, v in self._program.items() if k not in self._namespace}
         self._namespace.update(self._copied)
 

@@ -79,6 +79,7 @@ def restart(notebook: Notebook) -> None:
     session = attached(notebook)
     session.restart()
     notebook.kept = []
+    notebook.scratch_names.clear()
     line = (session.target.label, "new worker", "the program is rebuilt at the next run")
     CellScreen(notebook.shell).lead(line)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from .memory import Memory, for_worker
 
 if TYPE_CHECKING:
     from ..program.cells import Cell, Cells, Magic
+    from ..program.names import Names
     from ..program.options import Options
     from ..program.provenance import Provenance
     from ..program.steps import Program
@@ -67,6 +68,8 @@ class Notebook:
     cell_info: Any = None
     # The handler cell that ran last: with several, its handler is the program's.
     handler_id: str = ""
+    # Names that scratch cells bound on the worker.
+    scratch_names: set[str] = field(default_factory=set)
     # The worker's name, where no path gives one.
     worker: str = ""
     # Labels of comment cells (`# %%runpod_…`) that ran here before the extension was loaded.
@@ -196,9 +199,19 @@ class Notebook:
             ProgramError: they do not make one; says where and why.
         """
         from ..program.build import build
+
+        last = self.handler_cell
+        cells = sorted(self.cells, key=lambda cell: cell == last)
+        program = build(cells, self.names(send), env=self.env, base=self.base)
+        # What a value was captured as serves again after its local name is gone.
+        self.base = program
+        return program
+
+    def names(self, send: Collection[str] | None = None) -> Names:
+        """Return this notebook's own names, as remote cells may use them."""
         from ..program.names import Names
 
-        names = Names(
+        return Names(
             self.shell.user_ns,
             self.provenance,
             self.folder,
@@ -206,12 +219,6 @@ class Notebook:
             python=str(self.session.info.get("python") or "") if self.session else "",
             send=send or (),
         )
-        last = self.handler_cell
-        cells = sorted(self.cells, key=lambda cell: cell == last)
-        program = build(cells, names, env=self.env, base=self.base)
-        # What a value was captured as serves again after its local name is gone.
-        self.base = program
-        return program
 
     def with_handler(self) -> Program:
         """Return the program, which has a handler.
@@ -233,6 +240,7 @@ class Notebook:
     def adopt(self, session: Session) -> None:
         """Make the session this notebook's own; the worker's cells count as run."""
         self.session = session
+        self.scratch_names.clear()
         target = self.memory.target
         self.memory = for_worker(session.worker)
         self.memory.keep(target=session.target.text or target)

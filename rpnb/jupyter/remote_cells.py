@@ -11,11 +11,10 @@ from .running import Outcome, follow
 from .screen import CellScreen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ..program.cells import Cell
     from ..program.fields import Field
     from ..program.options import Options
+    from ..program.scratch import Scratch
     from ..program.steps import Program
     from ..session.result import Result
     from .notebook import Notebook
@@ -98,24 +97,24 @@ def scratch(notebook: Notebook, options: Options, body: str) -> None:
     """Run a scratch cell beside the program; bind its value here with `--to NAME`.
 
     Raises:
+        ProgramError: it is no Python, or uses something that cannot travel.
         RemoteError: it raised, or its value does not cross as data.
     """
+    from ..program.scratch import scratch as build
+
     session, screen = attached(notebook), CellScreen(notebook.shell)
     to = options.text("to")
-    screen.lead((notebook.target, "scratch", "running"), final=False)
-    found = notebook.magic()
-    work: Mapping[str, Any] = {
-        "text": body,
-        "label": notebook.label,
-        "first_line": found.first_line if found else 2,
-        "to": to,
-    }
     program = notebook.build() if len(notebook.cells) else None
-    run = session.submit(program, scratch=work)
+    cell = notebook.cell("remote", options, body)
+    made = build(cell, notebook.names(), program, to=to, earlier=notebook.scratch_names)
+    screen.lead((notebook.target, "scratch", "running"), final=False)
+    run = session.submit(program, scratch=made.work, blobs=made.blobs)
     outcome = follow(run, screen, notebook.target, notebook.kept)
     jobs.settle(notebook, outcome, run.request)
     if outcome.failed is not None:
         raise jobs.unfinished(outcome, screen, "scratch")
+    notebook.scratch_names |= made.binds
+    _tell(made, screen)
     for shown in outcome.values:
         _bind(notebook, to or "", shown, screen)
     if not outcome.values:
@@ -167,7 +166,7 @@ def _prefilled(fields: list[Field], inputs: list[jobs.Chosen]) -> list[Field]:
     return with_values(fields, as_job(inputs[-1].value).job["input"]) if inputs else fields
 
 
-def _tell(program: Program, screen: Screen) -> None:
+def _tell(program: Program | Scratch, screen: Screen) -> None:
     for note in program.notes:
         screen.line((note,))
 

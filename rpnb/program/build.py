@@ -47,7 +47,7 @@ def build(
         problems.append(problem)
     problems += _two_starts(ordered)
     try:
-        local = _local_modules(prepared, found, names)
+        local = local_modules(prepared, found, names)
     except ProgramError as problem:
         problems.append(problem)
     raise_all(problems)
@@ -109,7 +109,12 @@ def _two_starts(cells: Sequence[Cell]) -> list[ProgramError]:
     ]
 
 
-def _local_modules(cells: Sequence[Prepared], found: Resolved, names: Names) -> dict[str, bytes]:
+def local_modules(cells: Sequence[Prepared], found: Resolved, names: Names) -> dict[str, bytes]:
+    """Return the files of the local modules that the cells and their captures import.
+
+    Raises:
+        CannotCapture: a package's files are too many to send.
+    """
     texts = [each.body.text for each in cells]
     captured = [each.capture.text for each in found.all]
     roots = {root for text in (*texts, *captured) for root in modules.imported(text)}

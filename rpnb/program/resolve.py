@@ -48,16 +48,29 @@ class Resolved:
         return [each for placed in self.before.values() for each in placed]
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is bound before the first cell: by `program`, and names that are no one's question."""
+
+    given: frozenset[str] = frozenset()
+    program: frozenset[str] = frozenset()
+
+
 def resolve(
-    cells: Sequence[Prepared], names: Names, base: Program | None, *, lazy_annotations: bool
+    cells: Sequence[Prepared],
+    names: Names,
+    base: Program | None,
+    *,
+    lazy_annotations: bool = False,
+    known: Known | None = None,
 ) -> Resolved:
     """Return the captures that the cells need; what is missing is among the problems."""
-    return _Resolver(cells, names, base, lazy_annotations).resolve()
+    return _Resolver(cells, names, base, lazy_annotations, known or Known()).resolve()
 
 
 def needs(cells: Sequence[Prepared], *, lazy_annotations: bool = False) -> dict[str, Need]:
     """Return the names that the cells use and none of them binds, with the first use of each."""
-    resolver = _Resolver(cells, Names({}), None, lazy_annotations)
+    resolver = _Resolver(cells, Names({}), None, lazy_annotations, Known())
     resolver.resolve()
     return resolver.missing
 
@@ -100,7 +113,12 @@ def in_reading_order(captures: Sequence[Captured]) -> list[Captured]:
 
 class _Resolver:
     def __init__(
-        self, cells: Sequence[Prepared], names: Names, base: Program | None, lazy: bool
+        self,
+        cells: Sequence[Prepared],
+        names: Names,
+        base: Program | None,
+        lazy: bool,
+        known: Known,
     ) -> None:
         self.cells, self.names = cells, names
         self.base = {each.name: each for each in base.captures} if base else {}
@@ -109,7 +127,7 @@ class _Resolver:
         self._uses: list[tuple[Prepared, list[Uses]]] = [
             (each, [uses(s, lazy_annotations=lazy) for s in each.statements]) for each in cells
         ]
-        self._binders: dict[str, str] = {}
+        self._binders = dict.fromkeys(known.program, "the program")
         for each, found in self._uses:
             for one in found:
                 for name in one.binds | one.sets:
@@ -118,8 +136,8 @@ class _Resolver:
         self._open = any(one.open for _, found in self._uses for one in found)
         # What a translated `!command` needs stands at the top of the file.
         written = (line.split()[1] for each in cells for line in each.imports)
-        self._bound: set[str] = set(written)
-        self._done: set[str] = set()
+        self._bound: set[str] = {*written, *known.given, *known.program}
+        self._done: set[str] = set(known.given)
 
     def resolve(self) -> Resolved:
         for prepared, found in self._uses:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+
+from . import dotted
 
 _START = "runpod.serverless.start"
 
@@ -11,11 +12,11 @@ _START = "runpod.serverless.start"
 def calls(text: str) -> list[ast.Call]:
     """Return the calls of `runpod.serverless.start`, under whatever name it was imported."""
     tree = ast.parse(text)
-    imported = dict(_imports(tree))
+    imported = dotted.imported(tree)
     return [
         node
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and _resolved(node.func, imported) == _START
+        if isinstance(node, ast.Call) and dotted.name(node.func, imported) == _START
     ]
 
 
@@ -36,26 +37,3 @@ def handler_expression(call: ast.Call) -> ast.expr | None:
     if isinstance(given, ast.Call) and isinstance(given.func, ast.Name) and given.func.id == "dict":
         return next((each.value for each in given.keywords if each.arg == "handler"), None)
     return None
-
-
-def _imports(tree: ast.AST) -> Iterator[tuple[str, str]]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                # `import runpod.serverless` binds `runpod`; with `as` the module itself.
-                bound = alias.asname or alias.name.partition(".")[0]
-                yield bound, alias.name if alias.asname else bound
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            for alias in node.names:
-                yield alias.asname or alias.name, f"{node.module}.{alias.name}"
-
-
-def _resolved(function: ast.expr, imported: dict[str, str]) -> str:
-    parts: list[str] = []
-    while isinstance(function, ast.Attribute):
-        parts.append(function.attr)
-        function = function.value
-    if not isinstance(function, ast.Name):
-        return ""
-    # A cell may call it with `runpod` imported in another cell.
-    return ".".join([imported.get(function.id, function.id), *reversed(parts)])

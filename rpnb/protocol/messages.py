@@ -44,8 +44,9 @@ class Submit:
     `program` is `Program.to_wire()`, None leaves it as it is. `show` is the cell
     whose last expression is displayed, `again` a cell to run anew although
     nothing changed. `jobs` are whole RunPod jobs, run in order (or together, as
-    the handler's `concurrency_modifier` says); `scratch` is
-    {"text", "label", "first_line", "to"}. `timeout` is in seconds, per job.
+    the handler's `concurrency_modifier` says); `scratch` is {"text", "label",
+    "first_line", "to", "prelude", "files"}, the last two as in
+    agent/worker_prelude.py. `timeout` is in seconds, per job.
     """
 
     request: str

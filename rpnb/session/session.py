@@ -120,13 +120,15 @@ class Session:
         *,
         job: Mapping[str, Any] | None = None,
         timeout: float | None = None,
+        blobs: Mapping[str, bytes] | None = None,
         **work: Any,
     ) -> Run:
         """Bring the worker's program up to date, do at most one kind of work; return at once.
 
         `program` None leaves the program as it is. `job` is a whole RunPod job,
         `timeout` its limit in seconds. `work` are the further fields of
-        `protocol.messages.Submit`: `show`, `again` (a cell's id), `scratch`.
+        `protocol.messages.Submit`: `show`, `again` (a cell's id), `scratch`, whose
+        files are in `blobs`.
         """
         request = uuid.uuid4().hex[:12]
         message = messages.Submit(
@@ -136,7 +138,8 @@ class Session:
             timeout=timeout,
             **work,
         )
-        opened = OpenRequest(message, program.blobs if program is not None else {})
+        own = program.blobs if program is not None else {}
+        opened = OpenRequest(message, {**own, **(blobs or {})})
         self._link.submit(request, opened)
         return Run(self._link, request, opened, program or self.adopted)
 

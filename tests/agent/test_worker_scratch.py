@@ -143,3 +143,26 @@ def test_shown_value_is_not_kept_alive(worker: Worker) -> None:
     worker.run(wire(source))
 
     assert _texts(_scratch(worker, "len(bigs)")) == ["0"]
+
+
+def _with_prelude(worker: Worker, text: str, name: str, definition: str) -> list[str]:
+    prelude = {"name": name, "imports": "", "text": definition, "label": "", "first_line": 1}
+    cell = {"text": text, "label": "cell 7", "first_line": 2, "to": None,
+            "prelude": [{**prelude, "future": []}], "files": {}}  # fmt: skip
+    return _texts(worker.run(scratch=cell))
+
+
+def test_captured_value_is_made_once_while_its_definition_stays(worker: Worker) -> None:
+    worker.run(wire("other = 1"))
+
+    assert _with_prelude(worker, "seen.append(1); seen", "seen", "seen = []") == ["[1]"]
+    assert _with_prelude(worker, "seen.append(2); seen", "seen", "seen = []") == ["[1, 2]"]
+    assert _with_prelude(worker, "seen", "seen", "seen = [9]") == ["[9]"]
+
+
+def test_captured_name_gives_way_to_the_programs_own(worker: Worker) -> None:
+    worker.run(wire("other = 1"))
+    _with_prelude(worker, "mine", "mine", "mine = 'here'")
+    worker.run(wire("mine = 'there'"))
+
+    assert _texts(_scratch(worker, "mine")) == ["'there'"]

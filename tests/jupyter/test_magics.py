@@ -229,6 +229,56 @@ def test_scratch_sees_the_program_and_binds_here(connected):
     assert "[2, 3]" in connected.run("%%runpod_remote\nmine").text
 
 
+def test_scratch_uses_names_of_ordinary_cells_as_they_are_now(connected):
+    connected.run("limit = 3\ndef double(n):\n    return 2 * n")
+    connected.run("%%runpod_remote --to got\ngot = [double(n) for n in range(limit)]\ngot")
+    assert connected.names["got"] == [0, 2, 4]
+    connected.run("limit = 1")
+    connected.run("%%runpod_remote --to got\n[double(n) for n in range(limit)]")
+    assert connected.names["got"] == [0]
+
+
+def test_scratch_takes_objects_of_ordinary_classes(connected):
+    connected.run("class Box:\n    def __init__(self, n): self.n = n\nboxes = [Box(1), Box(2)]")
+    connected.run("%%runpod_remote --to total\nsum(box.n for box in boxes)")
+    assert connected.names["total"] == 3
+
+
+def test_scratch_brings_nothing_into_the_program(connected):
+    connected.run(SETUP)
+    connected.run("limit = 3")
+    connected.run("%%runpod_remote\nlimit")
+    connected.run("del limit")
+    said = connected.run(
+        "%%runpod_handler --input {}\ndef handler(job):\n    return 'limit' in globals()"
+    )
+    assert "false" in said.text
+
+
+def test_scratch_prefers_what_an_earlier_scratch_cell_bound(connected):
+    connected.run("%%runpod_remote\nlimit = 5")
+    connected.run("limit = 3")
+    connected.run("%%runpod_remote --to got\nlimit")
+    assert connected.names["got"] == 5
+
+
+def test_scratch_imports_a_module_beside_the_notebook(connected):
+    (connected.folder / "beside.py").write_text("answer = 42")
+    connected.run("%%runpod_remote --to got\nimport beside\nbeside.answer")
+    assert connected.names["got"] == 42
+
+
+def test_scratch_runs_shell_commands(connected):
+    assert "a fox" in connected.run("%%runpod_remote\n!echo a fox").text
+
+
+def test_scratch_error_in_a_captured_function_shows_its_own_cell(connected):
+    connected.run("x = 1\ndef divide(n):\n    return n / 0")
+    said = connected.run("%%runpod_remote\ndivide(1)")
+    assert "cell 3" in said.text
+    assert "return n / 0" in said.text
+
+
 def test_scratch_value_that_cannot_cross_is_an_error(connected):
     said = connected.run("%%runpod_remote --to there\nobject()")
     assert isinstance(said.error, errors.RemoteError)
