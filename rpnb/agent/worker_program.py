@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import bisect
 import importlib
 import linecache
@@ -11,7 +10,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ..planner.steps import closures
 from .directory import RunDirectory
 
 
@@ -73,33 +71,3 @@ def _copy(source: Path, target: Path) -> None:
     # A copy, not a link: the program may write into its files, and values are shared.
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
-
-
-def local_modules(directory: RunDirectory, program: WireProgram) -> dict[str, str]:
-    """Return a hash for each local module of the program that covers all it imports locally."""
-    trees: dict[str, list[str]] = {}
-    sources: dict[str, list[str]] = {}
-    for path, (digest, _size) in sorted(program.files.items()):
-        if path.endswith(".py"):
-            name = path.split("/")[0]
-            name = name[:-3] if name.endswith(".py") else name
-            trees.setdefault(name, []).append(f"{path} {digest}")
-            sources.setdefault(name, []).append(digest)
-    imports = {name: _imported(directory, digests) for name, digests in sources.items()}
-    return closures({name: "\n".join(parts) for name, parts in trees.items()}, imports)
-
-
-def _imported(directory: RunDirectory, digests: list[str]) -> set[str]:
-    names: set[str] = set()
-    for digest in digests:
-        try:
-            tree = ast.parse((directory.values / digest).read_bytes())
-        except (OSError, SyntaxError):
-            # The import itself will say what is wrong with it.
-            continue
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                names |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                names.add(node.module.split(".")[0])
-    return names

@@ -20,8 +20,9 @@ from .directory import RunDirectory
 from .worker_code import Executor, compile_docstring, compile_statement, future_flags
 from .worker_failure import NeedsRestart, RequestFailed, failure_of
 from .worker_lines import refresh_lines
+from .worker_modules import LocalModules, local_modules, purge
 from .worker_probe import Prober, Probes, differing
-from .worker_program import WireProgram, local_modules, write_files
+from .worker_program import WireProgram, write_files
 from .worker_start import Starts
 from .worker_trace import syntax_details
 
@@ -100,6 +101,9 @@ class Steps:
         # The program's plain settings, as they were before the first step.
         self._settings: dict[str, str] = {}
         self._job_writes: tuple[plan.JobWrite, ...] = ()
+        # The local modules as they are now; those that are another than when imported.
+        self._modules = LocalModules()
+        self._changed: frozenset[str] = frozenset()
         # Handlers of jobs that ran since the last plan.
         self._served: set[str] = set()
         # The last plan and its sync, if the namespace equals the program and start() ran.
@@ -196,7 +200,8 @@ class Steps:
                 if self.program and self.program.cell_of(ran.executed.step.line) == again:
                     ran.executed = replace(ran.executed, ok=False)
         try:
-            new = plan.steps(program.text, local_modules(self._directory, program))
+            modules = local_modules(self._directory, program)
+            new = plan.steps(program.text, modules.hashes, modules.stateful)
         except SyntaxError as error:
             cell = program.cell_of(error.lineno or 1)
             raise RequestFailed("plan", syntax_details(error, "handler.py"), cell) from None
@@ -209,7 +214,9 @@ class Steps:
             place = sync.cell_of(index)
             if place is not None:
                 place.names += [name for name in step.names if name not in place.names]
-        self.program = program
+        before = self._modules.hashes
+        self._changed |= {name for name in before if before[name] != modules.hashes.get(name)}
+        self.program, self._modules = program, modules
         return sync
 
     def _plan(self, sync: Sync) -> Plan:
@@ -259,8 +266,9 @@ class Steps:
         for resource, old in todo.restore.items():
             self.prober.restore(resource, self.ran[old].before[resource])
         self._drop(todo.drop)
-        for name in todo.purge:
-            _purge(name)
+        if todo.purge:
+            purge(todo.purge | self._changed)
+            self._changed = frozenset()
         self._keep(todo, sorted(old for _, old in todo.keep), sync)
         reruns = [rerun for rerun in todo.run if rerun.reason.kind != "always"]
         for rerun in reruns:
@@ -373,9 +381,3 @@ def _settled(sync: Sync, count: int) -> Plan:
         run=tuple(Rerun(index, Reason("always")) for index in starts),
         keep=tuple(zip(others, range(count))),
     )
-
-
-def _purge(module: str) -> None:
-    for name in list(sys.modules):
-        if name == module or name.startswith(module + "."):
-            del sys.modules[name]

@@ -18,7 +18,7 @@ class Step:
     statement: Statement
     identity: str
     facts: Facts = field(repr=False)
-    # The local modules that it imports, whose content is part of its identity.
+    # The local modules that it imports, and those with state that they import.
     modules: frozenset[str] = frozenset()
 
     @property
@@ -58,23 +58,31 @@ class JobWrite:
     handler: str
 
 
-def steps(text: str, modules: Mapping[str, str] | None = None) -> list[Step]:
+def steps(
+    text: str,
+    modules: Mapping[str, str] | None = None,
+    stateful: Mapping[str, Collection[str]] | None = None,
+) -> list[Step]:
     """Return the steps of a program; `modules` maps local modules to their tree hashes.
 
     A step that imports a local module is another step when that hash differs
-    (`closures` makes hashes that cover what the module itself imports).
+    (`closures` makes hashes that cover what the module itself imports). `stateful`
+    names what a module reaches and what must be imported anew together with it.
 
     Raises:
         SyntaxError: the running Python cannot parse the text.
     """
-    return [_step(statement, modules or {}) for statement in split(text)]
+    return [_step(statement, modules or {}, stateful or {}) for statement in split(text)]
 
 
-def _step(statement: Statement, modules: Mapping[str, str]) -> Step:
+def _step(
+    statement: Statement, modules: Mapping[str, str], stateful: Mapping[str, Collection[str]]
+) -> Step:
     found = facts(statement)
     local = {path.split(".")[0] for path in found.loads | found.deferred_loads} & set(modules)
     parts = [statement.identity, *(f"{name}:{modules[name]}" for name in sorted(local))]
-    return Step(statement, " ".join(parts), found, frozenset(local))
+    reached = frozenset(local).union(*(stateful.get(name, ()) for name in local))
+    return Step(statement, " ".join(parts), found, reached)
 
 
 def closures(trees: Mapping[str, str], imports: Mapping[str, Collection[str]]) -> dict[str, str]:

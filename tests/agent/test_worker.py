@@ -240,6 +240,25 @@ def test_changed_local_module_is_imported_anew(worker: Worker) -> None:
     assert (posted(first), posted(second)) == ({"output": 1}, {"output": 22})
 
 
+def _answers(worker: Worker, body: str, *versions: dict[str, str]) -> list[Any]:
+    program = handler_program(body)
+    return [posted(worker.job(_with_files(program, worker, **v)))["output"] for v in versions]
+
+
+def test_module_imported_by_an_edited_one_is_the_new_one(worker: Worker) -> None:
+    body = "import top\ndef handler(job):\n    return top.low.VALUE"
+    old = {"top": "import low", "low": "VALUE = 1"}
+    assert _answers(worker, body, old, {**old, "low": "VALUE = 22"}) == [1, 22]
+
+
+def test_state_of_a_module_behind_an_edited_one_is_as_in_a_fresh_process(worker: Worker) -> None:
+    body = "import top\nimport low\ndef handler(job):\n    return low.SEEN"
+    low = "SEEN = []\ndef add(x):\n    SEEN.append(x)"
+    old = {"top": "import low\nlow.add('old')", "low": low}
+    edited = {**old, "top": "import low\nlow.add('new')"}
+    assert _answers(worker, body, old, edited) == [["old"], ["new"]]
+
+
 def test_file_that_left_the_program_is_removed(worker: Worker) -> None:
     worker.run(_with_files(wire("import lib"), worker, lib="VALUE = 1"))
     worker.run(wire("a = 1"))

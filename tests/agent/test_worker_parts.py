@@ -18,8 +18,9 @@ import pytest
 
 from rpnb.agent.directory import RunDirectory
 from rpnb.agent.worker_code import future_flags
+from rpnb.agent.worker_modules import local_modules
 from rpnb.agent.worker_probe import Prober, differing
-from rpnb.agent.worker_program import WireProgram, local_modules, write_files
+from rpnb.agent.worker_program import WireProgram, write_files
 from rpnb.agent.worker_spoil import spoiled_names
 from rpnb.agent.worker_trace import details
 from rpnb.planner.effects import RESOURCES
@@ -123,10 +124,39 @@ def test_module_hash_covers_what_it_imports(tmp_path: Path) -> None:
 
     def hashes(low: str) -> dict[str, str]:
         files = {"top.py": ["a" * 64, 1], "low/__init__.py": [low * 64, 1], "own.py": ["b" * 64, 1]}
-        return local_modules(directory, _program(files=files))
+        return dict(local_modules(directory, _program(files=files)).hashes)
 
     before, after = hashes("b"), hashes("c")
     assert {name for name in before if before[name] != after[name]} == {"top", "low"}
+
+
+STATELESS = [
+    "import os\nLOG = __import__",
+    "import logging\nlog = logging.getLogger(__name__)\nLIMIT = (1, 2)\ndef f(x):\n    return x",
+    "class A:\n    size: int = 3\n    @property\n    def p(self):\n        return 1",
+    "try:\n    import numpy\nexcept ImportError:\n    pass",
+    "def main():\n    pass\nif __name__ == '__main__':\n    main()",
+]
+STATEFUL = [
+    "SEEN = []",
+    "N = 0\ndef f():\n    global N\n    N += 1",
+    "import functools\n@functools.lru_cache\ndef f(x):\n    return x",
+    "class A:\n    seen = []",
+    "x = make()",
+    "def f(x, seen=[]):\n    seen.append(x)",
+]
+
+
+@pytest.mark.parametrize("text", [*STATELESS, *STATEFUL])
+def test_module_with_state_comes_anew_with_its_importers(tmp_path: Path, text: str) -> None:
+    directory = RunDirectory(tmp_path / "run" / "w")
+    directory.create()
+    (directory.values / ("a" * 64)).write_text("import low")
+    (directory.values / ("b" * 64)).write_text(text)
+    files = {"top.py": ["a" * 64, 1], "low.py": ["b" * 64, 1]}
+    found = local_modules(directory, _program(files=files)).stateful["top"]
+
+    assert found == ({"low"} if text in STATEFUL else set())
 
 
 def test_chained_exceptions_keep_both_tracebacks() -> None:
