@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput, ExportError
 from .connecting import attached
-from .jobs import watch_quietly
 from .screen import CellScreen
 
 if TYPE_CHECKING:
     from ..export.verify import Verified
     from ..program.options import Options
     from ..program.steps import Program
+    from ..session.result import Result
     from .notebook import Notebook
 
 # An example input on the line that invites to try it must fit beside it.
@@ -87,10 +88,24 @@ def _verify(notebook: Notebook, program: Program, screen: CellScreen) -> Verifie
         if each.text != program.text:
             # Another program gave this result: what the warm worker says now is compared.
             tell("running recorded jobs again, which ran before the last edit")
-            run = attached(notebook).submit(program, job=each.job)
-            watch_quietly(notebook, run, each.job, screen)
+            _run_again(notebook, program, each.job)
     recorded = [(each.job, each.result) for each in notebook.recorded.values()]
     return verify(attached(notebook), program, recorded, on_progress=tell)
+
+
+def _run_again(notebook: Notebook, program: Program, job: Mapping[str, Any]) -> None:
+    """Record what the warm worker says of a job now; nothing of it is drawn."""
+    from ..session.session import raised
+    from ..session.updates import Failed, Finished
+
+    result: Result | None = None
+    for update in attached(notebook).submit(program, job=job).watched():
+        if isinstance(update, Finished):
+            result = update.result
+        elif isinstance(update, Failed) and result is None:
+            raise raised(update)
+    if result is not None:
+        notebook.record_job(job, result)
 
 
 def _try_it(notebook: Notebook, path: Path) -> str:

@@ -497,3 +497,12 @@ def test_job_called_from_python_is_not_the_next_cells_input(connected):
     connected.run(handler)
     connected.run("import rpnb\nbroken = rpnb.run({'y': 1})")
     assert '{"y": 42}' in connected.run(HANDLER).text
+
+
+def test_verify_runs_jobs_from_before_an_edit_again_and_draws_nothing_of_them(connected):
+    text = "%%runpod_handler --input 1\ndef handler(job):\n    print('at work')\n    return {0}"
+    connected.run(text.format(1), "h")
+    connected.run(text.format(2).replace("--input 1", "--no-run"), "h")
+    said = connected.run("%runpod_export --verify")
+    assert "1 of 1 recorded job equal" in said.text
+    assert "at work" not in said.text
