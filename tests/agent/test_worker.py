@@ -259,6 +259,25 @@ def test_state_of_a_module_behind_an_edited_one_is_as_in_a_fresh_process(worker:
     assert _answers(worker, body, old, edited) == [["old"], ["new"]]
 
 
+HIDDEN = {
+    "routes": "ROUTES = {}\ndef route(f):\n    ROUTES['x'] = f\n@route\ndef _():\n    return 1 / 0",
+    "lambda": "ROUTES = {}\nROUTES['x'] = lambda: (\n    1 / 0)",
+    "library": "import atexit\nROUTES = {'x': lambda: 1 / 0}",
+}
+
+
+@pytest.mark.parametrize("body", HIDDEN.values(), ids=list(HIDDEN))
+def test_function_that_only_a_registry_holds_gets_its_new_lines(worker: Worker, body: str) -> None:
+    handler = "\ndef handler(job):\n    return ROUTES['x']()"
+
+    def line(text: str) -> int:
+        finished = worker.job(handler_program(text + handler))
+        return int(finished.body["exception"]["frames"][-1][1])
+
+    before = line(body)
+    assert line("# one\n\n# more\n" + body) == before + 3
+
+
 def test_file_that_left_the_program_is_removed(worker: Worker) -> None:
     worker.run(_with_files(wire("import lib"), worker, lib="VALUE = 1"))
     worker.run(wire("a = 1"))
