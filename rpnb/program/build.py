@@ -119,8 +119,7 @@ def local_modules(cells: Sequence[Prepared], found: Resolved, names: Names) -> d
     captured = [each.capture.text for each in found.all]
     roots = {root for text in (*texts, *captured) for root in modules.imported(text)}
     roots |= {root for each in found.all for root in each.modules}
-    added = {path for text in texts for path in modules.added_paths(text)}
-    return modules.Modules(names.folder, names.path, sorted(added)).collect(roots)
+    return modules.Modules(names.folder, names.path, [*texts, *captured]).collect(roots)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path, PurePosixPath
 
 from ..errors import CannotCapture
+from .search_path import Added, added
 
 # The target has these, or its overlay brings them.
 _NEVER = frozenset({"rpnb", "runpod", "cloudpickle", "__main__", "IPython", "ipykernel"})
@@ -35,12 +36,15 @@ class Tree:
 class Modules:
     """Finds local modules; one for each build, as files change between builds."""
 
-    def __init__(self, folder: Path | None, path: Sequence[str], added: Iterable[str] = ()) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path | None, path: Sequence[str], texts: Iterable[str] = ()) -> None:
         self._roots = list(_roots(folder, path))
-        # `sys.path.append("src")` in a remote cell: laid out there as it is here.
-        self._added = [(each, folder / each) for each in added if folder and _is_inside(each)]
+        # `sys.path.append("src")` in a text of the program: laid out there as it is here.
+        self._added: list[Added] = []
         self._trees: dict[str, Tree | None] = {}
+        self._folder = folder
+        for text in texts:
+            if folder is not None:
+                self._search(text, folder / "handler.py", "handler.py")
 
     def collect(self, names: Iterable[str]) -> dict[str, bytes]:
         """Return the files of the local modules among `names` and of all that these import.
@@ -62,8 +66,17 @@ class Modules:
             for relative, place in tree.files.items():
                 files[relative] = _content(name, place)
                 if relative.endswith(".py"):
-                    waiting += sorted(imported(files[relative].decode("utf-8", "replace")) - done)
+                    text = files[relative].decode("utf-8", "replace")
+                    self._search(text, place, relative)
+                    waiting += sorted(imported(text) - done)
         return files
+
+    def _search(self, text: str, file: Path, beside: str) -> None:
+        for each in added(text, file, beside=beside, cwd=self._folder or file.parent):
+            if each not in self._added and each.here.is_dir() and not _is_installed(each.here):
+                self._added.append(each)
+                # What was not to be found may be now.
+                self._trees = {name: tree for name, tree in self._trees.items() if tree}
 
     def find(self, name: str) -> Tree | None:
         """Return the local module or package of this top-level name, or None."""
@@ -74,7 +87,7 @@ class Modules:
         return self._trees[name]
 
     def _found(self, name: str) -> Tree | None:
-        places = [*(("", root) for root in self._roots), *self._added]
+        places = [*(("", root) for root in self._roots), *((a.beside, a.here) for a in self._added)]
         for prefix, root in places:
             tree = _tree(name, root, prefix)
             if tree is not None:
@@ -93,18 +106,6 @@ def imported(text: str) -> set[str]:
         return set(_imported(ast.parse(text)))
     except (SyntaxError, ValueError):
         return set()
-
-
-def added_paths(text: str) -> set[str]:
-    """Return the constant paths that a text appends to or inserts into `sys.path`."""
-    return {
-        argument.value
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func) in ("sys.path.append", "sys.path.insert")
-        for argument in node.args
-        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
-    }
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:
@@ -136,11 +137,6 @@ def _is_installed(place: Path) -> bool:
         return True
     library = [Path(sysconfig.get_paths()[key]).resolve() for key in ("stdlib", "platstdlib")]
     return any(place == each or each in place.parents for each in library)
-
-
-def _is_inside(relative: str) -> bool:
-    path = PurePosixPath(relative)
-    return not path.is_absolute() and ".." not in path.parts
 
 
 def _tree(name: str, root: Path, prefix: str) -> Tree | None:

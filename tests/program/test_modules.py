@@ -113,3 +113,25 @@ def test_handler_file_brings_its_siblings(tmp_path):
     path = tmp_path / "handler.py"
     program = build(from_file(path), names_for(path))
     assert (program.text, set(program.files), program.handler) == (text, {"utils.py"}, "utils.run")
+
+
+def test_folder_that_a_cell_adds_to_the_search_path_is_searched(tmp_path):
+    write(tmp_path, {"src/helpers.py": "import inner", "src/deep/inner.py": ""})
+    source = (
+        "import os, sys\nROOT = os.path.join(os.getcwd(), 'src')\n"
+        "sys.path[:0] = [ROOT, ROOT + '/deep']\nimport helpers"
+    )
+    assert files_of(tmp_path, source) == {"src/helpers.py", "src/deep/inner.py"}
+
+
+def test_folder_that_a_module_adds_to_the_search_path_is_searched(tmp_path):
+    text = "import sys, pathlib\nsys.path.append(str(pathlib.Path(__file__).parent / 'lib'))"
+    write(tmp_path, {"pkg/__init__.py": "", "pkg/a.py": f"{text}\nimport b", "pkg/lib/b.py": ""})
+    write(tmp_path, {"a.py": f"{text}\nimport c", "lib/c.py": ""})
+    assert files_of(tmp_path, "import a") == {"a.py", "lib/c.py"}
+
+
+def test_module_above_the_notebook_lies_beside_the_program(tmp_path):
+    write(tmp_path, {"shared.py": "", "notebooks/x.txt": ""})
+    source = "import sys\nsys.path.append('..')\nimport shared"
+    assert files_of(tmp_path / "notebooks", source) == {"shared.py"}
