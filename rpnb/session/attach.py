@@ -32,9 +32,10 @@ def attach(session: Session, request: str) -> Run:
     """
     opened = OpenRequest(messages.Replay(request))
     replayed = _Replayed(session, opened, request)
-    replayed.start()
     # It offers all that a run asks of a link; a Link itself would redial and skip.
-    return Run(cast("Link", replayed), request, opened, session.adopted)
+    run = Run(cast("Link", replayed), request, opened, session.adopted)
+    replayed.start()
+    return run
 
 
 class _Replayed:
@@ -63,9 +64,9 @@ class _Replayed:
         self._closing.close()
         self._closing.close()
 
-    def send(self, message: messages.Message) -> None:
+    def cancel(self, cancel: messages.Cancel) -> None:
         """Send a cancel; only the session's own connection may."""
-        self._session.send(message)
+        self._session.send(cancel)
 
     def _read(self) -> None:
         connection = Connection(CLIENT)

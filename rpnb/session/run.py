@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from dataclasses import dataclass, field
-from queue import Empty
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import AgentError
@@ -26,6 +24,10 @@ _PATIENCE = 0.5
 _PLACE = re.compile(r'File "(?:[^"]*/app/)?([^"/][^"]*)", line (\d+)')
 
 
+# Nothing follows these.
+_LAST = (updates.Done, updates.Failed, messages.Refused, Exception)
+
+
 @dataclass
 class _Job:
     """What is gathered about a job until it is finished."""
@@ -43,32 +45,37 @@ class Run:
     """
 
     def __init__(self, link: Link, request: str, opened: OpenRequest, program: Program | None):
+        """Before the request is submitted, or news of it could be missed."""
         self.request = request
-        self.ended = False
-        self._link, self._opened, self._program = link, opened, program
+        self._link, self._inbox, self._program = link, opened.inbox, program
         self._jobs: dict[str, _Job] = {}
         self._running: str | None = None
+        # What was given out last. It leaves the inbox when more is asked for.
+        self._given: Any = None
+        self._inbox.read = self._read
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last update was given out."""
+        return isinstance(self._given, _LAST)
 
     def __iter__(self) -> Iterator[updates.Update]:
         return self
 
     def __next__(self) -> updates.Update:
         # No generator: Ctrl-C in the wait must not end the run, which still has to be cancelled.
-        while not self.ended:
-            news = self._wait()
-            if isinstance(news, messages.Event):
-                news = self._read(news)
-            if self.ended or isinstance(news, Exception | messages.Refused):
-                self._end()
-            if isinstance(news, messages.Refused):
-                raise AgentError(news.text)
-            if isinstance(news, Exception):
-                raise news
-            if isinstance(news, updates.Logged) and self._running in self._jobs:
-                self._jobs[self._running].logs.append(news.text)
-            if news is not None:
-                return cast("updates.Update", news)
-        raise StopIteration
+        if self.ended:
+            raise StopIteration
+        self._inbox.drop(self._given)
+        news = self._wait()
+        self._given = news
+        if self.ended:
+            self._link.forget(self.request)
+        if isinstance(news, messages.Refused):
+            raise AgentError(news.text)
+        if isinstance(news, Exception):
+            raise news
+        return cast("updates.Update", news)
 
     def watched(self) -> Iterator[updates.Update]:
         """Yield the updates; Ctrl-C cancels what runs, a second press kills the worker.
@@ -76,16 +83,19 @@ class Run:
         Raises:
             KeyboardInterrupt: it was pressed; the run has ended by then.
         """
-        pressed = False
+        pressed, last = False, None
         while True:
             try:
                 update = next(self, None)
             except KeyboardInterrupt:
+                # Wherever it struck: what was not yielded comes again.
+                self._given = last
                 self.cancel(force=pressed)
                 pressed = True
                 continue
             if update is None:
                 break
+            last = update
             yield update
         if pressed:
             raise KeyboardInterrupt
@@ -93,25 +103,28 @@ class Run:
     def cancel(self, *, force: bool = False) -> None:
         """Ask for the end of what runs; `force` kills the worker without a grace time."""
         if not self.ended:
-            self._link.send(messages.Cancel(self.request, force))
-
-    def _end(self) -> None:
-        self.ended = True
-        self._link.forget(self.request)
+            self._link.cancel(messages.Cancel(self.request, force))
 
     def _wait(self) -> Any:
-        while True:
-            with contextlib.suppress(Empty):
-                return self._opened.inbox.get(timeout=_PATIENCE)
+        while (news := self._inbox.first(_PATIENCE)) is None:
             self._link.check()
+        return news
 
-    def _read(self, event: messages.Event) -> updates.Update | None:
-        reader = _READERS.get(event.kind)
-        return reader(self, event) if reader else None
+    def _read(self, news: Any) -> Any:
+        """Turn what the link heard into an update, None for what is none."""
+        if isinstance(news, updates.Logged) and self._running in self._jobs:
+            self._jobs[self._running].logs.append(news.text)
+        if not isinstance(news, messages.Event):
+            return news
+        reader = _READERS.get(news.kind)
+        return reader(self, news) if reader else None
 
     def _planned(self, event: messages.Event) -> updates.Update:
         body = event.body
-        return updates.Planned(body["run"], body["keep"], body["restart"])
+        reload = body.get("reload")
+        if reload is not None:
+            reload = {**reload, "place": _place(self._program, reload["line"])}
+        return updates.Planned(body["run"], body["keep"], body["restart"], reload)
 
     def _shown(self, event: messages.Event) -> updates.Update:
         mimes = dict(zip(event.body["mimes"], event.buffers, strict=False))
@@ -162,11 +175,9 @@ class Run:
         return updates.Exited(body["code"], body["signal"], body["reason"])
 
     def _done(self, _event: messages.Event) -> updates.Update:
-        self.ended = True
         return updates.Done()
 
     def _failed(self, event: messages.Event) -> updates.Update:
-        self.ended = True
         raised = remote_exception(event.body["error"], self._program)
         return updates.Failed(event.body["phase"], raised, event.body["cell"])
 
@@ -206,6 +217,15 @@ def remote_exception(error: dict[str, Any], program: Program | None) -> RemoteEx
         frames=frames,
         traceback=[_named(text, program) for text in error.get("traceback") or ()],
     )
+
+
+def _place(program: Program | None, line: int | None) -> str | None:
+    """A line as a person finds it: "line 4 of `model`"; None where it is nobody's."""
+    where = program.where(line) if program is not None and line is not None else None
+    if program is None or where is None:
+        return None
+    names = [cell.name for cell in program.cells if cell.id == where.cell_id and cell.name]
+    return f"line {where.line} of {f'`{names[0]}`' if names else where.label}"
 
 
 def _mapped(

@@ -73,7 +73,12 @@ def connect(
     worker = name or (worker_name(place) if place else new_name("python"))
     client = f"{Path(place).name if place else worker} on {platform.node()}"
     session = Session(targets.parse(target or default_target()), worker, client, Options(**options))
-    session.open()
+    try:
+        session.open()
+    except BaseException:
+        # Ctrl-C, too: nobody else can close what was opened so far.
+        session.close()
+        raise
     return session
 
 
@@ -140,8 +145,9 @@ class Session:
         )
         own = program.blobs if program is not None else {}
         opened = OpenRequest(message, {**own, **(blobs or {})})
+        run = Run(self._link, request, opened, program or self.adopted)
         self._link.submit(request, opened)
-        return Run(self._link, request, opened, program or self.adopted)
+        return run
 
     def beside(self, name: str) -> Session:
         """Return an open session on a fresh worker of its own, `WORKER#name`, on the same target.
@@ -230,8 +236,9 @@ class Session:
     def _request(self, message: Callable[[str], messages.Message]) -> None:
         request = uuid.uuid4().hex[:12]
         opened = OpenRequest(message(request))
+        run = Run(self._link, request, opened, None)
         self._link.submit(request, opened)
-        self._finish(Run(self._link, request, opened, None))
+        self._finish(run)
 
     def _dial(self) -> Stream:
         """Open a stream to the agent, starting or finding it first."""

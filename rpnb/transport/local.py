@@ -56,6 +56,7 @@ class LocalTransport:
         """
         del bridge
         stream = SocketStream(_connect_unix(socket))
+        self._streams = [known for known in self._streams if not known.is_closed]
         self._streams.append(stream)
         return stream
 
@@ -74,6 +75,11 @@ class SocketStream:
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed here."""
+        return self._socket.fileno() < 0
 
     def send(self, data: bytes | memoryview) -> None:
         """Send all of `data`.

@@ -1,6 +1,8 @@
+import time
+
 import pytest
 
-from rpnb.errors import AgentError, CannotCapture, LinkLost, ProtocolError
+from rpnb.errors import AgentError, CannotCapture, CannotReach, LinkLost, ProtocolError
 from rpnb.protocol import messages
 from rpnb.protocol.blobs import digest
 from rpnb.session import updates
@@ -24,8 +26,20 @@ def link(agent):
 
 def submitted(link, request="r1", blobs=None):
     opened = OpenRequest(messages.Submit(request), blobs or {})
+    run = Run(link, request, opened, None)
     link.submit(request, opened)
-    return Run(link, request, opened, None)
+    return run
+
+
+def unreachable():
+    raise CannotReach("no answer")
+
+
+def until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 def finished(agent, request="r1", job="j1"):
@@ -68,10 +82,11 @@ def test_result_gathers_logs_stream_and_progress(agent, link):
 
 def test_cut_link_comes_back_and_replays_what_was_missed(agent, link):
     run = submitted(link)
+    first = agent.next(messages.Submit)
     agent.event("r1", "accepted")
     agent.event("r1", "job", {"job": {"id": "j1"}}, announce=False)
     agent.cut()
-    assert agent.next(messages.Submit) == agent.next(messages.Submit), "repeated after the cut"
+    assert agent.next(messages.Submit) == first, "repeated after the cut"
     finished(agent)
     agent.event("r1", "done")
     news = list(run)
@@ -81,6 +96,75 @@ def test_cut_link_comes_back_and_replays_what_was_missed(agent, link):
         updates.Finished,
         updates.Done,
     ]
+
+
+def test_cancel_while_the_link_is_down_is_sent_when_it_is_back(agent, link):
+    run = submitted(link)
+    agent.next(messages.Submit)
+    with link._lock:  # the reader cannot redial yet
+        agent.cut()
+        run.cancel()
+    agent.next(messages.Submit)
+    assert agent.next(messages.Cancel) == messages.Cancel("r1")
+
+
+def test_request_that_could_not_be_sent_is_not_sent_later(agent, link):
+    agent.cut()
+    until(lambda: link._stream is None)
+    link._dial, dial = unreachable, link._dial
+    with pytest.raises(CannotReach):
+        submitted(link, "r1")
+    link._dial = dial
+    submitted(link, "r2")
+    assert agent.next(messages.Submit).request == "r2"
+
+
+def test_link_that_was_closed_can_be_opened_again(agent, link):
+    link.close()
+    link.open()
+    run = submitted(link)
+    agent.event("r1", "accepted")
+    agent.cut()  # it mends itself as the first one did
+    agent.next(messages.Submit)
+    until(lambda: link._stream is not None)
+    agent.event("r1", "done")
+    assert list(run)[-1] == updates.Done()
+
+
+def test_job_whose_journal_is_gone_is_lost_and_not_run_again(agent, link):
+    run = submitted(link)
+    agent.next(messages.Submit)
+    agent.event("r1", "accepted")
+    until(lambda: link._requests["r1"].is_accepted)
+    agent.seq, agent.journal = 0, []
+    agent.cut()
+    with pytest.raises(LinkLost, match="removed"):
+        list(run)
+    assert not any(isinstance(m, messages.Submit) for m in list(agent.heard.queue))
+
+
+def test_garbage_ends_the_stream_and_the_next_request_gets_another(agent, link):
+    run = submitted(link)
+    agent.streams[-1].send(b"HTTP/1.1 400 Bad Request\r\n")
+    with pytest.raises(ProtocolError):
+        list(run)
+    run = submitted(link, "r2")
+    assert agent.next(messages.Submit).request in ("r1", "r2")
+    agent.event("r2", "done")
+    assert list(run) == [updates.Done()]
+
+
+def test_upload_that_is_cut_asks_again_and_sends_the_rest(agent, link):
+    value = bytes(9 << 20)
+    submitted(link, blobs={digest(value): value})
+    agent.next(messages.Submit)
+    agent.say(messages.Need("r1", {digest(value): [0, 1, 2]}))
+    agent.next(messages.Blob)
+    agent.cut()  # the stream beside the control stream
+    agent.next(messages.Submit)
+    agent.streams[0].send(messages.encode(messages.Need("r1", {digest(value): [1, 2]})))
+    agent.heard.queue.clear()
+    assert [agent.next(messages.Blob).index for _ in range(2)] == [1, 2]
 
 
 def test_cut_while_idle_is_mended_at_the_next_request(agent, link):
