@@ -115,6 +115,8 @@ def _marks(notebook: Notebook, cell: Any, strays: set[str]) -> str:
     marks = ["from before"] if cell.id in notebook.from_before else []
     if f"{cell.label} ({cell.name or cell.kind})" in strays:
         marks.append("not in the notebook")
+    why = notebook.reasons.of_cell(cell.id)
+    marks += [why] if why else []
     return ", ".join(marks)
 
 

@@ -135,6 +135,17 @@ class RpnbMagics(Magics):
 
     @no_var_expand
     @line_magic
+    def runpod_explain(self, line: str) -> None:
+        """Why NAME, or each step of the last run, ran again or stayed warm.
+
+        %runpod_explain [NAME]
+        """
+        from .explaining import explain
+
+        explain(self._notebook, parse("runpod_explain", line))
+
+    @no_var_expand
+    @line_magic
     def runpod_drop(self, line: str) -> None:
         """Take a cell out of the program: its NAME, or "cell 3" in quotes.
 

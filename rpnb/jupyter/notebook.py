@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadNotebook, NoHandler, ProgramError
 from . import cell_ids
+from .explaining import Reasons
 from .hints import OtherSide
 from .memory import Memory, for_worker
 
@@ -59,6 +60,7 @@ class Notebook:
     kept: list[Mapping[str, Any]] = field(default_factory=list)
     gpus: list[Mapping[str, Any]] = field(default_factory=list)
     recorded: dict[str, Recorded] = field(default_factory=dict)
+    reasons: Reasons = field(default_factory=Reasons)
     base: Program | None = None
     # Ids of cells that came with the worker and have not run in this kernel.
     from_before: set[str] = field(default_factory=set)

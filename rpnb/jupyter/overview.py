@@ -21,6 +21,7 @@ LINES = (
     ("%runpod_run [INPUT]", "run the handler on a test, JSON or an expression"),
     ("%runpod_status", "the worker, its cells, what is warm"),
     ("%runpod_program", "the program, as it would be exported"),
+    ("%runpod_explain [NAME]", "why a step ran again, or stayed warm"),
     ("%runpod_export [PATH]", "write handler.py; --verify proves it in a fresh process"),
     ("%runpod_drop NAME", "take a cell out of the program"),
     ("%runpod_env KEY[=VALUE]", "a secret from here, or a plain setting"),

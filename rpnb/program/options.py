@@ -91,6 +91,7 @@ SYNTAX: dict[str, Syntax] = {
     ),
     "runpod_status": Syntax(),
     "runpod_program": Syntax(),
+    "runpod_explain": Syntax("[NAME]", 1),
     "runpod_drop": Syntax("NAME", 1, fewest=1),
     "runpod_restart": Syntax(),
     "runpod_env": Syntax("KEY[=VALUE]...", 99, fewest=1),

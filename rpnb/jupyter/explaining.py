@@ -1,0 +1,121 @@
+"""`%runpod_explain`: why each step of the program ran again, or stayed warm."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BadInput
+from .display import table
+from .screen import CellScreen
+
+if TYPE_CHECKING:
+    from ..program.options import Options
+    from ..program.steps import Program
+    from ..session.updates import Planned
+    from .notebook import Notebook
+
+# So many lines about one name; the oldest give way.
+_MOST = 20
+_WIDEST = 44
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the last sync: where it stands, what it makes, and what was done with it."""
+
+    place: str
+    cell: str | None
+    what: str
+    names: tuple[str, ...]
+    reason: str
+
+    @property
+    def fate(self) -> str:
+        """What was done with it: "stayed warm", or "ran: `norm` changed"."""
+        return f"ran: {self.reason}" if self.reason else "stayed warm"
+
+
+@dataclass
+class Reasons:
+    """What was done with each step at the last sync, and with each name before."""
+
+    at: str = ""
+    restart: str = ""
+    steps: list[Step] = field(default_factory=list)
+    # Name -> (number of the sync, what is said of it).
+    past: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    number: int = 0
+
+    def note(self, plans: Sequence[Planned], program: Program) -> None:
+        """Keep the plans of one request; a new worker's first plan follows the old one's last."""
+        if not plans:
+            return
+        self.at, self.number = time.strftime("%H:%M:%S"), self.number + 1
+        self.restart = next((plan.restart for plan in plans if plan.restart), "")
+        ran = [(step, self.restart or str(step.get("reason", ""))) for step in plans[-1].run]
+        every = [*ran, *((step, "") for step in plans[-1].keep)]
+        every.sort(key=lambda each: each[0]["line"])
+        self.steps = [_step(step, reason, program) for step, reason in every]
+        for step, (_, reason) in zip(self.steps, every, strict=True):
+            for name in step.names if reason else ():
+                self.past.setdefault(name, []).append((self.number, f"{self.at}  {step.fate}"))
+                del self.past[name][:-_MOST]
+
+    def of_cell(self, cell_id: str) -> str:
+        """Why steps of a cell ran at the last sync: "ran pipe: `MODEL` changed"; "" if none did."""
+        ran = [each for each in self.steps if each.cell == cell_id and each.reason]
+        if not ran or all(each.reason == "new" for each in ran):
+            return ""
+        first = next(each for each in ran if each.reason != "new")
+        names = ", ".join(dict.fromkeys(name for each in ran for name in each.names))
+        return f"ran {names or first.what}: {first.reason}"
+
+
+def explain(notebook: Notebook, options: Options) -> None:
+    """Draw why NAME, or each step of the last sync, ran or stayed warm.
+
+    Raises:
+        BadInput: no step of the program makes NAME.
+    """
+    found, screen = notebook.reasons, CellScreen(notebook.shell)
+    if not found.steps:
+        screen.lead((notebook.target, "nothing has run from this kernel yet"))
+        return
+    if options.word:
+        _explain_name(notebook, options.word)
+        return
+    ran = sum(bool(each.reason) for each in found.steps)
+    counts = f"{ran} steps ran, {len(found.steps) - ran} stayed warm"
+    why = f"new worker: {found.restart}" if found.restart else ""
+    screen.lead((notebook.target, f"last run, {found.at}", counts, why))
+    print(table([(each.place, each.what, each.fate) for each in found.steps]))
+
+
+def _explain_name(notebook: Notebook, name: str) -> None:
+    found = notebook.reasons
+    steps = [each for each in found.steps if name in each.names]
+    past = found.past.get(name, [])
+    if not steps and not past:
+        known = sorted({name for each in found.steps for name in each.names})
+        close = difflib.get_close_matches(name, known, 1)
+        meant = f"; did you mean {close[0]}?" if close else f": it makes {', '.join(known)}"
+        raise BadInput(f"no step of the program makes {name!r}{meant}")
+    last = steps[-1].fate if steps else "it is no longer in the program"
+    CellScreen(notebook.shell).lead((notebook.target, name, f"last run, {found.at}", last))
+    rows = [(each.place, each.what, each.fate) for each in steps]
+    before = [text for number, text in reversed(past) if number < found.number]
+    earlier = [("before", text, "") for text in before]
+    print(table([*rows, *earlier]))
+
+
+def _step(step: Mapping[str, Any], reason: str, program: Program) -> Step:
+    where = program.where(step["line"])
+    lines = program.text.split("\n")
+    text = lines[step["line"] - 1].strip() if step["line"] <= len(lines) else ""
+    what = text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
+    place = str(where) if where else f"handler.py, line {step['line']}"
+    return Step(place, step.get("cell"), what, tuple(step["names"]), reason)
