@@ -54,6 +54,13 @@ class Cancellation:
         """Whether the request under way was cancelled."""
         return self._wanted
 
+    def wait(self, seconds: float) -> bool:
+        """Wait so long for a cancel, and tell whether it came; not while a step runs."""
+        deadline = time.monotonic() + seconds
+        while not self._wanted and time.monotonic() < deadline:
+            time.sleep(_AGAIN)
+        return self._wanted
+
     @contextlib.contextmanager
     def watching(self, request: str) -> Iterator[None]:
         """Let `cancel` of this request have its effect inside."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from typing import Any
+from typing import Any, Mapping
 
 from ..errors import RpnbError
 from .worker_cancel import JobCancelled
@@ -32,6 +32,13 @@ def failure_of(
     # Its frames would keep alive what they hold: a model, on a full GPU.
     error.__traceback__ = error.__context__ = error.__cause__ = None
     return failed
+
+
+def kept_instead(reload: Mapping[str, Any]) -> RequestFailed:
+    """Return the end of a request whose reload a person stopped: nothing was changed."""
+    message = f"not reloaded: {', '.join(reload['names'])}"
+    report = {"type": "JobCancelled", "message": message, "frames": [], "traceback": []}
+    return RequestFailed("cancelled", report)
 
 
 def refusal(error: RpnbError) -> RequestFailed:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import NoHandler, RpnbError
+from ..planner.plan import Plan
 from ..protocol.messages import Submit
 from . import worker_display
 from .directory import RunDirectory
@@ -14,8 +15,9 @@ from .runner import Runner, Surroundings
 from .worker_cancel import Cancellation
 from .worker_code import Executor
 from .worker_events import Events
-from .worker_failure import NeedsRestart, RequestFailed, refusal, unexpected
+from .worker_failure import NeedsRestart, RequestFailed, kept_instead, refusal, unexpected
 from .worker_program import WireProgram
+from .worker_reload import NOTICE_SECONDS, reload_of
 from .worker_report import Report, plan_body
 from .worker_scratch import Scratch
 from .worker_start import Starts
@@ -83,14 +85,7 @@ class Requests:
         if program is None or looks_only:
             # A scratch cell looks at what there is, a failed step included.
             return
-        sync = steps.sync(
-            program,
-            show=submit.show,
-            again=submit.again,
-            on_plan=lambda todo, sync: self._parts.events.emit(
-                "planned", plan_body(todo, sync, steps.spoiled)
-            ),
-        )
+        sync = steps.sync(program, show=submit.show, again=submit.again, on_plan=self._announce)
         if wire is not None and wire != self._stored:
             self._parts.directory.write_program(wire)
             self._stored = wire
@@ -98,6 +93,15 @@ class Requests:
         self._parts.events.emit("synced", self._report.body(sync))
         if sync.failure is not None:
             raise sync.failure
+
+    def _announce(self, todo: Plan, sync: Sync) -> None:
+        """Say what will be done; let a person stop a long reload before anything is dropped."""
+        steps = self._parts.steps
+        reload = reload_of(todo, sync, steps.ran, steps.spoiled)
+        body = plan_body(todo, sync, steps.spoiled)
+        self._parts.events.emit("planned", {**body, "reload": reload})
+        if reload is not None and self._parts.cancellation.wait(NOTICE_SECONDS):
+            raise kept_instead(reload)
 
     def _show(self, sync: Sync) -> None:
         shown = [worker_display.bundle(sync.value)] if sync.has_value else []

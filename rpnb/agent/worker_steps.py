@@ -154,15 +154,17 @@ class Steps:
     ) -> Sync:
         """Make the namespace equal to a fresh run of `program`.
 
-        `on_plan` is told the plan before anything is dropped. A step that raises
-        ends it; that is in the returned sync's `failure`.
+        `on_plan` is told the plan before anything is dropped; where it raises
+        RequestFailed, all stays as it was. A step that raises ends the sync; that
+        is in the returned one's `failure`.
 
         Raises:
-            RequestFailed: the text does not parse.
+            RequestFailed: the text does not parse, or `on_plan` says no.
             NeedsRestart: after `on_plan` was told why.
         """
         if again is None and self._is_complete(program):
             return self._nothing_to_do(on_plan)
+        before = (self.program, self._modules, self._changed)
         sync = self._begin(program, show, again)
         was_fresh = not self.ran
         for round_number in range(_MAX_ROUNDS):
@@ -171,7 +173,13 @@ class Steps:
                 # This process is the fresh one: it has run the program and nothing else.
                 todo = _settled(sync, len(self.ran))
             if round_number == 0 or todo.restart is not None:
-                on_plan(todo, sync)
+                try:
+                    on_plan(todo, sync)
+                except RequestFailed:
+                    self.program, self._modules, self._changed = before
+                    if self.program is not None:
+                        write_files(self._directory, self.program, program)
+                    raise
             if todo.restart is not None:
                 raise NeedsRestart
             if todo.is_settled:

@@ -84,9 +84,9 @@ def _hook(shell: Any, notebook: Notebook) -> None:
     def after(result: Any) -> None:
         notebook.end_cell(result)
         if result.error_in_exec is not None and notebook.magic() is None:
-            from .hints import hint
+            from .hints import hint, other_side
 
-            said = hint(result.error_in_exec, notebook.other_side())
+            said = hint(result.error_in_exec, other_side(notebook))
             if said:
                 print(said)
 

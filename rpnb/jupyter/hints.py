@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .notebook import Notebook
 
 
 @dataclass(frozen=True)
@@ -15,6 +20,19 @@ class OtherSide:
     # Name -> "cell 3 (`%%runpod_setup model`)".
     origins: Mapping[str, str] = field(default_factory=dict)
     modules: frozenset[str] = frozenset()
+
+
+def other_side(notebook: Notebook) -> OtherSide:
+    """Return what the notebook knows of its target."""
+    if notebook.session is None:
+        return OtherSide(notebook.target)
+    origins, modules = dict[str, str](), set[str]()
+    for cell in notebook.cells:
+        magic = f"`%%runpod_{cell.kind}{f' {cell.name}' if cell.name else ''}`"
+        for name in _bound(cell.source):
+            origins[name] = f"{cell.label} ({magic})"
+        modules.update(_imported(cell.source))
+    return OtherSide(notebook.target, notebook.session.names, origins, frozenset(modules))
 
 
 def hint(error: BaseException | None, other: OtherSide) -> str | None:
@@ -43,3 +61,23 @@ def _module(name: str | None, other: OtherSide) -> str | None:
         f"{name.partition('.')[0]} is on {other.target}. "
         "Put `%%runpod_setup` on the first line of this cell to run it there"
     )
+
+
+def _bound(text: str) -> set[str]:
+    from ..planner.facts import split
+    from ..program.uses import uses
+
+    with contextlib.suppress(SyntaxError):
+        return {name for statement in split(text) for name in uses(statement).binds}
+    return set()
+
+
+def _imported(text: str) -> set[str]:
+    import ast
+
+    with contextlib.suppress(SyntaxError):
+        nodes = list(ast.walk(ast.parse(text)))
+        plain = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
+        given = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+        return {name.partition(".")[0] for name in plain | given}
+    return set()

@@ -140,11 +140,11 @@ def watch_job(
     Raises:
         RemoteError: it ended before the handler was called.
     """
-    outcome = follow(run, screen, notebook.target, notebook.kept)
+    outcome = follow(run, screen, notebook.target)
     settle(notebook, outcome, run.request)
     result = outcome.result
     if result is None:
-        raise unfinished(outcome, screen, "handler")
+        raise unfinished(notebook, outcome, screen, "handler")
     _draw(outcome, result, source, screen)
     if keep:
         notebook.remember(job)
@@ -161,12 +161,12 @@ def watch_quietly(notebook: Notebook, run: Run, job: Mapping[str, Any], screen: 
         KeyboardInterrupt: Ctrl-C was pressed; the job is cancelled by then.
     """
     __tracebackhide__ = True
-    outcome = follow(run, screen, notebook.target, notebook.kept)
+    outcome = follow(run, screen, notebook.target)
     settle(notebook, outcome, run.request)
     if outcome.interrupted:
         raise KeyboardInterrupt
     if outcome.result is None:
-        raise unfinished(outcome, screen, "handler")
+        raise unfinished(notebook, outcome, screen, "handler")
     notebook.record_job(job, outcome.result)
     notebook.shell.user_ns["_result"] = outcome.result
     return outcome.result
@@ -176,16 +176,16 @@ def settle(notebook: Notebook, outcome: Outcome, request: str) -> None:
     """Take over what a run said of the worker: its names, and what is warm."""
     if outcome.result is not None or outcome.failed is not None:
         notebook.memory.saw(request)
+    if outcome.is_unsent:
+        notebook.take_back()
     if outcome.synced is None:
         return
-    if notebook.base is not None:
-        notebook.reasons.note(outcome.plans, notebook.base)
     notebook.kept, notebook.gpus = outcome.kept, list(outcome.synced.gpus)
     if notebook.session is not None:
         notebook.session.names = outcome.synced.names
 
 
-def unfinished(outcome: Outcome, screen: Screen, what: str) -> RpnbError:
+def unfinished(notebook: Notebook, outcome: Outcome, screen: Screen, what: str) -> RpnbError:
     """Draw the line of a run that came to nothing; return the error that stands for it."""
     from ..errors import RemoteError
     from ..session.session import raised
@@ -194,6 +194,9 @@ def unfinished(outcome: Outcome, screen: Screen, what: str) -> RpnbError:
     if outcome.failed is None:
         screen.lead((target, what, "the run ended without a result"))
         return RemoteError("the run ended without a result")
+    if outcome.is_unsent:
+        screen.lead(lines.not_reloaded(target, notebook.kept))
+        return RemoteError("cancelled before the reload")
     if outcome.failed.phase == "cancelled":
         screen.lead(lines.cancelled(target, outcome.chunks, outcome.kept))
         return RemoteError("cancelled")

@@ -123,9 +123,23 @@ def not_run(target: str, name: str | None) -> Line:
     return target, "handler", why, "fill in the form or add --input"
 
 
-def reloads(target: str, name: str, seconds: float, reason: str) -> Line:
-    """Something that took long to load is dropped and loaded again."""
-    return target, f"{name} reloads (about {seconds:.0f} s): {reason}"
+def reloads(target: str, names: Sequence[str], seconds: float, cause: str) -> Line:
+    """What took long to load will be dropped and loaded again, unless a person stops it."""
+    what = f"{', '.join(names) or 'a step'} reload{'' if len(names) > 1 else 's'}"
+    keeps = f"Interrupt keeps the old {'ones' if len(names) > 1 else 'one'}"
+    return target, f"{what} (about {seconds:.0f} s): {cause}", keeps
+
+
+def remedies(target: str, names: Sequence[str]) -> Line:
+    """How to overrule a reload that another statement caused."""
+    name = f"`{names[0]}`" if names else "it"
+    keep = f"`# rpnb: keep` behind the load of {name} keeps it"
+    return target, f"{keep}; `# rpnb: pure` behind the cause says that it changes nothing"
+
+
+def not_reloaded(target: str, kept: Sequence[Mapping[str, Any]]) -> Line:
+    """A person stopped a reload before it began."""
+    return target, "not reloaded", keeping(kept) or "all kept", "the edit was not sent"
 
 
 def link(target: str, state: str, seconds: float) -> Line:

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadNotebook, NoHandler, ProgramError
 from . import cell_ids
-from .explaining import Reasons
-from .hints import OtherSide
 from .memory import Memory, for_worker
 
 if TYPE_CHECKING:
@@ -60,7 +58,6 @@ class Notebook:
     kept: list[Mapping[str, Any]] = field(default_factory=list)
     gpus: list[Mapping[str, Any]] = field(default_factory=list)
     recorded: dict[str, Recorded] = field(default_factory=dict)
-    reasons: Reasons = field(default_factory=Reasons)
     base: Program | None = None
     # Ids of cells that came with the worker and have not run in this kernel.
     from_before: set[str] = field(default_factory=set)
@@ -76,6 +73,8 @@ class Notebook:
     worker: str = ""
     # Labels of comment cells (`# %%runpod_…`) that ran here before the extension was loaded.
     ran_here: list[str] = field(default_factory=list)
+    # The cells and the handler's id before the running cell's `put`.
+    _before: tuple[list[Cell], str] | None = None
     # The event hooks that the extension registered: (event, function).
     hooks: list[tuple[str, Any]] = field(default_factory=list)
 
@@ -116,7 +115,7 @@ class Notebook:
         if not info.store_history:
             # A part of a cell: `%%capture` runs the text below it as a cell of its own.
             return
-        self.raw_cell, self.cell_info = info.raw_cell or "", info
+        self.raw_cell, self.cell_info, self._before = info.raw_cell or "", info, None
         # Versions of IPython differ in whether execution_count is this cell's by now.
         self.number = self.number + 1 if self.number else self._first_number()
         self.path = self.path or cell_ids.notebook_path(self.shell.user_ns)
@@ -177,7 +176,7 @@ class Notebook:
         Raises:
             ProgramError: the cells do not make a program.
         """
-        before, handler_id = list(self.cells), self.handler_id
+        self._before = list(self.cells), self.handler_id
         placed = self.cells.put(cell)
         if cell.kind == "handler":
             self.handler_id = placed.id
@@ -185,14 +184,21 @@ class Notebook:
         try:
             program = self.build(send=[each.word for each in options.all("send")])
         except ProgramError:
-            for each in list(self.cells):
-                self.cells.drop(each.id)
-            for each in before:
-                self.cells.put(each)
-            self.handler_id = handler_id
+            self.take_back()
             raise
         self.from_before.discard(placed.id)
         return placed, program
+
+    def take_back(self) -> None:
+        """Undo the last `put` of the running cell: what it brought was not sent."""
+        if self._before is None:
+            return
+        cells, self.handler_id = self._before
+        for each in list(self.cells):
+            self.cells.drop(each.id)
+        for each in cells:
+            self.cells.put(each)
+        self._before = None
 
     def build(self, *, send: list[str] | None = None) -> Program:
         """Return the program of the cells as they are now.
@@ -290,18 +296,6 @@ class Notebook:
             f"{cell.label} ({cell.name or cell.kind})" for cell in known if cell.id not in saved
         ]
 
-    def other_side(self) -> OtherSide:
-        """What is known of the target, for hints under an error."""
-        if self.session is None:
-            return OtherSide(self.target)
-        origins, modules = dict[str, str](), set[str]()
-        for cell in self.cells:
-            magic = f"`%%runpod_{cell.kind}{f' {cell.name}' if cell.name else ''}`"
-            for name in _bound(cell.source):
-                origins[name] = f"{cell.label} ({magic})"
-            modules.update(_imported(cell.source))
-        return OtherSide(self.target, self.session.names, origins, frozenset(modules))
-
     def _arrange(self) -> None:
         """Give the cells the saved notebook's order; one that it had and has no more is deleted."""
         ids = self.saved_ids()
@@ -340,23 +334,3 @@ def _has_code(text: str) -> bool:
 def is_headless() -> bool:
     """Whether rpnb's command line executes this notebook."""
     return os.environ.get("RPNB_HEADLESS") == "1"
-
-
-def _bound(text: str) -> set[str]:
-    from ..planner.facts import split
-    from ..program.uses import uses
-
-    with contextlib.suppress(SyntaxError):
-        return {name for statement in split(text) for name in uses(statement).binds}
-    return set()
-
-
-def _imported(text: str) -> set[str]:
-    import ast
-
-    with contextlib.suppress(SyntaxError):
-        nodes = list(ast.walk(ast.parse(text)))
-        plain = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
-        given = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
-        return {name.partition(".")[0] for name in plain | given}
-    return set()

@@ -37,10 +37,10 @@ def setup(notebook: Notebook, options: Options, body: str) -> None:
     screen.lead((notebook.target, what, "running"), final=False)
     again = cell.id if options.has("again") else None
     run = session.submit(program, show=cell.id, again=again)
-    outcome = follow(run, screen, notebook.target, notebook.kept)
+    outcome = follow(run, screen, notebook.target)
     jobs.settle(notebook, outcome, run.request)
     if outcome.failed is not None or outcome.synced is None:
-        raise jobs.unfinished(outcome, screen, what)
+        raise jobs.unfinished(notebook, outcome, screen, what)
     screen.lead(_setup_line(outcome, cell, what))
     _tell(program, screen)
 
@@ -109,10 +109,10 @@ def scratch(notebook: Notebook, options: Options, body: str) -> None:
     made = build(cell, notebook.names(), program, to=to, earlier=notebook.scratch_names)
     screen.lead((notebook.target, "scratch", "running"), final=False)
     run = session.submit(program, scratch=made.work, blobs=made.blobs)
-    outcome = follow(run, screen, notebook.target, notebook.kept)
+    outcome = follow(run, screen, notebook.target)
     jobs.settle(notebook, outcome, run.request)
     if outcome.failed is not None:
-        raise jobs.unfinished(outcome, screen, "scratch")
+        raise jobs.unfinished(notebook, outcome, screen, "scratch")
     notebook.scratch_names |= made.binds
     _tell(made, screen)
     for shown in outcome.values:
@@ -147,10 +147,10 @@ def _define(notebook: Notebook, program: Program, fields: list[Field], *, asked:
 
     screen = CellScreen(notebook.shell)
     run = attached(notebook).submit(program)
-    outcome = follow(run, screen, notebook.target, notebook.kept)
+    outcome = follow(run, screen, notebook.target)
     jobs.settle(notebook, outcome, run.request)
     if outcome.failed is not None:
-        raise jobs.unfinished(outcome, screen, "handler")
+        raise jobs.unfinished(notebook, outcome, screen, "handler")
     if asked:
         screen.lead((notebook.target, "handler", "defined", lines.keeping(outcome.stayed)))
         return

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from ..session.run import Run
     from .screen import Screen
 
-# A reload that takes less is over before anyone has read that it comes.
-_LONG_LOAD = 3.0
 # The kernel's end follows its announcement by a message, which takes a few milliseconds.
 _ANNOUNCEMENT = 0.2
 # More chunks than this are counted, not drawn: a token stream would fill the page.
@@ -30,8 +28,6 @@ class Outcome:
     target: str
     started: float = field(default_factory=time.monotonic)
     planned: updates.Planned | None = None
-    # With a new worker, the old one's plan stands before it.
-    plans: list[updates.Planned] = field(default_factory=list)
     synced: updates.Synced | None = None
     result: Result | None = None
     failed: updates.Failed | None = None
@@ -58,22 +54,26 @@ class Outcome:
         made = {name for step in self.reran for name in step["names"]}
         return [each for each in self.kept if each["name"] not in made]
 
+    @property
+    def is_unsent(self) -> bool:
+        """Whether a long reload was stopped before it began: the worker is as it was."""
+        announced = self.planned is not None and self.planned.reload is not None
+        stopped = self.failed is not None and self.failed.phase == "cancelled"
+        return announced and stopped and self.synced is None
+
     def cell(self, cell_id: str) -> Mapping[str, Any]:
         """How a cell fared: {"state", "seconds", "names"}; empty where it is not known."""
         return self.synced.cells.get(cell_id, {}) if self.synced else {}
 
 
-def follow(
-    run: Run, screen: Screen, target: str, before: Sequence[Mapping[str, Any]] = ()
-) -> Outcome:
+def follow(run: Run, screen: Screen, target: str) -> Outcome:
     """Draw the run's updates as they come; return its outcome once it has ended.
 
     Ctrl-C cancels what runs and keeps the model, a second one kills the worker;
-    either is an outcome, not an exception. `before` are the values that were
-    warm, to say what reloads.
+    either is an outcome, not an exception.
     """
     outcome = Outcome(target)
-    drawing = _Drawing(outcome, screen, {each["name"]: each for each in before})
+    drawing = _Drawing(outcome, screen)
     while True:
         # Around both: Ctrl-C as often comes while an update is drawn as while none is there.
         try:
@@ -107,7 +107,6 @@ def _kernel_ends(screen: Screen) -> bool:
 class _Drawing:
     outcome: Outcome
     screen: Screen
-    before: Mapping[str, Mapping[str, Any]]
     planned_at: float = field(default_factory=time.monotonic)
 
     def see(self, update: updates.Update) -> None:
@@ -141,15 +140,18 @@ class _Drawing:
 
     def _planned(self, planned: updates.Planned) -> None:
         self.outcome.planned, self.planned_at = planned, time.monotonic()
-        self.outcome.plans.append(planned)
         if planned.restart:
             self.screen.line((self.outcome.target, f"new worker: {planned.restart}"))
-        for step in planned.run:
-            for name in step["names"]:
-                seconds = self.before.get(name, {}).get("seconds") or 0.0
-                if seconds > _LONG_LOAD:
-                    reason = str(step.get("reason", ""))
-                    self.screen.line(lines.reloads(self.outcome.target, name, seconds, reason))
+        if planned.reload is not None:
+            self._announce(planned.reload)
+
+    def _announce(self, reload: Mapping[str, Any]) -> None:
+        """A long reload comes, and why; the worker waits a moment for an interrupt."""
+        target, names, place = self.outcome.target, reload["names"], reload["place"]
+        cause = reload["reason"] if place is None else f"{place} changed"
+        self.screen.line(lines.reloads(target, names, reload["seconds"], cause))
+        if reload["remedies"]:
+            self.screen.line(lines.remedies(target, names))
 
     def _shown(self, update: updates.Shown, mimes: Mapping[str, bytes], to: str | None) -> None:
         if to is not None:

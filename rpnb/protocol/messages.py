@@ -205,7 +205,9 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "born": ("generation", "info"),
     # The worker took the request (it will never be taken twice).
     "accepted": (),
-    # Before anything is dropped. run/keep: [{"names", "cell", "line", "reason"}].
+    # Before anything is dropped. run/keep: [{"names", "cell", "line", "reason"}]. Where
+    # that takes long, "reload" is {"names", "seconds", "reason", "line", "remedies"}, else
+    # null or absent; a Cancel in the 2 s after it changes nothing.
     "planned": ("run", "keep", "restart"),
     # A display: mime types, one buffer each. "to" and "encoding" for `--to NAME`.
     "shown": ("mimes", "to", "encoding"),

@@ -26,12 +26,15 @@ class Planned:
     """Which steps run and which stay, said before anything is dropped.
 
     `run` holds {"names", "cell", "line", "reason"}, `keep` {"names", "cell",
-    "line"}; `restart` is the reason for a new worker, or None.
+    "line"}; `restart` is the reason for a new worker, or None. `reload` is a long
+    reload that `Run.cancel` still avoids for 2 s: {"names", "seconds", "reason",
+    "place", "remedies"}, or None; "place" is "line 4 of `model`", which changed, or None.
     """
 
     run: Sequence[Mapping[str, Any]]
     keep: Sequence[Mapping[str, Any]]
     restart: str | None
+    reload: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

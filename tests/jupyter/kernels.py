@@ -65,9 +65,9 @@ class Kernel:
         """Run a cell to its end; return what it left in the page."""
         return self.finish(self.start(code, cell_id), timeout)
 
-    def finish(self, request, timeout=60.0):
-        """Wait for the end of a cell that was started."""
-        ran, until = Ran(), time.monotonic() + timeout
+    def finish(self, request, timeout=60.0, ran=None):
+        """Wait for the end of a cell that was started; `ran` is what `see` has seen of it."""
+        ran, until = ran or Ran(), time.monotonic() + timeout
         while True:
             message = self.client.get_iopub_msg(timeout=until - time.monotonic())
             if message["parent_header"].get("msg_id") != request:
@@ -78,12 +78,13 @@ class Kernel:
             _take(ran, kind, content)
 
     def see(self, request, text, timeout=60.0):
-        """Wait until the cell's output has this text."""
+        """Wait until the cell's output has this text; return what there is by then."""
         ran, until = Ran(), time.monotonic() + timeout
         while text not in ran.text:
             message = self.client.get_iopub_msg(timeout=until - time.monotonic())
             if message["parent_header"].get("msg_id") == request:
                 _take(ran, message["msg_type"], message["content"])
+        return ran
 
 
 def _take(ran, kind, content):

@@ -97,6 +97,33 @@ def test_cancelled_job_says_that_the_model_is_kept(kernel):
     assert "rpnb/" not in ran.traceback
 
 
+LOADED = """%%runpod_setup model
+import time
+time.sleep({seconds})
+pipe = time.sleep({seconds}) or ["{name}"]
+"""
+
+
+def test_long_reload_is_announced_and_an_interrupt_keeps_the_old_one(kernel):
+    kernel.run(LOADED.format(seconds=3.1, name="old"), "a")
+    request = kernel.start(LOADED.format(seconds=3.2, name="new"), "a")
+    seen = kernel.see(request, "Interrupt keeps")
+    kernel.manager.interrupt_kernel()
+    ran = kernel.finish(request, ran=seen)
+    assert "local │ not reloaded │ pipe kept" in ran.text
+    assert "cancelled before the reload" in ran.traceback
+    began = time.monotonic()
+    assert "old" in kernel.run("%%runpod_remote\npipe", "b").text
+    assert time.monotonic() - began < 2, "the edit was sent after all"
+
+
+def test_long_reload_names_the_changed_line_and_goes_on_by_itself(kernel):
+    kernel.run(LOADED.format(seconds=3.1, name="old"), "a")
+    ran = kernel.run(LOADED.format(seconds=0, name="new"), "a")
+    assert "pipe reloads (about 3 s): line 4 of `model` changed" in ran.text
+    assert "new" in kernel.run("%%runpod_remote\npipe", "b").text
+
+
 def test_kernel_restart_does_not_cancel_the_job(kernel):
     request = kernel.start(SLOW.replace("200", "15"), "h")
     kernel.see(request, "step 1")

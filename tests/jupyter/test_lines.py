@@ -45,8 +45,9 @@ def test_join_without_box_uses_a_bar():
             "my-gpu │ handler │ not run: `prompt` is required │ fill in the form or add --input",
         ),
         (
-            lines.reloads("my-gpu", "pipe", 41, "line 4 of `model` changed"),
-            "my-gpu │ pipe reloads (about 41 s): line 4 of `model` changed",
+            lines.reloads("my-gpu", ["pipe"], 41, "line 4 of `model` changed"),
+            "my-gpu │ pipe reloads (about 41 s): line 4 of `model` changed │ "
+            "Interrupt keeps the old one",
         ),
         (
             lines.link("my-gpu", "lost", 3),
