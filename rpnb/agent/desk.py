@@ -117,6 +117,7 @@ class Desk:
             program=self._directory.read_program(),
             requests=[trace.summary() for trace in list(record.traces.values())[-_RECENT:]],
             info=born.body["info"] if born is not None and is_born else {},
+            warm=record.warm(),
         )
 
     def _submit(self, client: Client, submit: Submit) -> None:

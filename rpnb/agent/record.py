@@ -7,6 +7,7 @@ of each request what the relay must know to go on after any process was killed.
 from __future__ import annotations
 
 import os
+import time
 from array import array
 from dataclasses import dataclass, field
 from typing import Any, Iterator
@@ -72,6 +73,8 @@ class Record:
         # Of the worker that was born last.
         self.born: Event | None = None
         self.is_synced = False
+        # Its last `synced` of a program: what is warm.
+        self._synced: Event | None = None
         # The generation whose end the journal knows.
         self.exited = 0
 
@@ -93,6 +96,14 @@ class Record:
     def open_requests(self) -> list[Trace]:
         """Return the requests that began and did not end."""
         return [trace for trace in self.traces.values() if not trace.ended]
+
+    def warm(self) -> dict[str, Any]:
+        """Return what the worker holds, as `Welcome.warm` says; empty where it holds nothing."""
+        if self._synced is None:
+            return {}
+        body, since = self._synced.body, max(time.time() - self._synced.at, 0.0)
+        kept = [{**each, "age": each["age"] + since} for each in body["kept"]]
+        return {"kept": kept, "names": body["names"], "gpus": body["gpus"]}
 
     def frame(self, seq: int) -> tuple[int, int]:
         """Return where an event's bytes begin in the journal, and their end."""
@@ -122,11 +133,13 @@ class Record:
 
     def _note(self, event: Event) -> None:
         if event.kind == "born":
-            self.born, self.is_synced = event, False
+            self.born, self.is_synced, self._synced = event, False, None
         elif event.kind == "exited":
-            self.exited = event.body["generation"]
+            self.exited, self._synced = event.body["generation"], None
         elif event.kind == "synced":
             self.is_synced = True
+            # One of a scratch cell's has only something to say.
+            self._synced = event if event.body["cells"] else self._synced
         if event.request is not None and event.kind != "exited":
             trace = self.traces.get(event.request)
             if trace is None:

@@ -180,6 +180,8 @@ def settle(notebook: Notebook, outcome: Outcome, request: str) -> None:
         notebook.take_back()
     if outcome.synced is None:
         return
+    if notebook.base is not None:
+        notebook.reasons.note(outcome.plans, notebook.base)
     notebook.kept, notebook.gpus = outcome.kept, list(outcome.synced.gpus)
     if notebook.session is not None:
         notebook.session.names = outcome.synced.names

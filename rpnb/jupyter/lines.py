@@ -58,7 +58,8 @@ def vram(readings: Sequence[Mapping[str, Any]]) -> str:
 
 def adopted(target: str, labels: Sequence[str], kept: Sequence[Mapping[str, Any]]) -> Line:
     """A warm worker was found: the cells it has run, marked "from before"."""
-    return target, "worker was warm", f"from before: {', '.join(labels)}", keeping(kept)
+    warm = ", ".join(_with_age(each) for each in kept)
+    return target, "worker was warm", f"from before: {', '.join(labels)}", warm
 
 
 def still_running(target: str, request: Mapping[str, Any]) -> Line:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadNotebook, NoHandler, ProgramError
 from . import cell_ids
+from .explaining import Reasons
 from .memory import Memory, for_worker
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Notebook:
     kept: list[Mapping[str, Any]] = field(default_factory=list)
     gpus: list[Mapping[str, Any]] = field(default_factory=list)
     recorded: dict[str, Recorded] = field(default_factory=dict)
+    reasons: Reasons = field(default_factory=Reasons)
     base: Program | None = None
     # Ids of cells that came with the worker and have not run in this kernel.
     from_before: set[str] = field(default_factory=set)
@@ -247,7 +249,7 @@ class Notebook:
 
     def adopt(self, session: Session) -> None:
         """Make the session this notebook's own; the worker's cells count as run."""
-        self.session = session
+        self.session, self.kept = session, session.kept
         self.scratch_names.clear()
         target = self.memory.target
         self.memory = for_worker(session.worker)

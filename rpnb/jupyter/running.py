@@ -28,6 +28,8 @@ class Outcome:
     target: str
     started: float = field(default_factory=time.monotonic)
     planned: updates.Planned | None = None
+    # With a new worker, the old one's plan stands before it.
+    plans: list[updates.Planned] = field(default_factory=list)
     synced: updates.Synced | None = None
     result: Result | None = None
     failed: updates.Failed | None = None
@@ -140,6 +142,7 @@ class _Drawing:
 
     def _planned(self, planned: updates.Planned) -> None:
         self.outcome.planned, self.planned_at = planned, time.monotonic()
+        self.outcome.plans.append(planned)
         if planned.restart:
             self.screen.line((self.outcome.target, f"new worker: {planned.restart}"))
         if planned.reload is not None:

@@ -124,7 +124,8 @@ class Welcome:
     `program` is the worker's program as it was last synced (adopted by a client
     that has none), `requests` the recent ones: {"request", "job", "status",
     "at"}. `info` describes the machine: {"python", "executable", "sdk", "gpus",
-    "hostname", "pid"}.
+    "hostname", "pid"}. `warm` is what the worker holds, {"kept", "names", "gpus"}
+    as in `synced`, or empty.
     """
 
     worker: str
@@ -137,6 +138,7 @@ class Welcome:
     requests: list[Any]
     info: dict[str, Any]
     version: int = VERSION
+    warm: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -86,13 +86,15 @@ class Session:
     """A connection to a worker; use it as a context manager, or `close` it.
 
     `adopted` is the program that the worker had when the session began, `names`
-    what its namespace holds (name to type), `info` what the machine says of itself.
+    what its namespace holds (name to type), `kept` what was warm there, `info`
+    what the machine says of itself.
     """
 
     def __init__(self, target: Target, worker: str, client: str, options: Options) -> None:
         self.target, self.worker = target, worker
         self.adopted: Program | None = None
         self.names: Mapping[str, str] = {}
+        self.kept: list[Any] = []
         self.requests: list[Any] = []
         self.ready: Ready | None = None
         self._options = options
@@ -108,6 +110,7 @@ class Session:
 
             self.adopted = Program.from_wire(welcome.program)
         self.requests = welcome.requests
+        self.names, self.kept = welcome.warm.get("names", {}), welcome.warm.get("kept", [])
         if not self._link.born.wait(_BIRTH):
             raise CannotReach(
                 f"the worker on {self.target.label} did not start within {_BIRTH:.0f} s. "

@@ -389,6 +389,24 @@ def test_restarted_kernel_finds_everything_unchanged(connected, new_book):
     assert '{"y": 2}' in said.text
 
 
+def test_restarted_kernel_is_told_what_is_kept_and_knows_its_names(connected, new_book):
+    connected.run("%%runpod_setup model\nimport time\nslow = time.sleep(0.06) or [2]", "a")
+    connected.shell.run_cell("%runpod_disconnect")
+    again = new_book()
+    said = again.run("%runpod_connect local --python " + sys.executable)
+    assert "from before: setup model │ slow kept (loaded" in said.text
+    assert "slow kept" in again.run("%runpod_status").text
+    assert "`slow` lives on local" in again.run("slow").text
+
+
+def test_worker_that_was_restarted_keeps_nothing(connected, new_book):
+    connected.run("%%runpod_setup model\nimport time\nslow = time.sleep(0.06) or [2]", "a")
+    connected.run("%runpod_restart")
+    connected.shell.run_cell("%runpod_disconnect")
+    said = new_book().run("%runpod_connect local --python " + sys.executable)
+    assert "kept" not in said.text
+
+
 def test_handler_cell_alone_after_a_restart_keeps_the_model(connected, new_book):
     connected.run(SETUP, "a")
     connected.run(HANDLER.replace("handler", "handler --input {'x': 1}", 1), "b")
