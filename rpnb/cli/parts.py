@@ -64,7 +64,8 @@ def sort(notebook: Notebook) -> Parts:
     """
     found = [(cell, parse_magic(cell.source)) for cell in notebook.cells]
     lines = {cell.id: _line(cell, magic) for cell, magic in found if magic}
-    handlers = [lines[cell.id] for cell, magic in found if magic and magic.kind == "handler"]
+    # Of several handler cells the last is the program's.
+    handlers = [lines[cell.id] for cell, magic in found if magic and magic.kind == "handler"][-1:]
     settings = dict(_settings(notebook.cells))
     folder = notebook.path.parent
     return Parts(

@@ -1,4 +1,9 @@
-"""The one builder: cells and the names they use become a program."""
+"""The one builder: cells and the names they use become a program.
+
+Set-up cells stand in their order, the handler cell last. Of several handler cells
+the last is the program's; an earlier one is there only where a name of it is used
+(`handler_cells`). So Run All in a kernel and the command line give the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,8 @@ from dataclasses import dataclass
 from ..errors import NoHandler, ProgramError
 from ..protocol.blobs import digest
 from . import modules, start_call
-from .cells import Cell, handler_name, has_start, python_text
+from .cells import Cell, handler_name, python_text
+from .handler_cells import with_one_handler
 from .layout import assemble, join, start_block
 from .names import Names
 from .passages import Passage
@@ -36,16 +42,15 @@ def build(
     Raises:
         ProgramError: everything that is wrong, at once, each with its cell and line.
     """
-    ordered = _in_order(cells)
-    prepared = _prepared(ordered)
+    prepared = _prepared(_in_order(cells))
     found = resolve(prepared, names, base, lazy_annotations=_is_lazy(prepared))
     problems = list(found.problems)
     handler = ""
     try:
-        handler = _handler(ordered)
+        handler = _handler([each.cell for each in prepared])
     except NoHandler as problem:
         problems.append(problem)
-    problems += _two_starts(ordered)
+    problems += _two_starts(prepared)
     try:
         local = local_modules(prepared, found, names)
     except ProgramError as problem:
@@ -77,7 +82,7 @@ def _prepared(cells: Sequence[Cell]) -> list[Prepared]:
         except ProgramError as problem:  # noqa: PERF203 - every cell's problem is reported
             problems.append(problem)
     raise_all(problems)
-    return found
+    return with_one_handler(found)
 
 
 def _is_lazy(cells: Sequence[Prepared]) -> bool:
@@ -97,8 +102,8 @@ def _handler(cells: Sequence[Cell]) -> str:
     return ""
 
 
-def _two_starts(cells: Sequence[Cell]) -> list[ProgramError]:
-    starting = [cell.label for cell in cells if has_start(cell)]
+def _two_starts(cells: Sequence[Prepared]) -> list[ProgramError]:
+    starting = [each.cell.label for each in cells if start_call.calls(each.body.text)]
     if len(starting) < 2:
         return []
     return [
@@ -134,7 +139,7 @@ class _Surroundings:
 def _program(
     cells: list[Prepared], found: Resolved, handler: str, around: _Surroundings
 ) -> Program:
-    starts = any(has_start(each.cell) for each in cells)
+    starts = any(start_call.calls(each.body.text) for each in cells)
     alone = len(cells) == 1 and starts and not found.all
     if alone:
         text, origins = join([cells[0].whole])

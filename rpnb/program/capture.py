@@ -121,7 +121,11 @@ def _pickled(name: str, value: Any, names: Names) -> Captured:
         if each == name or each not in names:
             return False
         definition = names.definition(each)
-        return definition is not None and is_code(definition)
+        if definition is None:
+            return False
+        # A class that a call made, such as a named tuple's, is its statement.
+        made = isinstance(definition.value, type) and is_plain_display(definition)
+        return made or is_code(definition)
 
     limit = None if name in names.send else values.LARGE_BYTES
     found = values.dump(name, value, names.namespace, has_source=has_source, limit=limit)

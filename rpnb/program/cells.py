@@ -183,11 +183,6 @@ def _tokens(text: str) -> list[str]:
         return text.split()
 
 
-def has_start(cell: Cell) -> bool:
-    """Tell whether the cell calls `runpod.serverless.start` itself."""
-    return bool(start_call.calls(python_text(cell)))
-
-
 def python_text(cell: Cell) -> str:
     """Return the cell's text with IPython's own syntax translated, line for line.
 

@@ -69,10 +69,14 @@ def resolve(
 
 
 def needs(cells: Sequence[Prepared], *, lazy_annotations: bool = False) -> dict[str, Need]:
-    """Return the names that the cells use and none of them binds, with the first use of each."""
+    """Return the names that the cells use and none of them binds, with the first use of each.
+
+    Those that they can do without are among them, and builtins: whoever binds
+    such a name gives it to the cells.
+    """
     resolver = _Resolver(cells, Names({}), None, lazy_annotations, Known())
     resolver.resolve()
-    return resolver.missing
+    return resolver.wanted
 
 
 def in_reading_order(captures: Sequence[Captured]) -> list[Captured]:
@@ -124,6 +128,7 @@ class _Resolver:
         self.base = {each.name: each for each in base.captures} if base else {}
         self.found = Resolved({each.cell.id: [] for each in cells})
         self.missing: dict[str, Need] = {}
+        self.wanted: dict[str, Need] = {}
         self._uses: list[tuple[Prepared, list[Uses]]] = [
             (each, [uses(s, lazy_annotations=lazy) for s in each.statements]) for each in cells
         ]
@@ -166,6 +171,7 @@ class _Resolver:
                 self._need(name, need(line), optional=True)
 
     def _need(self, name: str, need: Need, *, optional: bool = False) -> None:
+        self.wanted.setdefault(name, need)
         if name in self._done or (name in BUILTINS and not self._is_own(name)):
             return
         captured = self._captured(name, need)

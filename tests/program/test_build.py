@@ -224,7 +224,57 @@ def test_two_start_calls_are_an_error():
 
 def test_needs_lists_what_ordinary_cells_must_give():
     found = needs(cells("x = model", handler="def handler(job): return helper(print)"))
-    assert sorted(found) == ["helper", "model"]
+    assert sorted(found) == ["helper", "model", "print"]
+
+
+def test_needs_lists_what_a_try_statement_guards():
+    found = needs(
+        cells(handler="def handler(job):\n    try: return f()\n    except Exception: ...")
+    )
+    assert "f" in found
+
+
+def test_needs_lists_what_a_star_import_might_give():
+    assert "f" in needs(cells("from math import *\nf()"))
+
+
+def handler_cells(*sources):
+    return [Cell(f"id-{n}", "handler", "", f"cell {n}", each, 2) for n, each in enumerate(sources)]
+
+
+def started(name, body="return job"):
+    return (
+        f"import runpod\n\ndef {name}(job):\n    {body}\n\n"
+        f'if __name__ == "__main__":\n    runpod.serverless.start({{"handler": {name}}})'
+    )
+
+
+def test_of_several_handler_cells_the_last_is_the_program():
+    found = handler_cells(started("first"), started("second"))
+    assert build(found, Names({})) == build(found[1:], Names({}))
+
+
+def test_earlier_handler_cell_lends_its_names_without_its_start():
+    program = build(
+        handler_cells(started("first"), started("second", "return first(job)")), Names({})
+    )
+    assert program.handler == "second"
+    assert "def first" in program.text
+    assert program.text.count("serverless.start") == 1
+
+
+def test_earlier_handler_cells_lend_through_each_other():
+    texts = [started("a"), started("b", "return a(job)"), started("unused"), started("c", "b(job)")]
+    text = build(handler_cells(*texts), Names({})).text
+    assert text.index("def a(") < text.index("def b(") < text.index("def c(")
+    assert "unused" not in text
+
+
+def test_start_inside_a_function_of_a_lending_cell_is_an_error():
+    call = "runpod.serverless.start({'handler': first})"
+    lending = f"import runpod\ndef first(job): ...\ndef main():\n    {call}\nmain()"
+    with pytest.raises(ProgramError, match="cell 0 and cell 1 each call"):
+        build(handler_cells(lending, started("second", "first(job)")), Names({}))
 
 
 def test_name_on_both_sides_is_noted():

@@ -49,6 +49,9 @@ SAME = {
     "decorated by hand": ("def deco(f):\n    return lambda x: f(x) + 1\ndef f(x): return x\n"
                           "f = deco(f)", "f(1)"),
     "lru_cache": ("import functools\n@functools.lru_cache\ndef f(x): return x", "f(3)"),
+    "instance of a namedtuple": ("from collections import namedtuple\n"
+                                 "Pt = namedtuple('Pt', 'x y')\np = Pt(1, [2])",
+                                 "[p.x, p.y, isinstance(p, Pt)]"),
     "namedtuple": ("import collections\nPt = collections.namedtuple('Pt', 'x y')", "Pt(1, 2).y"),
     "generator function": ("def g(n):\n    for i in range(n): yield i", "list(g(3))"),
     "context manager": ("import contextlib\n@contextlib.contextmanager\ndef cm(): yield 8\n"
@@ -385,3 +388,12 @@ def test_built_text_is_the_same_each_time(notebook):
     notebook.cell("s = {'a', 'b', 'c'}\nimport numpy as np\nW = np.ones(3)\ndef f(): return s, W")
     notebook.setup("x = f()")
     assert notebook.build() == notebook.build()
+
+
+def test_value_of_a_class_that_a_call_made_is_the_same_bytes_in_each_build(notebook):
+    notebook.cell("from collections import namedtuple\nPt = namedtuple('Pt', 'x y')")
+    notebook.cell("p = Pt(1, 2)")
+    notebook.setup("q = p.x")
+    first = notebook.build()
+    notebook.cell("Pt = namedtuple('Pt', 'x y'); p = Pt(1, 2)")
+    assert notebook.build().files == first.files != {}

@@ -1,7 +1,8 @@
 import pytest
 
 from rpnb.errors import BadSyntax, NoHandler
-from rpnb.program.cells import Cell, Cells, Magic, handler_name, has_start, parse_magic
+from rpnb.program import start_call
+from rpnb.program.cells import Cell, Cells, Magic, handler_name, parse_magic
 
 MAGICS = {
     "%%runpod_setup model\nx = 1": Magic("setup", "model", "x = 1", 2),
@@ -164,4 +165,4 @@ def test_cell_that_cannot_be_parsed_says_where():
     ],
 )
 def test_own_start_call_is_seen(source, starts):
-    assert has_start(cell(source)) is starts
+    assert bool(start_call.calls(source)) is starts
