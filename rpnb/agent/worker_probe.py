@@ -11,6 +11,8 @@ import sys
 import warnings
 from typing import Any, Callable, Mapping
 
+from . import worker_torch
+
 Probes = Mapping[str, Any]
 
 
@@ -121,45 +123,9 @@ def _restore_torch_random(state: Any) -> None:
         torch.cuda.set_rng_state_all(others)
 
 
-# Dotted places below torch that hold a plain value, set by assignment.
-_TORCH_PLACES = (
-    *("backends.cudnn.enabled", "backends.cudnn.benchmark", "backends.cudnn.deterministic"),
-    *("backends.cudnn.allow_tf32", "backends.cuda.matmul.allow_tf32"),
-)
-
-
 def _torch_flags() -> Any:
     torch = _torch()
-    if torch is None:
-        return None
-    return {
-        "dtype": torch.get_default_dtype(),
-        "grad": torch.is_grad_enabled(),
-        "threads": torch.get_num_threads(),
-        "matmul": torch.get_float32_matmul_precision(),
-        "deterministic": torch.are_deterministic_algorithms_enabled(),
-        **{place: _place(torch, place)[2] for place in _TORCH_PLACES},
-    }
-
-
-def _restore_torch_flags(state: dict[str, Any]) -> None:
-    torch = _torch()
-    torch.set_default_dtype(state["dtype"])
-    torch.set_grad_enabled(state["grad"])
-    torch.set_num_threads(state["threads"])
-    torch.set_float32_matmul_precision(state["matmul"])
-    torch.use_deterministic_algorithms(state["deterministic"])
-    for place in _TORCH_PLACES:
-        owner, name, _ = _place(torch, place)
-        setattr(owner, name, state[place])
-
-
-def _place(torch: Any, dotted: str) -> tuple[Any, str, Any]:
-    *path, name = dotted.split(".")
-    owner = torch
-    for part in path:
-        owner = getattr(owner, part)
-    return owner, name, getattr(owner, name)
+    return worker_torch.read(torch) if torch is not None else None
 
 
 _RESOURCES: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {
@@ -171,5 +137,5 @@ _RESOURCES: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {
     "random": (_random, _restore_random),
     "numpy.random": (_numpy_random, _restore_numpy_random),
     "torch.random": (_torch_random, _restore_torch_random),
-    "torch.flags": (_torch_flags, _restore_torch_flags),
+    "torch.flags": (_torch_flags, lambda state: worker_torch.restore(_torch(), state)),
 }

@@ -20,9 +20,12 @@ AMBIENT = frozenset({"environ", "cwd", "torch.flags", WORLD})
 QUIET = {"logging": "logging", "warnings": "warnings", "path": "sys"}
 RESOURCES = frozenset({"environ", "cwd", "torch.flags", *RANDOM, *QUIET})
 
+# All that agent/worker_torch.py puts back, and nothing besides.
 _TORCH_FLAGS = (
     *("set_default_dtype", "set_default_device", "set_default_tensor_type", "set_grad_enabled"),
     *("set_num_threads", "set_float32_matmul_precision", "use_deterministic_algorithms"),
+    *("backends.fp32_precision", "backends.cudnn", "backends.cuda.matmul"),
+    *(f"backends.cuda.enable_{kind}_sdp" for kind in ("flash", "mem_efficient", "math", "cudnn")),
 )
 # Dotted path -> resources. A path covers everything below it, unless a longer one is here.
 _WRITES: dict[str, frozenset[str]] = {
@@ -50,7 +53,7 @@ _WRITES: dict[str, frozenset[str]] = {
         ),
         RANDOM,
     ),
-    **{f"torch.{name}": frozenset({"torch.flags"}) for name in (*_TORCH_FLAGS, "backends")},
+    **{f"torch.{name}": frozenset({"torch.flags"}) for name in _TORCH_FLAGS},
 }
 # Bare calls that leave no library state behind: files, the network, output, memory.
 _HARMLESS: dict[str, frozenset[str]] = dict.fromkeys(
