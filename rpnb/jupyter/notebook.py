@@ -162,7 +162,7 @@ class Notebook:
 
         found = self.magic()
         return Cell(
-            id=cell_ids.current(self.shell, self.cell_info) or "",
+            id=cell_ids.current(self.shell, self.cell_info) or self._id_by_text(),
             kind=kind,
             name=options.word or "",
             label=self.label,
@@ -308,8 +308,22 @@ class Notebook:
         self.memory.keep(cells=ids)
         self.cells.arrange(ids)
 
+    def _id_by_text(self) -> str:
+        """The id of the saved cell that has the running cell's text; "" where none has.
+
+        nbclient and its like give no ids: of cells with the same text the first
+        that has not run yet is meant.
+        """
+        same = [key for key, text in self._saved_cells() if text.strip() == self.raw_cell.strip()]
+        ran = {cell.id for cell in self.cells}
+        return next((key for key in same if key not in ran), same[0] if same else "")
+
     def saved_ids(self) -> list[str]:
         """The ids of the saved notebook's cells, in order; empty where there is no file."""
+        return [key for key, _ in self._saved_cells()]
+
+    def _saved_cells(self) -> list[tuple[str, str]]:
+        """The id and text of each cell of the saved notebook that has an id."""
         if self.path is None or not self.path.exists():
             return []
         # An unreadable file is the export's business; here it only gives no order.
@@ -317,7 +331,8 @@ class Notebook:
             import json
 
             found = json.loads(self.path.read_text(encoding="utf-8"))
-            return [str(cell["id"]) for cell in found.get("cells", []) if cell.get("id")]
+            cells = [cell for cell in found.get("cells", []) if cell.get("id")]
+            return [(str(cell["id"]), "".join(cell.get("source") or "")) for cell in cells]
         return []
 
 

@@ -66,3 +66,17 @@ def test_test_leaves_no_worker_behind(tmp_path):
 def test_test_of_a_missing_notebook_runs_none(tmp_path):
     done = rpnb("test", book(tmp_path / "n.ipynb", "print('ran')"), tmp_path / "missing.ipynb")
     assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_two_cells_that_are_nearly_alike_are_two(tmp_path):
+    """nbclient gives no cell ids: the saved notebook has them."""
+    path = book(
+        tmp_path / "alike.ipynb",
+        "%load_ext rpnb\n%runpod_connect local",
+        "%%runpod_setup\ndef f(x):\n    return x\n\nK = 1",
+        "%%runpod_setup\ndef f(x):\n    return x\n\nK = K + 1",
+        '%%runpod_handler --input {"x": 1}\ndef handler(job):\n    return K',
+        "assert _result.output == 2",
+    )
+    done = rpnb("test", path)
+    assert done.returncode == 0, done.stderr
