@@ -17,7 +17,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable, Iterable, Iterator, Sequence
 
 from . import parent as parents
 from . import pip
@@ -69,6 +69,39 @@ def prepare(
         with writing(shelf), _only_one(shelf / f"{stem}.lock", on_progress):
             site = _find(shelf, stem, parent) or _make(shelf, stem, parent, wanted, on_progress)
     return _overlay(site, parent)
+
+
+def extend(
+    python: str,
+    root: Path | str,
+    requirements: Sequence[str],
+    *,
+    on_progress: Report = lambda _: None,
+) -> Overlay:
+    """Return what `python` needs beside its own packages to meet a program's requirements.
+
+    Those may begin with pip's options on where packages come from
+    (`--index-url=URL`). Made once for each set; what the parent has is kept
+    unless a requirement names it and asks for another version.
+
+    Raises:
+        CannotPrepare: no pip, no package index, or nothing that fits; says which.
+        NoSpace: the disk is full or read-only.
+    """
+    shelf = Path(root) / "overlay"
+    with writing(shelf):
+        shelf.mkdir(mode=0o700, parents=True, exist_ok=True)
+        parent = parents.read(python, shelf / f"{_digest(python)}.json")
+    stem = _digest(parent.executable, str(parent.version), *requirements)
+    site = _find(shelf, stem, parent)
+    if site is None:
+        with writing(shelf), _only_one(shelf / f"{stem}.lock", on_progress):
+            site = _find(shelf, stem, parent) or _make(
+                shelf, stem, parent, list(requirements), on_progress
+            )
+    packages = json.loads((site / _RECORD).read_text())["packages"]
+    shadows = any(parent.version_of(name) is not None for name in packages)
+    return Overlay([] if shadows else [str(site)], None, [str(site)] if shadows else [])
 
 
 def _wanted(parent: Parent, sdk: str | None) -> list[str]:
@@ -134,7 +167,7 @@ def _make(shelf: Path, stem: str, parent: Parent, wanted: list[str], on_progress
 
 def _constraint(parent: Parent, wanted: list[str]) -> str:
     """The constraint file: every package keeps the version that the parent has."""
-    free = {re.split(r"[=>]", requirement)[0] for requirement in wanted}
+    free = _named(wanted)
     pins = [
         f"{name}=={version}\n"
         for name, version in sorted(parent.distributions.items())
@@ -144,18 +177,26 @@ def _constraint(parent: Parent, wanted: list[str]) -> str:
     return "".join(pins)
 
 
+def _named(requirements: Iterable[str]) -> set[str]:
+    """The distributions that requirements name; an address names none."""
+    found = (re.match(r"[A-Za-z0-9][\w.-]*", each) for each in requirements if "://" not in each)
+    return {normalised(each.group()) for each in found if each}
+
+
 def _install(
     site: Path, parent: Parent, wanted: list[str], constraint: str, on_progress: Report
 ) -> None:
+    options = [each for each in wanted if each.startswith("--")]
+    wanted = [each for each in wanted if each not in options]
     on_progress(f"looking for {' and '.join(wanted)} to fit what {parent.executable} has")
-    tool = pip.find(parent, site.parent)
+    tool = pip.find(parent, site.parent).with_options(options)
     pins_file = site / "constraint.txt"
     pins_file.write_text(constraint)
     missing = _missing(tool, parent, wanted, pins_file, on_progress)
-    if missing is None:
-        on_progress(f"installing {' and '.join(wanted)} with an old pip: this may take a minute")
+    if missing is None or any("://" in each for each in wanted):
+        on_progress(f"installing {' and '.join(wanted)}: this may take a minute")
         tool.install(wanted, site, ["--constraint", str(pins_file)])
-    else:
+    elif missing:
         told = _Told(missing, on_progress)
         pins = [f"{name}=={version}" for name, version in missing]
         tool.install(pins, site, ["--no-deps"], told.line)
@@ -169,7 +210,7 @@ def _missing(
     try:
         return tool.resolve(wanted, pins_file)
     except pip.DoesNotFit as problem:
-        free = {re.split(r"[=>]", requirement)[0] for requirement in wanted}
+        free = _named(wanted)
         on_progress(f"{problem}; trying the newest beside it")
         found = tool.resolve(wanted, None)
     return found and [
@@ -187,6 +228,7 @@ class _Told:
     def __init__(self, missing: list[tuple[str, str]], on_progress: Report) -> None:
         self._count, self._total, self._say = 0, len(missing), on_progress
         first = [f"{name} {version}" for name, version in missing if normalised(name) in _OURS]
+        first = first or [" ".join(missing[0])]
         rest = self._total - len(first)
         more = f" and {rest} more" if rest else ""
         on_progress(f"installing {' and '.join(first)}{more}")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Callable, Iterable, Iterator, Sequence
 
@@ -54,6 +54,14 @@ class Pip:
 
     command: tuple[str, ...]
     env: dict[str, str] = field(default_factory=dict)
+
+    def with_options(self, options: Sequence[str]) -> Pip:
+        """Return the same pip, told where packages come from (`--index-url=URL`, `--pre`)."""
+        told = {}
+        for option in options:
+            name, _, value = option[2:].partition("=")
+            told[f"PIP_{name.upper().replace('-', '_')}"] = value or "1"
+        return replace(self, env={**self.env, **told})
 
     def resolve(
         self, requirements: Sequence[str], constraint: Path | None

@@ -21,6 +21,7 @@ class WireProgram:
         self.text: str = wire["text"]
         self.files: dict[str, Any] = wire.get("files") or {}
         self.env: dict[str, str] = wire.get("env") or {}
+        self.requirements: list[str] = wire.get("requirements") or []
         self.cells: list[str] = [cell["id"] for cell in wire.get("cells") or ()]
         origins = sorted(map(tuple, wire.get("origins") or ()))
         self._starts = [origin[0] for origin in origins]

@@ -23,6 +23,7 @@ from .worker_lines import refresh_lines
 from .worker_modules import LocalModules, local_modules, purge
 from .worker_probe import Prober, Probes, differing
 from .worker_program import WireProgram, write_files
+from .worker_requirements import Requirements
 from .worker_start import Starts
 from .worker_trace import syntax_details
 
@@ -72,6 +73,8 @@ class Sync:
     has_value: bool = False
     # The step that raised, if one did; what follows it has not run.
     failure: RequestFailed | None = None
+    # What only a new process can see: an installed package that replaces a loaded one.
+    needs_new: str | None = None
 
     def cell_of(self, index: int) -> Cell | None:
         """Return the cell of step `index`, None for one that comes from no cell."""
@@ -97,6 +100,7 @@ class Steps:
         self._directory, self._executor, self._starts = directory, executor, starts
         self._file = os.fspath(directory.app / "handler.py")
         self._watch = kinds.Watch(namespace)
+        self._requirements = Requirements(directory)
         self._serial = 0
         # The program's plain settings, as they were before the first step.
         self._settings: dict[str, str] = {}
@@ -215,9 +219,11 @@ class Steps:
             raise RequestFailed("plan", syntax_details(error, "handler.py"), cell) from None
         if self.program is None or self.program.wire != program.wire:
             write_files(self._directory, program, self.program)
+        needs_new = self._requirements.meet(program.requirements)
         cells = {cell: Cell() for cell in program.cells}
         flags = future_flags(step.statement.node for step in new)
         sync = Sync(program, new, flags, show, again, cells)
+        sync.needs_new = needs_new if self.ran else None
         for index, step in enumerate(new):
             place = sync.cell_of(index)
             if place is not None:
@@ -232,6 +238,8 @@ class Steps:
         if setting is not None:
             # Settings are read while modules are imported: only a fresh process sees this one.
             return Plan(restart=Reason("changed", setting))
+        if sync.needs_new is not None:
+            return Plan(restart=Reason("changed", sync.needs_new))
         self._note_served()
         return plan.plan(
             self.executed,
@@ -273,6 +281,7 @@ class Steps:
         self._job_writes = todo.job_writes
         for resource, old in todo.restore.items():
             self.prober.restore(resource, self.ran[old].before[resource])
+        self._requirements.keep_on_path()
         self._drop(todo.drop)
         if todo.purge:
             purge(todo.purge | self._changed)

@@ -1,7 +1,7 @@
 """IPython's own syntax in a remote cell: what each form means on the target and in the export.
 
 =====================================  ==========================================
-`%pip install X`, `!pip install X`     a requirement; the line stays as a comment
+`%pip install X`, `!pip install X`     installed there before the steps run; a comment
 `%env K=V`, `%set_env K V`             a plain setting of the program; a comment
 `%time STATEMENT`                      the statement
 `%matplotlib`, `%timeit`, `x?`, …      nothing: a comment, and a note
@@ -22,6 +22,7 @@ import re
 import shlex
 import tokenize
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ..errors import BadSyntax
 
@@ -129,6 +130,8 @@ def _translated(line: str, place: str, found: Translated) -> str | None:
     pip = _PIP.match(rest.strip())
     if pip is not None:
         found.requirements += _requirements(pip["what"])
+        for option in _unread(pip["what"]):
+            found.notes.append(f"{place}: pip's {option} is not read here: name the packages")
         return _comment(line)
     if matched["mark"].startswith("!"):
         found.imports.add("import subprocess")
@@ -150,19 +153,47 @@ def _comment(line: str) -> str:
     return f"{indent}pass  # {text.strip()}" if indent else f"# {text.strip()}"
 
 
+# Options that say where packages come from, which the target's pip needs, too.
+_INDEXES = {
+    "-i": "--index-url",
+    "-f": "--find-links",
+    **{name: name for name in ("--index-url", "--extra-index-url", "--find-links")},
+}
+_FILES = ("-r", "--requirement", "-c", "--constraint", "-e", "--editable")
+_WITH_VALUE = (*_INDEXES, *_FILES, "-t", "--target", "--prefix", "--timeout", "--platform")
+
+
 def _requirements(text: str) -> list[str]:
-    try:
-        words = shlex.split(text, comments=True)
-    except ValueError:
-        words = text.split()
-    found, skip = [], False
-    for word in words:
-        if skip or word.startswith("-"):
-            # Options with a value of their own: `-r FILE`, `--index-url URL`.
-            skip = not skip and word in ("-r", "-c", "-i", "-f", "-t", "--index-url", "--target")
-            continue
-        found.append(word)
+    """What is to be installed; where from comes first, as `--index-url=URL`."""
+    words, options = (
+        _words(text),
+        [f"{_INDEXES[k]}={v}" for k, v in _options(text) if k in _INDEXES],
+    )
+    options += ["--pre"] if "--pre" in words else []
+    values = {id(v) for _, v in _options(text)}
+    return options + [w for w in words if not w.startswith("-") and id(w) not in values]
+
+
+def _unread(text: str) -> list[str]:
+    return [f"{name} {value}" for name, value in _options(text) if name in _FILES]
+
+
+def _options(text: str) -> list[tuple[str, str]]:
+    """The options that have a value, written `-i URL` or `--index-url=URL`."""
+    words, found = _words(text), []
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        if name in _WITH_VALUE and (equals or word == name):
+            found.append((name, value if equals else after))
     return found
+
+
+@lru_cache(maxsize=100)
+def _words(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(text, comments=True))
+    except ValueError:
+        return tuple(text.split())
 
 
 def _command(text: str) -> str:

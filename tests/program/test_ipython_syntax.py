@@ -47,7 +47,14 @@ def test_lines_stay_where_they_are(text):
         ("!python -m pip install a", ["a"]),
         ("!{sys.executable} -m pip install a", ["a"]),
         ("!uv pip install a", ["a"]),
-        ("%pip install a --index-url https://x.org b", ["a", "b"]),
+        ("%pip install a --index-url https://x.org b", ["--index-url=https://x.org", "a", "b"]),
+        ("%pip install -i https://x.org a", ["--index-url=https://x.org", "a"]),
+        (
+            "!pip install --extra-index-url=https://x.org a",
+            ["--extra-index-url=https://x.org", "a"],
+        ),
+        ("%pip install --pre -U a", ["--pre", "a"]),
+        ("%pip install --timeout 5 a", ["a"]),
         ("%pip install -r requirements.txt", []),
     ],
 )
@@ -61,6 +68,12 @@ def test_pip_lines_are_requirements(text, found):
 )
 def test_env_lines_are_settings(text, env):
     assert translate(text).env == env
+
+
+def test_requirements_file_is_not_read_and_noted():
+    assert translate("%pip install -r requirements.txt").notes == [
+        "the cell, line 1: pip's -r requirements.txt is not read here: name the packages"
+    ]
 
 
 def test_what_is_left_out_is_noted_with_its_place():
