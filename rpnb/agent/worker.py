@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import types
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -29,6 +30,12 @@ from .worker_failure import NeedsRestart
 from .worker_request import Parts, Requests
 from .worker_start import Hook, Starts
 from .worker_steps import Steps
+
+# As in the client's `program/skew.py`.
+_WITH_VALUES = (
+    *("numpy", "pandas", "pillow", "polars", "pyarrow", "pydantic", "scikit-learn", "scipy"),
+    *("torch", "xarray"),
+)
 
 # The exit code that asks the relay for a new generation and the same request again.
 RESTART = 75
@@ -148,4 +155,14 @@ def _info() -> dict[str, Any]:
         "gpus": gpu.readings(),
         "hostname": socket.gethostname(),
         "pid": os.getpid(),
+        "packages": _packages(),
     }
+
+
+def _packages() -> dict[str, str]:
+    """The versions of packages whose values travel from notebooks; read, not imported."""
+    found = {}
+    for name in _WITH_VALUES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found

@@ -227,6 +227,7 @@ class Notebook:
             self.folder,
             hidden=self.shell.user_ns_hidden,
             python=str(self.session.info.get("python") or "") if self.session else "",
+            packages=self.session.info.get("packages") if self.session else None,
             send=send or (),
         )
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ..errors import NoHandler, ProgramError
 from ..protocol.blobs import digest
-from . import modules, start_call
+from . import modules, skew, start_call
 from .cells import Cell, handler_name, python_text
 from .handler_cells import with_one_handler
 from .layout import assemble, join, start_block
@@ -43,6 +43,7 @@ def build(
         ProgramError: everything that is wrong, at once, each with its cell and line.
     """
     prepared = _prepared(_in_order(cells))
+    names.requested = skew.requested(r for each in prepared for r in each.requirements)
     found = resolve(prepared, names, base, lazy_annotations=_is_lazy(prepared))
     problems = list(found.problems)
     handler = ""

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import CannotCapture
 from ..protocol.blobs import digest
-from . import values
+from . import skew, values
 from .expressions import Expression, importable, made
 from .literals import literal
 from .names import Names
@@ -138,6 +138,8 @@ def _pickled(name: str, value: Any, names: Names) -> Captured:
             name=name,
             path=name,
         )
+    if name not in names.send:
+        skew.check(name, found.modules, names.packages, names.requested)
     path = f"data/{name.strip('_')}-{digest(found.data)[:8]}.pkl"
     place = f'pathlib.Path(__file__).parent / "data" / "{path.partition("/")[2]}"'
     text = f"{name} = pickle.loads(({place}).read_bytes())"

@@ -19,8 +19,8 @@ class Names:
 
     `folder` is the notebook's, `path` the places where local modules may lie;
     `hidden` maps names to values that are IPython's as long as they hold them.
-    `python` is the target's version ("3.11"), "" while it is not known; `send`
-    are names whose values may be large.
+    `python` is the target's version ("3.11"), "" while it is not known, `packages`
+    what it has of `skew.DISTRIBUTIONS`; `send` are names whose values may be large.
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class Names:
         *,
         hidden: Mapping[str, Any] | None = None,
         python: str = "",
+        packages: Mapping[str, str] | None = None,
         send: Collection[str] = (),
     ) -> None:
         self.namespace = {} if namespace is None else namespace
@@ -39,7 +40,10 @@ class Names:
         self.folder = folder
         self.path = tuple(sys.path if path is None else path)
         self.python = ".".join(python.split(".")[:2])
+        self.packages = packages or {}
         self.send = frozenset(send)
+        # Distributions that the program installs itself.
+        self.requested: frozenset[str] = frozenset()
         self._hidden = hidden or {}
 
     def __contains__(self, name: object) -> bool:
