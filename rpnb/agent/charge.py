@@ -155,7 +155,8 @@ class Charge:
         if not self._was_born():
             return
         self.generation.move("ready")
-        for trace in self._record.open_requests() if self._is_adopting else []:
+        # The last one: what is open before it belongs to workers that are dead.
+        for trace in self._record.open_requests()[-1:] if self._is_adopting else []:
             self.requests.current = Request(trace.request, None, None)
             self.generation.move("take")
         self._is_adopting = False
@@ -174,6 +175,8 @@ class Charge:
         request = self.requests.next()
         if request is None or self._endings:
             return
+        if request.restarts == 0 and self._is_under_way(request):
+            return
         try:
             if self._lacks(request):
                 return
@@ -188,6 +191,18 @@ class Charge:
             self.generation.move("take")
             stored = None if self._record.is_synced else self._directory.read_program()
             self._tell(with_program(request.submit, stored))
+
+    def _is_under_way(self, request: Request) -> bool:
+        """Tell whether a worker took the request from an agent that was killed since."""
+        trace = self._record.traces.get(request.id)
+        if trace is None:
+            return False
+        if trace.ended:
+            self.requests.drop(request)
+        elif self.generation.state is State.IDLE:
+            self.requests.take()
+            self.generation.move("take")
+        return True
 
     def _lacks(self, request: Request) -> bool:
         """Ask once for the blobs that a request still needs."""

@@ -90,7 +90,7 @@ class RunDirectory:
             self.path.chmod(0o700)
             for log in (self.out, self.err):
                 log.touch(mode=0o600)
-            if not self.socket_path.exists() and not _can_bind(self.path / "probe"):
+            if not self.socket_path.exists() and not _can_bind(self.path):
                 write_file(self.socket_path, str(_short_folder(self.path)).encode())
 
     def is_worker_alive(self) -> bool:
@@ -243,10 +243,12 @@ def worker_path(home: Path, worker: str) -> Path:
     return home / "run" / worker
 
 
-def _can_bind(path: Path) -> bool:
+def _can_bind(folder: Path) -> bool:
     # Too long a path, or a network mount that has no sockets.
-    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+    if len(os.fsencode(folder / "control")) > MAX_SOCKET_PATH:
         return False
+    # Of this process alone: two clients that start at once must come to one answer.
+    path = folder / f"p{os.getpid():x}"
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.bind(os.fspath(path))

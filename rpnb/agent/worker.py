@@ -49,6 +49,9 @@ def main(directory: RunDirectory, generation: int) -> NoReturn:
     """
     # Held until the very end: whoever finds it free may start another worker.
     lock = hold(directory.lock)
+    if lock is not None:
+        # What the program forks would hold it, too, and outlive the worker.
+        os.register_at_fork(after_in_child=lambda: _close(lock))
     module = _become_main(directory)
     _clean_environment(_settings(directory))
     code = _Worker(directory, generation, module.__dict__).serve()
@@ -62,6 +65,8 @@ def main(directory: RunDirectory, generation: int) -> NoReturn:
 class _Worker:
     def __init__(self, directory: RunDirectory, generation: int, namespace: dict[str, Any]) -> None:
         self._generation = generation
+        # A relay that was killed may have handed over what the next one hands over again.
+        self._taken: set[str] = set()
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
@@ -106,12 +111,19 @@ class _Worker:
             # The relay sends secrets again to each new worker, then without a request.
             if message.request:
                 self._events.emit_for(message.request, "done", {})
-        elif isinstance(message, Submit):
+        elif isinstance(message, Submit) and message.request not in self._taken:
+            self._taken.add(message.request)
             try:
                 return self._requests.run(message)
             except NeedsRestart:
                 return RESTART
         return None
+
+
+def _close(descriptor: int) -> None:
+    # The program may have closed all that it found open.
+    with contextlib.suppress(OSError):
+        os.close(descriptor)
 
 
 def _become_main(directory: RunDirectory) -> types.ModuleType:

@@ -42,7 +42,9 @@ class Control:
         """Tell the relay that the event is written; no relay, no harm: it reads the journal."""
         with self._sending, contextlib.suppress(OSError):
             if self._peer is not None:
-                self._peer.sendall(encode(Announce(seq)))
+                # Never waits: a relay that does not read has enough to wake up by. So
+                # small a message is taken whole or not at all.
+                self._peer.send(encode(Announce(seq)), socket.MSG_DONTWAIT)
 
     def _serve(self) -> None:
         while True:

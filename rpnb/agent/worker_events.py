@@ -21,6 +21,7 @@ class Events:
         flags = os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC
         self._logs = [os.open(path, flags, 0o600) for path in (directory.out, directory.err)]
         self._flush_c = ctypes.CDLL(None).fflush
+        self._pid = os.getpid()
         self.request: str | None = None
 
     def emit(self, kind: str, body: dict[str, Any], *buffers: bytes) -> None:
@@ -32,9 +33,20 @@ class Events:
     ) -> None:
         """Write an event of another request, or of none."""
         self._flush()
+        if os.getpid() != self._pid:
+            self._in_child(kind)
+            return
         out, err = (os.fstat(log).st_size for log in self._logs)
         event = self._journal.append(kind, body, request=request, out=out, err=err, buffers=buffers)
         self._announce(event.seq)
+
+    def _in_child(self, kind: str) -> None:
+        """A process that the program forked has no say in the journal."""
+        if kind in ("progress", "chunk"):
+            return
+        # A handler that forked and returned twice: this is the second time, and from
+        # here on there would be two workers.
+        os._exit(0)
 
     def _flush(self) -> None:
         for stream in (sys.stdout, sys.stderr):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any, Collection
 
@@ -12,6 +13,9 @@ from .worker_steps import Ran, Steps, Sync
 
 # What loaded faster and weighs less is not worth a word.
 _MIN_SECONDS, _MIN_BYTES = 0.05, 1 << 20
+# nvidia-smi takes 50 ms, six times as long as the whole way of an edit: it is asked
+# after steps that took much longer, or after torch took or gave back memory.
+_SLOW_SECONDS = 0.25
 _DATA = ("data", "active")
 
 
@@ -53,6 +57,9 @@ class Report:
         self._steps = steps
         self._sizes: dict[int, dict[str, int]] = {}
         self._gpus: list[dict[str, Any]] | None = None
+        # Of each step that ran: what it took; and what torch held at the last reading.
+        self._seconds: dict[int, float] = {}
+        self._reserved = 0
 
     def body(self, sync: Sync) -> dict[str, Any]:
         """Return what is warm now and what this sync did."""
@@ -60,7 +67,7 @@ class Report:
             "cells": {cell: state.report() for cell, state in sync.cells.items()},
             "kept": self._kept(),
             "names": self.names(),
-            "gpus": self._readings(again=sync.ran_steps > 0),
+            "gpus": self._readings(again=self._may_have_moved_memory()),
             "notes": sync.notes,
         }
 
@@ -74,10 +81,17 @@ class Report:
         space = self._steps.namespace
         return {name: type(space[name]).__name__ for name in self._steps.kinds if name in space}
 
+    def _may_have_moved_memory(self) -> bool:
+        seconds = {ran.serial: ran.executed.seconds for ran in self._steps.ran}
+        # Made or dropped since: what took long to make is worth a look when it goes.
+        changed = self._seconds.keys() ^ seconds.keys()
+        took = sum(seconds.get(each, self._seconds.get(each, 0.0)) for each in changed)
+        self._seconds = seconds
+        return took > _SLOW_SECONDS or _reserved() != self._reserved
+
     def _readings(self, *, again: bool) -> list[dict[str, Any]]:
-        # nvidia-smi takes 50 ms: too long for a run that changed nothing.
         if again or self._gpus is None:
-            self._gpus = gpu.readings()
+            self._gpus, self._reserved = gpu.readings(), _reserved()
         return self._gpus
 
     def _kept(self) -> list[dict[str, Any]]:
@@ -100,3 +114,11 @@ class Report:
             found = {name: size_bytes(space[name]) for name in sorted(names)}
             self._sizes[ran.serial] = found
         return found
+
+
+def _reserved() -> int:
+    """Return what torch holds of all GPUs; without asking the driver."""
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    if cuda is None or not cuda.is_initialized():
+        return 0
+    return sum(cuda.memory_reserved(index) for index in range(cuda.device_count()))
