@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Iterable, Sequence
 
 from ..planner import kinds, plan
+from ..planner.effects import WORLD
 from ..planner.misses import did_nothing
 from ..planner.plan import Executed, Plan, Reason, Rerun, Step
 from .directory import RunDirectory
@@ -24,6 +25,7 @@ from .worker_modules import LocalModules, local_modules, purge
 from .worker_probe import Prober, Probes, differing
 from .worker_program import WireProgram, write_files
 from .worker_requirements import Requirements
+from .worker_running import Running, end
 from .worker_start import Starts
 from .worker_trace import syntax_details
 
@@ -40,6 +42,8 @@ class Ran:
     serial: int
     at: float
     before: Probes
+    # Child processes that it left running.
+    children: frozenset[int] = frozenset()
 
 
 @dataclass
@@ -282,6 +286,8 @@ class Steps:
         for resource, old in todo.restore.items():
             self.prober.restore(resource, self.ran[old].before[resource])
         self._requirements.keep_on_path()
+        kept = {old for _, old in todo.keep}
+        end(pid for old, ran in enumerate(self.ran) if old not in kept for pid in ran.children)
         self._drop(todo.drop)
         if todo.purge:
             purge(todo.purge | self._changed)
@@ -322,7 +328,7 @@ class Steps:
         is_pure = plan.is_pure(step, self.namespace)
         self._serial += 1
         self._starts.running = self._serial
-        before = self.prober.read()
+        before, running = self.prober.read(), Running(os.fspath(self._directory.app))
         self._watch.start()
         started = time.perf_counter()
         try:
@@ -337,11 +343,12 @@ class Steps:
             did_nothing=error is not None
             and did_nothing(step.statement.node, self.namespace, error),
             binds=self._watch.stop(),
-            writes=differing(before, self.prober.read()),
+            writes=differing(before, self.prober.read()) | _threads(running),
             pure=is_pure,
             seconds=seconds,
         )
-        self.ran.append(Ran(executed, self._serial, time.time(), before))
+        ran = Ran(executed, self._serial, time.time(), before, running.new_children())
+        self.ran.append(ran)
         if error is not None:
             cell = sync.program.cell_of(step.line)
             sync.failure = failure_of(error, "step", os.fspath(self._directory.app), cell)
@@ -372,6 +379,11 @@ class Steps:
             cell = sync.cell_of(later.index)
             if later.index > failed.index and cell is not None and cell.state == "kept":
                 cell.state = "not run"
+
+
+def _threads(running: Running) -> frozenset[str]:
+    """A thread of the program's that a step left behind ends with the process only."""
+    return frozenset({WORLD}) if running.new_threads() else frozenset()
 
 
 def _is_shown(step: Step, index: int, sync: Sync) -> bool:

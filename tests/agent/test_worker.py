@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rpnb.protocol.messages import Event
@@ -80,7 +81,9 @@ def test_born_says_what_the_worker_is(worker: Worker) -> None:
     born = next(e for e in worker.history() if e.kind == "born")
 
     assert born.body["generation"] == 1
-    assert set(born.body["info"]) == {"python", "executable", "sdk", "gpus", "hostname", "pid"}
+    known = {"python", "executable", "sdk", "gpus", "hostname", "pid", "packages"}
+    assert set(born.body["info"]) == known
+    assert born.body["info"]["packages"]["numpy"] == np.__version__
     assert born.body["info"]["pid"] == worker.process.pid
 
 
