@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NoHandler
 from . import jobs
 from .connecting import attached
+from .inputs import whole_job
 from .running import Outcome
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def run(job: Any, *, timeout: float | None = None) -> Result:
     __tracebackhide__ = True  # Ctrl-C shows the person's own lines
     notebook = _active()
     program, session = notebook.with_handler(), attached(notebook)
-    whole, _ = jobs.whole_job(job)
+    whole, _ = whole_job(job)
     request = session.submit(program, job=whole, timeout=timeout)
     return jobs.watch_quietly(notebook, request, whole, CellScreen(notebook.shell))
 
@@ -46,7 +47,7 @@ def stream(job: Any, *, timeout: float | None = None) -> Iterator[Any]:
 
     notebook = _active()
     program, session = notebook.with_handler(), attached(notebook)
-    whole, _ = jobs.whole_job(job)
+    whole, _ = whole_job(job)
     request = session.submit(program, job=whole, timeout=timeout)
     outcome = Outcome(notebook.target)
 

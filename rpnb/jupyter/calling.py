@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import BadInput
 from . import jobs
 from .connecting import attached
+from .inputs import Chosen, choose_input, input_fields, typed_inputs, whole_job
 from .remote_cells import run_all
 from .screen import CellScreen
 
@@ -29,15 +30,15 @@ def run(notebook: Notebook, options: Options) -> Result | None:
     program = notebook.with_handler()
     chosen = _chosen(notebook, options, program)
     if options.has("cold"):
-        return _cold(notebook, program, chosen)
+        return _silent(notebook, _cold(notebook, program, chosen, options.number("timeout")))
     result = run_all(notebook, program, chosen, timeout=options.number("timeout"))
     return _silent(notebook, result)
 
 
-def _chosen(notebook: Notebook, options: Options, program: Any) -> list[jobs.Chosen]:
+def _chosen(notebook: Notebook, options: Options, program: Any) -> list[Chosen]:
     if options.words:
-        return [jobs.typed_input(notebook, options.line, each) for each in options.words]
-    chosen = jobs.choose_input(notebook, jobs.input_fields(notebook, program))
+        return typed_inputs(notebook, options.line, options.words[0], "as typed")
+    chosen = choose_input(notebook, input_fields(notebook, program))
     if chosen is None:
         raise BadInput('there is no input yet: %runpod_run {"prompt": "a fox"}')
     return [chosen]
@@ -48,30 +49,43 @@ def _attach(notebook: Notebook, options: Options) -> Result | None:
     from ..session.attach import attach
 
     session, wanted = attached(notebook), options.text("attach") or ""
-    known = [each for each in session.requests if each["request"].startswith(wanted)]
+    with_job = [each for each in session.requests if each.get("job")]
+    known = [
+        each
+        for each in with_job
+        if each["request"].startswith(wanted) or each["job"].get("id") == wanted
+    ]
     if not known:
-        there = ", ".join(each["request"][:4] for each in session.requests) or "none"
-        raise BadInput(f"the worker knows no request {wanted}; it knows {there}")
+        there = ", ".join(each["request"][:4] for each in with_job) or "none"
+        raise BadInput(f"the worker knows no job {wanted}; it knows {there}")
     run = attach(session, known[-1]["request"])
-    job = {"id": known[-1].get("job"), "input": None}
-    result = jobs.watch_job(notebook, run, job, "", CellScreen(notebook.shell), keep=False)
+    result = jobs.watch_job(
+        notebook, run, known[-1]["job"], "", CellScreen(notebook.shell), keep=False
+    )
     if not result.ok:
         raise jobs.failure(result)
     return _silent(notebook, result)
 
 
-def _cold(notebook: Notebook, program: Any, chosen: list[jobs.Chosen]) -> Result | None:
-    """Run the input warm and in a fresh process, and say whether they agree."""
+def _cold(notebook: Notebook, program: Any, chosen: list[Chosen], timeout: float | None) -> Result:
+    """Run the inputs warm and in a fresh process, and say whether they agree.
+
+    Raises:
+        JobFailed: the last one failed; it was compared all the same.
+    """
     from ..export.verify import verify
 
-    result = run_all(notebook, program, chosen)
-    if result is None:
-        return None
-    job, _ = jobs.whole_job(chosen[0].value)
-    verified = verify(attached(notebook), program, [(job, result)])
+    done = []
+    for each in chosen:
+        screen = CellScreen(notebook.shell)
+        result = jobs.run_job(notebook, program, each, screen, timeout=timeout)
+        done.append((whole_job(each.value)[0], result))
+    verified = verify(attached(notebook), program, done)
     screen = CellScreen(notebook.shell)
     screen.lead((notebook.target, verified.summary, *verified.differences))
-    return _silent(notebook, result)
+    if not result.ok:
+        raise jobs.failure(result)
+    return result
 
 
 def _silent(notebook: Notebook, result: Result | None) -> Result | None:

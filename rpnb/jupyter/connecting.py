@@ -8,10 +8,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput, BadTarget, CannotReach
-from . import display, lines
+from . import lines
 from .memory import for_worker, worker_of_renamed
 from .notebook import Notebook, is_headless
-from .screen import CellScreen, Screen
+from .screen import CellScreen
 
 if TYPE_CHECKING:
     from ..program.options import Options
@@ -80,47 +80,12 @@ def restart(notebook: Notebook) -> None:
     session.restart()
     notebook.kept = []
     notebook.scratch_names.clear()
+    notebook.fared.clear()
     line = (session.target.label, "new worker", "the program is rebuilt at the next run")
     CellScreen(notebook.shell).lead(line)
 
 
-def status(notebook: Notebook) -> None:
-    """Draw the worker, its cells and what is warm."""
-    screen = CellScreen(notebook.shell)
-    if notebook.session is None:
-        screen.lead(("not connected", "%runpod_connect TARGET"))
-        return
-    session = notebook.session
-    info = session.info
-    gpus = notebook.gpus or info.get("gpus") or ()
-    screen.lead(
-        (
-            session.target.label,
-            f"worker {session.worker}",
-            f"Python {info.get('python', '?')}",
-            lines.vram(gpus) or lines.gpus(gpus),
-            lines.keeping(notebook.kept),
-        )
-    )
-    saved = set(notebook.strays())
-    rows = [
-        (cell.label, f"%%runpod_{cell.kind}", cell.name, _marks(notebook, cell, saved))
-        for cell in notebook.cells
-    ]
-    if rows:
-        print(display.table(rows))
-
-
-def _marks(notebook: Notebook, cell: Any, strays: set[str]) -> str:
-    marks = ["from before"] if cell.id in notebook.from_before else []
-    if f"{cell.label} ({cell.name or cell.kind})" in strays:
-        marks.append("not in the notebook")
-    why = notebook.reasons.of_cell(cell.id)
-    marks += [why] if why else []
-    return ", ".join(marks)
-
-
-def _open(notebook: Notebook, options: Options, screen: Screen) -> Session:
+def _open(notebook: Notebook, options: Options, screen: CellScreen) -> Session:
     from ..session.session import connect as open_session
 
     name = options.text("name") or _worker(notebook)
@@ -134,7 +99,7 @@ def _open(notebook: Notebook, options: Options, screen: Screen) -> Session:
         accept_key=options.text("accept-key"),
         ask=_ask(notebook.shell),
         ask_secret=ask_secret(notebook.shell),
-        on_progress=lambda text: screen.lead((text,), final=False),
+        on_progress=lambda text: screen.progress((text,)),
     )
     if is_headless():
         # The command line's worker is not the notebook's own, and ends with it.
@@ -192,7 +157,7 @@ def ask_secret(shell: Any) -> Any:
     return getpass.getpass if _ask(shell) is not None else None
 
 
-def _announce(notebook: Notebook, session: Session, screen: Screen, seconds: float) -> None:
+def _announce(notebook: Notebook, session: Session, screen: CellScreen, seconds: float) -> None:
     target = session.target.label
     screen.lead(lines.connected(target, session.info, seconds))
     if notebook.path is None:
@@ -218,8 +183,8 @@ def _announce(notebook: Notebook, session: Session, screen: Screen, seconds: flo
         for each in finished:
             notebook.memory.saw(each["request"])
     if notebook.ran_here:
-        cells = ", ".join(notebook.ran_here)
-        screen.line((target, f"{cells} ran here, before %load_ext rpnb: run them again"))
+        cells, again = ", ".join(notebook.ran_here), "it" if len(notebook.ran_here) == 1 else "them"
+        screen.line((target, f"{cells} ran here, before %load_ext rpnb: run {again} again"))
         notebook.ran_here.clear()
 
 

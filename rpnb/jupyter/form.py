@@ -17,6 +17,7 @@ from ..errors import RpnbError
 from ..program.fields import REQUIRED, Field, to_input
 from ..session import pretty
 from . import display, jobs, lines
+from .inputs import whole_job
 
 if TYPE_CHECKING:
     from ..session.run import Run
@@ -106,7 +107,7 @@ class Form:
         notebook = self._notebook
         value = self._value()
         program, session = notebook.with_handler(), attached(notebook)
-        job, _ = jobs.whole_job(value)
+        job, _ = whole_job(value)
         self._screen.lead((notebook.target, "handler", "running"), final=False)
         self._run = session.submit(program, job=job)
         jobs.watch_job(notebook, self._run, job, "the form", self._screen)

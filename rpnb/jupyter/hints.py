@@ -29,7 +29,7 @@ def other_side(notebook: Notebook) -> OtherSide:
     origins, modules = dict[str, str](), set[str]()
     for cell in notebook.cells:
         magic = f"`%%runpod_{cell.kind}{f' {cell.name}' if cell.name else ''}`"
-        for name in _bound(cell.source):
+        for name in bound_names(cell.source):
             origins[name] = f"{cell.label} ({magic})"
         modules.update(_imported(cell.source))
     return OtherSide(notebook.target, notebook.session.names, origins, frozenset(modules))
@@ -63,7 +63,8 @@ def _module(name: str | None, other: OtherSide) -> str | None:
     )
 
 
-def _bound(text: str) -> set[str]:
+def bound_names(text: str) -> set[str]:
+    """Return the names that a cell's text binds; none where it is no Python."""
     from ..planner.facts import split
     from ..program.uses import uses
 

@@ -3,103 +3,21 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadInput, JobFailed, ProgramError, RpnbError
+from ..errors import JobFailed, ProgramError, RpnbError
 from ..session import pretty
 from . import display, lines
+from .inputs import Chosen, whole_job
 from .running import Outcome, follow
 
 if TYPE_CHECKING:
-    from types import CodeType
-
-    from ..program.fields import Field
-    from ..program.options import Options
     from ..program.steps import Program
-    from ..program.tokens import Typed
     from ..session.result import Result
     from ..session.run import Run
     from .notebook import Notebook
     from .screen import Screen
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """An input, and what the line calls it ("last run", "test fox")."""
-
-    value: Any
-    source: str
-
-
-def evaluate(notebook: Notebook, typed: str) -> Any:
-    """Return the value of a typed input: a test's, JSON, or an expression evaluated here.
-
-    Raises:
-        BadInput: it is none of them.
-    """
-    from ..program.inputs import read
-
-    def here(code: CodeType) -> Any:
-        return eval(code, notebook.shell.user_ns)
-
-    tests = {name: test.values[0] for name, test in notebook.tests.items() if test.values}
-    return read(typed, tests=tests, evaluate=here)
-
-
-def given_inputs(notebook: Notebook, options: Options) -> list[Chosen]:
-    """Return the inputs named on a handler cell's line, in order."""
-    from ..program.inputs import read_file
-
-    given = [typed_input(notebook, options.line, typed) for typed in options.all("input")]
-    named = options.text("input-file")
-    if named is not None:
-        given.append(Chosen(read_file(notebook.folder / named), named))
-    return given
-
-
-def choose_input(notebook: Notebook, fields: list[Field]) -> Chosen | None:
-    """Return the input that a handler cell runs where its line names none; None without any."""
-    from ..program.fields import defaults
-    from ..program.inputs import read_file
-
-    there, value = notebook.memory.last_input
-    if there:
-        return Chosen(value, "last run")
-    for test in notebook.tests.values():
-        if test.values:
-            return Chosen(test.values[0], f"test {test.name}")
-    beside = notebook.folder / "test_input.json"
-    if beside.is_file():
-        return Chosen(read_file(beside), beside.name)
-    made = defaults(fields)
-    return None if made is None else Chosen(made, "the form's defaults")
-
-
-def input_fields(notebook: Notebook, program: Program) -> list[Field]:
-    """Return the fields of the handler's input, as its code and its modules tell."""
-    from ..program.fields import fields
-
-    def module_text(name: str) -> str | None:
-        for ending in (".py", "/__init__.py"):
-            path = notebook.folder / (name.replace(".", "/") + ending)
-            if path.is_file():
-                return path.read_text(encoding="utf-8", errors="replace")
-        return None
-
-    return fields(program.text, program.handler, module_text)
-
-
-def whole_job(value: Any) -> tuple[dict[str, Any], str]:
-    """Return the RunPod job of an input, with an id, and a note where it could be doubted."""
-    from ..program.inputs import as_job
-
-    made = as_job(value)
-    job = dict(made.job)
-    job.setdefault("id", uuid.uuid4().hex[:8])
-    return job, made.note
 
 
 def run_job(
@@ -183,6 +101,7 @@ def settle(notebook: Notebook, outcome: Outcome, request: str) -> None:
     if notebook.base is not None:
         notebook.reasons.note(outcome.plans, notebook.base)
     notebook.kept, notebook.gpus = outcome.kept, list(outcome.synced.gpus)
+    notebook.fared.update(outcome.synced.cells)
     if notebook.session is not None:
         notebook.session.names = outcome.synced.names
 
@@ -205,6 +124,10 @@ def unfinished(notebook: Notebook, outcome: Outcome, screen: Screen, what: str) 
     exception = outcome.failed.exception
     reason = reason_of(exception.type, exception.message, exception.where)
     screen.lead((target, what, f"✗ failed after {outcome.seconds:.1f} s", reason))
+    other = notebook.cells.get(outcome.failed.cell or "")
+    if other is not None and other.label != notebook.label:
+        drop = f"%runpod_drop {other.name or repr(other.label)}"
+        screen.line((target, f"{other.label} is part of the program: mend it, or `{drop}`"))
     error = raised(outcome.failed)
     return ProgramError(str(error)) if outcome.failed.phase == "plan" else error
 
@@ -243,7 +166,8 @@ def _line(outcome: Outcome, result: Result, source: str) -> lines.Line:
         )
         return lines.completed(outcome.target, times, warm, source)
     if result.status == "CANCELLED":
-        return lines.cancelled(outcome.target, outcome.chunks, outcome.kept)
+        why = result.problem or "cancelled"
+        return lines.cancelled(outcome.target, outcome.chunks, outcome.kept, why)
     exception = result.exception
     if exception is not None:
         reason = reason_of(exception.type, exception.message, exception.where)
@@ -251,24 +175,3 @@ def _line(outcome: Outcome, result: Result, source: str) -> lines.Line:
         reason = pretty.shown(result.problem or result.error).strip('"')
     seconds = float(result.metrics.get("seconds") or outcome.seconds)
     return lines.failed(outcome.target, result.status, seconds, reason)
-
-
-def typed_input(notebook: Notebook, line: str, typed: Typed) -> Chosen:
-    """Return the input typed on a line; the caret of an error stands under the whole line.
-
-    Raises:
-        BadInput: it is no test, no JSON, and no expression that can be evaluated here.
-    """
-    source = f"test {typed.word}" if typed.word in notebook.tests else "--input"
-    try:
-        return Chosen(evaluate(notebook, typed.text), source)
-    except BadInput as error:
-        raise _placed(error, line, typed.position) from error.__cause__
-
-
-def _placed(error: BadInput, line: str, start: int) -> BadInput:
-    """The same error with its caret in the whole line."""
-    at = line.find(error.text, start) if error.text else -1
-    if error.position is None or at < 0:
-        return error
-    return BadInput(str(error).partition("\n    ")[0], line, at + error.position)

@@ -16,7 +16,7 @@ Line = tuple[str, ...]
 # RunPod takes 10 MB from /run and 20 MB from /runsync; half of it is worth a word.
 _LIMIT_RUN, _LIMIT_RUNSYNC = 10_000_000, 20_000_000
 # Smaller values are kept, too, but nobody waits for them or runs out of memory.
-_WORTH_NAMING_BYTES = 1_000_000
+WORTH_NAMING_BYTES = 1_000_000
 _WORTH_NAMING_SECONDS = 0.05
 
 
@@ -151,10 +151,12 @@ def link(target: str, state: str, seconds: float) -> Line:
     return target, f"link {trouble} {seconds:.0f} s ago", "job runs on", "reconnecting"
 
 
-def cancelled(target: str, chunks: int, kept: Sequence[Mapping[str, Any]]) -> Line:
-    """A run was cancelled; the model stays."""
+def cancelled(
+    target: str, chunks: int, kept: Sequence[Mapping[str, Any]], why: str = "cancelled"
+) -> Line:
+    """A run was cancelled, or timed out; the model stays."""
     after = f" after {chunks} chunk{'s' if chunks != 1 else ''}" if chunks else ""
-    return target, f"cancelled{after}", keeping(kept) or "worker kept"
+    return target, f"{why}{after if why == 'cancelled' else ''}", keeping(kept) or "worker kept"
 
 
 def disconnected(idle_hours: float, pod: str | None) -> Line:
@@ -166,7 +168,7 @@ def disconnected(idle_hours: float, pod: str | None) -> Line:
 
 def keeping(kept: Sequence[Mapping[str, Any]]) -> str:
     """What stayed warm: "pipe kept (6.9 GB)", "ocr, tokenizer kept"."""
-    large = [each for each in kept if (each.get("bytes") or 0) >= _WORTH_NAMING_BYTES]
+    large = [each for each in kept if (each.get("bytes") or 0) >= WORTH_NAMING_BYTES]
     if large:
         return ", ".join(f"{each['name']} kept ({size(each['bytes'])})" for each in large)
     return f"{', '.join(each['name'] for each in kept)} kept" if kept else ""
@@ -195,14 +197,14 @@ def _is_new(reason: str) -> bool:
 
 
 def _made(kept: Sequence[Mapping[str, Any]]) -> str:
-    small = [each["name"] for each in kept if (each.get("bytes") or 0) < _WORTH_NAMING_BYTES]
+    small = [each["name"] for each in kept if (each.get("bytes") or 0) < WORTH_NAMING_BYTES]
     large = [each for each in kept if each["name"] not in small]
     said = [f"{each['name']} {size(each['bytes'])}" for each in large]
     return ", ".join([*said, f"{', '.join(small)} kept warm"] if small else said)
 
 
 def _with_age(item: Mapping[str, Any]) -> str:
-    large = (item.get("bytes") or 0) >= _WORTH_NAMING_BYTES
+    large = (item.get("bytes") or 0) >= WORTH_NAMING_BYTES
     facts = [size(item["bytes"])] if large else []
     if item.get("age") is not None:
         facts.append(f"loaded {age(item['age'])} ago")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import BadInput, JobFailed
 from ..session import pretty
 from . import jobs
-from .notebook import Notebook, Test
+from .inputs import Chosen, Test, evaluate
+from .notebook import Notebook
 from .screen import CellScreen
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def test(notebook: Notebook, options: Options, body: str) -> None:
         print(saved + why)
         return
     program = notebook.with_handler()
-    for number, value in enumerate(made.values):
-        _run(notebook, program, made, number, value)
+    for number, chosen in enumerate(made.chosen):
+        _run(notebook, program, made, number, chosen)
 
 
 def evaluate_cell(notebook: Notebook, body: str) -> Any:
@@ -90,11 +91,10 @@ def _values(value: Any, options: Options) -> tuple[Any, ...]:
     return values
 
 
-def _run(notebook: Notebook, program: Program, test: Test, number: int, value: Any) -> None:
-    many = len(test.values) > 1
-    label = f"test {test.name}" + (f" {number + 1}/{len(test.values)}" if many else "")
+def _run(notebook: Notebook, program: Program, test: Test, number: int, chosen: Chosen) -> None:
+    label = chosen.source
     screen = CellScreen(notebook.shell)
-    result = jobs.run_job(notebook, program, jobs.Chosen(value, label), screen)
+    result = jobs.run_job(notebook, program, chosen, screen)
     fault = _fault(notebook, test, number, result)
     if fault is None:
         return
@@ -112,7 +112,7 @@ def _fault(notebook: Notebook, test: Test, number: int, result: Result) -> str |
     if not result.ok:
         return jobs.failure(result)
     for typed in options.all("expect") if options else ():
-        found = mismatch(_answer(result), jobs.evaluate(notebook, typed.text))
+        found = mismatch(_answer(result), evaluate(notebook, typed.text))
         if found:
             return found
     compare = options.text("compare") if options else None

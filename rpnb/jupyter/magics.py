@@ -116,7 +116,7 @@ class RpnbMagics(Magics):
 
         %runpod_status
         """
-        from .connecting import status
+        from .status import status
 
         parse("runpod_status", line)
         status(self._notebook)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import BadNotebook, NoHandler, ProgramError
 from . import cell_ids
 from .explaining import Reasons
+from .inputs import Test
 from .memory import Memory, for_worker
 
 if TYPE_CHECKING:
@@ -26,15 +27,6 @@ if TYPE_CHECKING:
 
 # Jobs that `--verify` runs again; the oldest give way.
 _MOST_RECORDED = 20
-
-
-@dataclass(frozen=True)
-class Test:
-    """A named input: the values that its cell made, and what is expected of them."""
-
-    name: str
-    values: tuple[Any, ...]
-    options: Options | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +61,8 @@ class Notebook:
     cell_info: Any = None
     # The handler cell that ran last: with several, its handler is the program's.
     handler_id: str = ""
+    # How each cell fared at the last sync, by its id: {"state", "seconds", "names"}.
+    fared: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     # Names that scratch cells bound on the worker.
     scratch_names: set[str] = field(default_factory=set)
     # The worker's name, where no path gives one.
@@ -252,6 +246,7 @@ class Notebook:
         """Make the session this notebook's own; the worker's cells count as run."""
         self.session, self.kept = session, session.kept
         self.scratch_names.clear()
+        self.fared.clear()
         target = self.memory.target
         self.memory = for_worker(session.worker)
         self.memory.keep(target=session.target.text or target)

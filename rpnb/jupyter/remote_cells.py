@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import form, jobs, lines, values
 from .connecting import attached
+from .inputs import Chosen, choose_input, given_inputs, input_fields
 from .notebook import is_headless
 from .running import Outcome, follow
 from .screen import CellScreen
@@ -55,10 +56,10 @@ def handler(notebook: Notebook, options: Options, body: str) -> None:
     """
     attached(notebook)
     # First of all: an input that cannot be read sends nothing.
-    inputs = jobs.given_inputs(notebook, options)
+    inputs = given_inputs(notebook, options)
     _, program = notebook.put(notebook.cell("handler", options, body), options)
-    fields = jobs.input_fields(notebook, program)
-    if not inputs and (chosen := jobs.choose_input(notebook, fields)):
+    fields = input_fields(notebook, program)
+    if not inputs and (chosen := choose_input(notebook, fields)):
         inputs = [chosen]
     try:
         if options.has("no-run") or not inputs:
@@ -73,7 +74,7 @@ def handler(notebook: Notebook, options: Options, body: str) -> None:
 def run_all(
     notebook: Notebook,
     program: Program,
-    inputs: list[jobs.Chosen],
+    inputs: list[Chosen],
     *,
     timeout: float | None = None,
 ) -> Result | None:
@@ -159,7 +160,7 @@ def _define(notebook: Notebook, program: Program, fields: list[Field], *, asked:
     screen.lead(lines.not_run(notebook.target, absent[0] if absent else None))
 
 
-def _prefilled(fields: list[Field], inputs: list[jobs.Chosen]) -> list[Field]:
+def _prefilled(fields: list[Field], inputs: list[Chosen]) -> list[Field]:
     from ..program.fields import with_values
     from ..program.inputs import as_job
 

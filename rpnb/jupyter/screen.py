@@ -53,6 +53,13 @@ class CellScreen:
         else:
             print(text)
 
+    def progress(self, line: lines.Line) -> None:
+        """Show how far it is: in place of the leading line, in a terminal one below another."""
+        if self._can_replace:
+            self.lead(line, final=False)
+        else:
+            self.line(line)
+
     def line(self, line: lines.Line) -> None:
         """Add a line below what is there."""
         text = lines.join(line, box=has_box())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import sys
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,6 +147,9 @@ class Session:
             timeout=timeout,
             **work,
         )
+        if job is not None:
+            asked = {"request": request, "job": {"id": job.get("id")}, "status": "IN_PROGRESS"}
+            self.requests.append({**asked, "at": time.time()})
         own = program.blobs if program is not None else {}
         opened = OpenRequest(message, {**own, **(blobs or {})})
         run = Run(self._link, request, opened, program or self.adopted)

@@ -524,3 +524,56 @@ def test_verify_runs_jobs_from_before_an_edit_again_and_draws_nothing_of_them(co
     said = connected.run("%runpod_export --verify")
     assert "1 of 1 recorded job equal" in said.text
     assert "at work" not in said.text
+
+
+def test_status_has_each_cells_state_and_names(connected):
+    connected.run(SETUP, "a")
+    connected.run("%%runpod_setup broken\nx = 1\n1 / 0", "b")
+    connected.run("%%runpod_setup later\ny = 1", "c")
+    rows = [line.split() for line in connected.run("%runpod_status").text.splitlines()[1:]]
+    assert [row[2:5] for row in rows] == [
+        ["%%runpod_setup", "model", "ran"],
+        ["%%runpod_setup", "broken", "failed"],
+        ["%%runpod_setup", "later", "not"],
+    ]
+    assert "factor" in rows[0]
+    assert "time" not in rows[0]
+
+
+def test_step_that_fails_in_another_cell_says_how_to_go_on(connected):
+    connected.run("%%runpod_setup broken\n1 / 0", "b")
+    said = connected.run("%%runpod_setup later\ny = 1", "c")
+    assert "is part of the program: mend it, or `%runpod_drop broken`" in said.text
+    connected.run("%runpod_drop broken")
+    assert connected.run("%%runpod_setup later\ny = 1", "c").error is None
+
+
+def test_run_of_a_test_with_several_inputs_runs_them_all(connected):
+    connected.run(SETUP)
+    connected.run(HANDLER)
+    connected.run("%%runpod_test pair --no-run\n[{'x': 1}, {'x': 2}]")
+    said = connected.run("%runpod_run pair")
+    assert '{"y": 2}' in said.text
+    assert '{"y": 4}' in said.text
+    assert "input: test pair 2/2" in said.text
+
+
+def test_run_cold_compares_with_a_fresh_process_and_shows_the_difference(connected):
+    connected.run("%%runpod_handler --no-run\nimport os\ndef handler(job):\n    return os.getpid()")
+    said = connected.run("%runpod_run {} --cold")
+    assert "0 of 1 recorded job" in said.line
+    assert ", then " in said.line
+
+
+def test_run_that_times_out_says_so(connected):
+    connected.run("%%runpod_handler --no-run\nimport time\ndef handler(job):\n    time.sleep(30)")
+    said = connected.run("%runpod_run {} --timeout 0.2")
+    assert "│ timed out after 0.2 s │" in said.line
+    assert isinstance(said.error, errors.JobFailed)
+
+
+def test_run_attaches_to_a_job_by_its_own_id(connected):
+    connected.run(SETUP)
+    connected.run(HANDLER)
+    connected.run('%runpod_run {"input": {"x": 4}, "id": "mine"}')
+    assert '{"y": 8}' in connected.run("%runpod_run --attach mine").text
