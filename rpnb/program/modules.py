@@ -16,6 +16,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path, PurePosixPath
 
 from ..errors import CannotCapture
+from .data_files import files_of, named_by_file
 from .search_path import Added, added
 
 # The target has these, or its overlay brings them.
@@ -41,10 +42,12 @@ class Modules:
         # `sys.path.append("src")` in a text of the program: laid out there as it is here.
         self._added: list[Added] = []
         self._trees: dict[str, Tree | None] = {}
+        self._named: dict[str, Path] = {}
         self._folder = folder
+        self._imported: set[str] = set()
         for text in texts:
             if folder is not None:
-                self._search(text, folder / "handler.py", "handler.py")
+                self._read(text, folder / "handler.py", "handler.py")
 
     def collect(self, names: Iterable[str]) -> dict[str, bytes]:
         """Return the files of the local modules among `names` and of all that these import.
@@ -53,30 +56,41 @@ class Modules:
             CannotCapture: a package's files are too many to send.
         """
         files: dict[str, bytes] = {}
-        waiting, done = sorted(set(names), reverse=True), set[str]()
-        while waiting:
-            name = waiting.pop()
-            if name in done:
-                continue
-            done.add(name)
-            tree = self.find(name)
-            if tree is None:
-                continue
-            _check_size(tree)
-            for relative, place in tree.files.items():
-                files[relative] = _content(name, place)
-                if relative.endswith(".py"):
-                    text = files[relative].decode("utf-8", "replace")
-                    self._search(text, place, relative)
-                    waiting += sorted(imported(text) - done)
-        return files
+        while True:
+            before = len(files)
+            for name in sorted({*names, *self._imported}):
+                self._take(self.find(name), files)
+            self._take(Tree("__file__", self._data()), files)
+            if len(files) == before:
+                return files
 
-    def _search(self, text: str, file: Path, beside: str) -> None:
-        for each in added(text, file, beside=beside, cwd=self._folder or file.parent):
+    def _take(self, tree: Tree | None, files: dict[str, bytes]) -> None:
+        """Add a tree's files, and read what they ask for themselves."""
+        if tree is None:
+            return
+        _check_size(tree)
+        for relative, place in tree.files.items():
+            if relative not in files:
+                files[relative] = _content(tree.name, place)
+                if relative.endswith(".py"):
+                    self._read(files[relative].decode("utf-8", "replace"), place, relative)
+
+    def _read(self, text: str, file: Path, beside: str) -> None:
+        """Note what a text of the program imports, searches and reads."""
+        cwd = self._folder or file.parent
+        self._imported |= imported(text)
+        self._named |= named_by_file(text, file, beside=beside, cwd=cwd)
+        for each in added(text, file, beside=beside, cwd=cwd):
             if each not in self._added and each.here.is_dir() and not _is_installed(each.here):
                 self._added.append(each)
                 # What was not to be found may be now.
                 self._trees = {name: tree for name, tree in self._trees.items() if tree}
+
+    def _data(self) -> dict[str, Path]:
+        """The files that texts name, less folders that are only searched for modules."""
+        searched = [each.here for each in self._added]
+        named = [each for each in self._named.items() if each[1] not in searched]
+        return {path: file for each in named for path, file in files_of(*each).items()}
 
     def find(self, name: str) -> Tree | None:
         """Return the local module or package of this top-level name, or None."""

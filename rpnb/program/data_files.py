@@ -1,0 +1,62 @@
+"""The files that a text reads beside itself: what it names by way of `__file__`.
+
+They lie where the text expects them, on the target as in production's image, so
+they travel with it like its modules.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from .path_expressions import ELSEWHERE, Reading
+
+# A larger folder is not meant to travel with each edit: weights, a data set.
+_LIMIT_BYTES = 64 << 20
+_SKIPPED = frozenset({"__pycache__", "node_modules", "venv", "env"})
+
+
+def named_by_file(text: str, file: Path, *, beside: str, cwd: Path) -> dict[str, Path]:
+    """Return what a text names by `__file__`, by its place in the program's folder.
+
+    `beside` is the text's own place there. A folder in which the text itself lies
+    is not meant.
+    """
+    if "__file__" not in text:
+        return {}
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return {}
+    root = file.parents[len(PurePosixPath(beside).parts) - 1]
+    here, there = Reading(tree, file, cwd), Reading(tree, ELSEWHERE / beside, cwd)
+    named = dict.fromkeys(_named(tree, here, there))
+    inside = [each for each in named if root in each.parents and each not in (file, *file.parents)]
+    return {str(each.relative_to(root)): each for each in inside}
+
+
+def files_of(place: str, path: Path) -> dict[str, Path]:
+    """Return the file, or all files of the folder, by their place; none if over 64 MB."""
+    found = [path] if path.is_file() else sorted(path.rglob("*"))
+    wanted = [each for each in found if _is_wanted(each, path)]
+    size = sum(each.stat().st_size for each in wanted)
+    near = {str(PurePosixPath(place) / each.relative_to(path)): each for each in wanted}
+    return near if size <= _LIMIT_BYTES else {}
+
+
+def _named(node: ast.AST, here: Reading, there: Reading) -> Iterator[Path]:
+    """The paths that move with the file; of nested expressions the outermost is meant."""
+    for child in ast.iter_child_nodes(node):
+        values, moved = list[str](), list[str]()
+        if isinstance(child, (ast.Call, ast.BinOp, ast.JoinedStr)):
+            values, moved = list(here.values(child)), list(there.values(child))
+        yield from (Path(value) for value in values if value not in moved)
+        if not values:
+            yield from _named(child, here, there)
+
+
+def _is_wanted(file: Path, folder: Path) -> bool:
+    parts = file.relative_to(folder).parts
+    skipped = any(part.startswith(".") or part in _SKIPPED for part in parts)
+    return file.is_file() and not skipped and file.suffix != ".pyc"

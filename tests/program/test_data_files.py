@@ -1,0 +1,56 @@
+import pytest
+
+from rpnb.program.build import build
+from rpnb.program.cells import Cell
+from rpnb.program.names import Names
+
+FILES = ("config.json", "data/a.txt", "data/deep/b.txt", "data/.hidden", "other.txt")
+
+
+def sent(folder, source, **more):
+    for path, text in {**dict.fromkeys(FILES, "x"), **more}.items():
+        place = folder / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+    cell = Cell("a", "setup", "", "cell 1", source, 2)
+    return set(build([cell], Names({}, folder=folder, path=[])).files)
+
+
+@pytest.mark.parametrize(
+    ("source", "files"),
+    [
+        ("import os\nopen(os.path.join(os.path.dirname(__file__), 'config.json'))", "config.json"),
+        ("import pathlib\nx = (pathlib.Path(__file__).parent / 'data' / 'a.txt').read_text()",
+         "data/a.txt"),
+        ("from pathlib import Path\nHERE = Path(__file__).resolve().parent\ndef f():\n"
+         "    return open(HERE / 'other.txt')", "other.txt"),
+        ("import os\nH = os.path.dirname(os.path.abspath(__file__))\nopen(f'{H}/config.json')",
+         "config.json"),
+        ("from pathlib import Path\nD = Path(__file__).parent / 'data'",
+         "data/a.txt data/deep/b.txt"),
+        ("from pathlib import Path\nx = Path(__file__).parent / 'not_there.txt'", ""),
+        ("from pathlib import Path\nx = Path(__file__).parent.parent / 'above.txt'", ""),
+        ("open('config.json')", ""),
+        ("import sys, os\nsys.path.append(os.path.join(os.path.dirname(__file__), 'data'))", ""),
+        ("import sys, os\nH = os.path.dirname(__file__)\nsys.path.append(H)\n"
+         "open(os.path.join(H, 'config.json'))", "config.json"),
+    ],
+)  # fmt: skip
+def test_files_named_by_file_travel(tmp_path, source, files):
+    assert sent(tmp_path, source) == set(files.split())
+
+
+def test_data_of_a_module_travels_with_it(tmp_path):
+    text = "import pathlib\nW = (pathlib.Path(__file__).parent / 'data' / 'a.txt').read_text()"
+    assert sent(tmp_path, "import predict", **{"predict.py": text}) == {"predict.py", "data/a.txt"}
+
+
+def test_script_named_by_file_brings_its_modules(tmp_path):
+    source = "import os\nserver = os.path.join(os.path.dirname(__file__), 'server.py')"
+    more = {"server.py": "import routes", "routes.py": ""}
+    assert sent(tmp_path, source, **more) == {"server.py", "routes.py"}
+
+
+def test_folder_over_the_limit_stays_here(tmp_path, monkeypatch):
+    monkeypatch.setattr("rpnb.program.data_files._LIMIT_BYTES", 1)
+    assert sent(tmp_path, "import os\nD = os.path.join(os.path.dirname(__file__), 'data')") == set()
