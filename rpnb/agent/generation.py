@@ -72,7 +72,8 @@ class Generation:
         write_file(self._directory.generation, str(self.number).encode())
         # The last worker's: nobody must connect to it and wait.
         self._directory.control.unlink(missing_ok=True)
-        command = [settings.python, str(self._agent), "keeper", str(self._directory.path)]
+        # -u, as production's images have it: what is printed is in the log at once.
+        command = [settings.python, "-u", str(self._agent), "keeper", str(self._directory.path)]
         try:
             with self._directory.relay_log.open("ab") as log:
                 self._keeper = subprocess.Popen(

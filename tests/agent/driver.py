@@ -62,7 +62,7 @@ class Worker:
         path = self.directory
         with path.out.open("ab") as out, path.err.open("ab") as err:
             self.process = subprocess.Popen(
-                [self._python, "-c", _ENTRY, os.fspath(path.path), str(self.generation)],
+                [self._python, "-u", "-c", _ENTRY, os.fspath(path.path), str(self.generation)],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
                 env={**os.environ, "PYTHONPATH": os.fspath(_REPOSITORY), **self._env},
             )  # fmt: skip

@@ -263,8 +263,10 @@ def test_pip_too_old_to_plan_still_installs(python, wheels, tmp_path, monkeypatc
 @pytest.fixture
 def pip_wheel(wheels, monkeypatch):
     """An index that has pip, and a rule that calls every pip old."""
-    [wheel] = (overlay.Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")
-    shutil.copy(wheel, wheels)
+    # Debian keeps what ensurepip installs elsewhere.
+    folders = [overlay.Path(ensurepip.__file__).parent / "_bundled", "/usr/share/python-wheels"]
+    found = [wheel for folder in folders for wheel in overlay.Path(folder).glob("pip-*.whl")]
+    shutil.copy(found[0], wheels)
     monkeypatch.setattr(pip, "GOOD_SINCE", (99,))
 
 

@@ -263,7 +263,7 @@ def test_exception_is_posted_as_the_sdk_writes_it(shared_worker: Worker) -> None
         *("hostname", "worker_id", "runpod_version"),
     ]
     assert error["error_type"] == "<class 'ValueError'>"
-    assert "rpnb" not in error["error_traceback"]
+    assert "rpnb/agent" not in error["error_traceback"]
 
 
 def test_generator_that_raises_keeps_its_frames_and_chunks(shared_worker: Worker) -> None:

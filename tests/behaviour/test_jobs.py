@@ -67,7 +67,8 @@ def test_exception_names_the_cell_line_and_source(session):
     assert raised.where == "cell 1, line 2"
     assert "data['prompt']" in raised.source
     assert [frame[0] for frame in raised.frames] == ["cell 2", "cell 1"]
-    assert "rpnb" not in "".join(raised.traceback)
+    assert "_rpnb" not in "".join(raised.traceback)
+    assert "rp_job" not in "".join(raised.traceback)
     assert json.loads(result.error)["error_type"] == "<class 'KeyError'>"
 
 
