@@ -156,4 +156,7 @@ def _pickled(name: str, value: Any, names: Names) -> Captured:
         ),
         files={path: found.data},
         modules=found.modules,
+        note=f"`{name}` was on this machine's GPU: its copy in memory travels"
+        if found.from_gpu
+        else "",
     )

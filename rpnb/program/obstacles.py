@@ -87,11 +87,6 @@ _TABLE: tuple[tuple[Callable[[Any], bool], str, str], ...] = (
         "a hash in progress",
         "capture its hexdigest()",
     ),
-    (
-        lambda v: _module_of(v).startswith("torch") and bool(getattr(v, "is_cuda", False)),
-        "a tensor on this machine's GPU",
-        "capture its copy in memory: tensor.cpu()",
-    ),
 )
 
 

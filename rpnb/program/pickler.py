@@ -40,6 +40,11 @@ class _Globals:
         return vars, (self.main,)
 
 
+def _is_on_gpu(obj: Any) -> bool:
+    kind = type(obj)
+    return kind.__module__ == "torch" and kind.__name__ == "Tensor" and bool(obj.is_cuda)
+
+
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
     """A pickler whose functions live in the program's one namespace."""
 
@@ -56,6 +61,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self.global_names: set[str] = set()
         self.modules: set[str] = set()
         self.bytecode = False
+        # A tensor on this machine's GPU was copied into memory.
+        self.from_gpu = False
         self._main = _Main()
         self._globals = _Globals(self._main)
 
@@ -71,6 +78,12 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
                 return getattr, (self._main, name)
         elif isinstance(obj, io.IOBase) and not isinstance(obj, (io.BytesIO, io.StringIO)):
             raise RefusedError("it holds an open file")
+        elif _is_on_gpu(obj):
+            self.from_gpu = True
+            # What a parameter or a module holds comes here as a tensor of its own.
+            copy = obj.detach().cpu()
+            copy.requires_grad_(obj.requires_grad)
+            return copy.__reduce_ex__(PROTOCOL)
         reduced = super().reducer_override(obj)
         if isinstance(obj, type) and isinstance(reduced, tuple):
             self.bytecode = self.bytecode or getattr(obj, "__module__", "") == "__main__"

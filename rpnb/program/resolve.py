@@ -184,6 +184,7 @@ class _Resolver:
     def _place(self, name: str, captured: Captured, need: Need) -> None:
         """Put a capture before the cell that needs it, after what it needs itself."""
         self._done.add(name)
+        self.found.notes += [captured.note] if captured.note else []
         inner = Need(need.cell, need.place, name)
         for each in captured.before:
             self._place(each.capture.name, each, need)

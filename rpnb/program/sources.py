@@ -28,7 +28,8 @@ class Captured:
     """A capture, the files that it brings, and what must stand right before it.
 
     `optional` are names of `capture.later` that are used only where they exist,
-    `modules` the top-level modules that a pickle inside refers to.
+    `modules` the top-level modules that a pickle inside refers to; `note` a word for
+    the person.
     """
 
     capture: Capture
@@ -36,6 +37,7 @@ class Captured:
     before: tuple[Captured, ...] = ()
     optional: frozenset[str] = frozenset()
     modules: frozenset[str] = frozenset()
+    note: str = ""
 
 
 def passage_of(found: Capture) -> Passage:

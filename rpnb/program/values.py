@@ -30,7 +30,8 @@ class Pickled:
 
     `globals` are names that its functions look up when they are called;
     `bytecode` says that it holds code of this very Python version; `modules` are
-    the top-level modules of its objects' classes.
+    the top-level modules of its objects' classes; `from_gpu` that tensors on this
+    machine's GPU travel as copies in memory.
     """
 
     data: bytes = field(repr=False)
@@ -38,6 +39,7 @@ class Pickled:
     globals: frozenset[str] = frozenset()
     bytecode: bool = False
     modules: frozenset[str] = frozenset()
+    from_gpu: bool = False
 
 
 def dump(
@@ -69,6 +71,7 @@ def dump(
         frozenset(pickler.global_names),
         pickler.bytecode,
         frozenset(pickler.modules),
+        pickler.from_gpu,
     )
 
 
