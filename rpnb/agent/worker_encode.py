@@ -91,7 +91,7 @@ def _not_plain(value: Any, path: str, above: list[int]) -> str:
     if type(value) in (list, tuple):
         faults = (_not_plain(item, f"{path}[{i}]", inside) for i, item in enumerate(value))
         return next((fault for fault in faults if fault), "")
-    return f"`{path}` is a {_name(type(value))}, which does not cross as data"
+    return f"`{path}` is of type {_name(type(value))}, which does not cross as data"
 
 
 def _name(kind: type) -> str:

@@ -43,8 +43,13 @@ def kept_instead(reload: Mapping[str, Any]) -> RequestFailed:
 
 def refusal(error: RpnbError) -> RequestFailed:
     """Return the failure for a mistake that rpnb itself found."""
+    return refused("plan", error)
+
+
+def refused(phase: str, error: Exception) -> RequestFailed:
+    """Return the failure for what rpnb will not do: a sentence, without lines of code."""
     report = {"type": type(error).__name__, "message": str(error), "frames": [], "traceback": []}
-    return RequestFailed("plan", report)
+    return RequestFailed(phase, report)
 
 
 def unexpected(bug: Exception) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from .directory import RunDirectory
 from .worker_code import Executor, compile_statement, future_flags
 from .worker_encode import VALUE_MIME, CannotEncode, encode_value
 from .worker_events import Events
-from .worker_failure import RequestFailed, failure_of
+from .worker_failure import RequestFailed, failure_of, refused
 from .worker_prelude import Prelude
 from .worker_spoil import spoiled_names
 from .worker_steps import ends_with_semicolon
@@ -61,6 +61,8 @@ class Scratch:
                     value = self._executor.run(code, self._namespace)
             is_shown = bool(to) or _is_shown(nodes, "\n" * skipped + text)
             self._show(value if is_shown else None, to, has_value=_has_value(nodes))
+        except CannotEncode as error:
+            raise refused("scratch", error) from None
         except BaseException as error:  # noqa: BLE001 - a cell may raise anything; it is reported
             raise failure_of(error, "scratch", self._app) from None
         return spoiled_names(nodes, self._copied)

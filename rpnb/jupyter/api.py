@@ -53,8 +53,10 @@ def stream(job: Any, *, timeout: float | None = None) -> Iterator[Any]:
 
     def note(update: Any) -> None:
         from ..session.session import raised
-        from ..session.updates import Failed, Synced
+        from ..session.updates import Failed, Finished, Synced
 
+        if isinstance(update, Finished):
+            notebook.memory.saw(request.request)
         if isinstance(update, Failed):
             raise raised(update)
         if isinstance(update, Synced):

@@ -15,6 +15,14 @@ def current(shell: Any, info: Any = None) -> str | None:
     return found if isinstance(found, str) and found else None
 
 
+def is_lasting(cell_id: str) -> bool:
+    """Whether the id names the same cell when the notebook is opened again.
+
+    VS Code's (`vscode-notebook-cell:/…#W2sZmlsZQ==`) counts the cells anew each time.
+    """
+    return not cell_id.startswith("vscode-")
+
+
 def deleted(shell: Any) -> list[str]:
     """Return the ids of cells that the front end says were deleted."""
     found = _metadata(shell).get("deletedCells")

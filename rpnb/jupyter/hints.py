@@ -20,12 +20,13 @@ class OtherSide:
     # Name -> "cell 3 (`%%runpod_setup model`)".
     origins: Mapping[str, str] = field(default_factory=dict)
     modules: frozenset[str] = frozenset()
+    is_connected: bool = True
 
 
 def other_side(notebook: Notebook) -> OtherSide:
     """Return what the notebook knows of its target."""
     if notebook.session is None:
-        return OtherSide(notebook.target)
+        return OtherSide(notebook.target, is_connected=False)
     origins, modules = dict[str, str](), set[str]()
     for cell in notebook.cells:
         magic = f"`%%runpod_{cell.kind}{f' {cell.name}' if cell.name else ''}`"
@@ -55,12 +56,13 @@ def _name(name: str | None, other: OtherSide) -> str | None:
 
 
 def _module(name: str | None, other: OtherSide) -> str | None:
-    if not name or name.partition(".")[0] not in other.modules:
+    module = (name or "").partition(".")[0]
+    if not module or not other.is_connected:
         return None
-    return (
-        f"{name.partition('.')[0]} is on {other.target}. "
-        "Put `%%runpod_setup` on the first line of this cell to run it there"
-    )
+    put = "put `%%runpod_setup` on the first line of this cell to run it there"
+    if module in other.modules:
+        return f"{module} is on {other.target}. P{put[1:]}"
+    return f"{module} is not installed here. Where {other.target} has it, {put}"
 
 
 def bound_names(text: str) -> set[str]:

@@ -260,7 +260,8 @@ class Notebook:
         for cell in mine:
             self.cells.drop(cell.id)
         for cell in session.adopted.cells:
-            self.from_before.add(self.cells.put(cell).id)
+            lasts = cell_ids.is_lasting(cell.id)
+            self.from_before.add(self.cells.adopt(cell, keeps_id=lasts).id)
         if not self.handler_id and (last := self.handler_cell) is not None:
             self.handler_id = last.id
         for cell in mine:

@@ -137,8 +137,12 @@ class _Drawing:
                 outcome.failed = update
             case updates.LinkChanged(state, seconds):
                 self.screen.line(lines.link(outcome.target, state, seconds))
-            case updates.Exited(reason=reason) if reason:
+            case updates.Exited(reason=reason) if reason and not self._is_expected():
                 self.screen.line((outcome.target, f"the worker ended: {reason}"))
+
+    def _is_expected(self) -> bool:
+        """Whether the plan has said already that a new worker comes."""
+        return self.outcome.planned is not None and self.outcome.planned.restart is not None
 
     def _planned(self, planned: updates.Planned) -> None:
         self.outcome.planned, self.planned_at = planned, time.monotonic()

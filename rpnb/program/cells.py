@@ -104,6 +104,12 @@ class Cells:
         self._cells[self._cells.index(earlier)] = placed
         return placed
 
+    def adopt(self, cell: Cell, *, keeps_id: bool) -> Cell:
+        """Add a cell from before, however alike others are; return it with its id."""
+        placed = cell if keeps_id else dataclasses.replace(cell, id=self._new_id())
+        self._cells.append(placed)
+        return placed
+
     def drop(self, key: str) -> Cell | None:
         """Take the cell with this id, NAME or label out; return it."""
         cell = self.get(key)

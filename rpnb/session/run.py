@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # How long to wait for news before looking whether the link is alive; also how
 # soon Ctrl-C is noticed on platforms where a wait cannot be interrupted.
 _PATIENCE = 0.5
+# A scratch cell, and what it uses of ordinary ones, are named by their cells already.
+_CELL = re.compile(r'File "(cell \d+)", line (\d+)')
 _PLACE = re.compile(r'File "(?:[^"]*/app/)?([^"/][^"]*)", line (\d+)')
 
 
@@ -243,7 +245,7 @@ def _named(text: str, program: Program | None) -> str:
         where = program.where(line) if program is not None and file == "handler.py" else None
         return f"{where.label}, line {where.line}" if where else f'File "{file}", line {line}'
 
-    return _PLACE.sub(name, text)
+    return _CELL.sub(r"\1, line \2", _PLACE.sub(name, text))
 
 
 def _posted(event: messages.Event) -> dict[str, Any]:

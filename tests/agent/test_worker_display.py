@@ -197,7 +197,7 @@ def test_each_plain_kind_has_its_encoding(value: Any, kind: str) -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ({"a": [object()]}, r"`x['a'][0]` is a object, which does not cross"),
+        ({"a": [object()]}, r"`x['a'][0]` is of type object, which does not cross"),
         ({1: 2}, "`x` has the key 1, and only text keys"),
         (np.array([object()]), "dtype object"),
         (_looped(), "`x[1]` refers back to itself"),

@@ -33,3 +33,8 @@ def test_notebook_path_of_each_front_end(monkeypatch, tmp_path):
 def test_notebook_path_of_a_console_is_none(monkeypatch):
     monkeypatch.setenv("JPY_SESSION_NAME", "3f1c-console")
     assert cell_ids.notebook_path({}) is None
+
+
+def test_vs_codes_ids_do_not_outlive_the_window():
+    assert not cell_ids.is_lasting("vscode-notebook-cell:/w/b.ipynb#W2sZmlsZQ%3D%3D")
+    assert cell_ids.is_lasting("8f2c01aa")

@@ -23,7 +23,17 @@ def test_hint_module_on_the_target_says_how_to_run_there():
 
 
 @pytest.mark.parametrize(
-    "error", [NameError("x", name="x"), ModuleNotFoundError("x", name="x"), ValueError(), None]
+    "error", [NameError("x", name="x"), ModuleNotFoundError("x"), ValueError(), None]
 )
 def test_hint_of_another_error_is_none(error):
     assert hint(error, OTHER) is None
+
+
+def test_hint_module_that_is_nowhere_known_is_no_promise():
+    said = hint(ModuleNotFoundError("no tensorflow", name="tensorflow"), OTHER)
+    assert said.startswith("tensorflow is not installed here. Where my-gpu has it, put")
+
+
+def test_hint_of_a_module_without_a_connection_is_none():
+    error = ModuleNotFoundError("no torch", name="torch")
+    assert hint(error, OtherSide("rpnb", is_connected=False)) is None

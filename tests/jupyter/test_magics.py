@@ -577,3 +577,31 @@ def test_run_attaches_to_a_job_by_its_own_id(connected):
     connected.run(HANDLER)
     connected.run('%runpod_run {"input": {"x": 4}, "id": "mine"}')
     assert '{"y": 8}' in connected.run("%runpod_run --attach mine").text
+
+
+def test_vs_code_opened_again_finds_its_cells_by_what_they_are(connected, new_book):
+    uri = "vscode-notebook-cell:/w/b.ipynb#W{}sZmlsZQ%3D%3D"
+    connected.run("%%runpod_setup one\nx = 1", uri.format(0))
+    connected.run("%%runpod_setup two\ny = 2", uri.format(1))
+    connected.shell.run_cell("%runpod_disconnect")
+    again = new_book()
+    # A cell was inserted above: VS Code's numbers have moved by one.
+    assert "unchanged" in again.run("%%runpod_setup one\nx = 1", uri.format(1)).line
+    assert "unchanged" in again.run("%%runpod_setup two\ny = 2", uri.format(2)).line
+    assert again.run("%runpod_status").text.count("%%runpod_setup") == 2
+
+
+def test_module_that_is_not_here_is_explained_once_connected(connected):
+    said = connected.run("import no_such_module")
+    assert (
+        "no_such_module is not installed here. Where local has it, put `%%runpod_setup`"
+        in said.text
+    )
+
+
+def test_streamed_job_is_no_news_for_the_next_kernel(connected, new_book):
+    connected.run("%%runpod_handler --no-run\ndef handler(job):\n    yield 1")
+    connected.run("import rpnb\nlist(rpnb.stream({}))")
+    connected.shell.run_cell("%runpod_disconnect")
+    said = new_book().run("%runpod_connect local --python " + sys.executable)
+    assert "finished meanwhile" not in said.text
