@@ -1,4 +1,4 @@
-"""Everyday edits of a serving notebook through a real worker: which of them load the model again."""
+"""Everyday edits of a serving notebook through a real worker: which load the model again."""
 
 from __future__ import annotations
 
