@@ -36,10 +36,11 @@ def local_modules(directory: RunDirectory, program: WireProgram) -> LocalModules
     files: dict[str, list[Path]] = {}
     for path, (digest, _size) in sorted(program.files.items()):
         if path.endswith(".py"):
-            top = path.split("/")[0]
-            name = top[:-3] if top.endswith(".py") else top
-            trees.setdefault(name, []).append(f"{path} {digest}")
-            files.setdefault(name, []).append(directory.values / digest)
+            files.setdefault(_top(path), []).append(directory.values / digest)
+    for path, (digest, _size) in sorted(program.files.items()):
+        if _top(path) in files:
+            # A package's data counts, too: its modules read it.
+            trees.setdefault(_top(path), []).append(f"{path} {digest}")
     imports: dict[str, set[str]] = {}
     stateful: set[str] = set()
     for name, paths in files.items():
@@ -50,6 +51,33 @@ def local_modules(directory: RunDirectory, program: WireProgram) -> LocalModules
     hashes = closures({name: "\n".join(parts) for name, parts in trees.items()}, imports)
     reached = {name: _reached(name, imports) & stateful for name in trees}
     return LocalModules(hashes, {name: frozenset(found) for name, found in reached.items()})
+
+
+def unseen_change(app: Path, before: WireProgram | None, program: WireProgram) -> str | None:
+    """Return a file that is another than before and that no step shows to depend on.
+
+    That is a data file which the text finds by `__file__`, or a module that was
+    imported from a folder on the search path: only a fresh process reads it anew.
+    """
+    old = before.files if before is not None else {}
+    packages = {_top(path) for path in program.files if path.endswith(".py")}
+    imported = {
+        os.path.realpath(app / file): name.split(".")[0]
+        for name, module in list(sys.modules.items())
+        for file in [getattr(module, "__file__", None)]
+        if isinstance(file, str)
+    }
+    for path, found in program.files.items():
+        if path in old and list(old[path]) != list(found):
+            top = imported.get(os.path.realpath(app / path), _top(path))
+            if _top(path) not in packages or top != _top(path):
+                return path
+    return None
+
+
+def _top(path: str) -> str:
+    first = path.partition("/")[0]
+    return first[:-3] if first.endswith(".py") else first
 
 
 def purge(modules: Collection[str]) -> None:

@@ -46,7 +46,7 @@ def _with_files(program: dict[str, Any], worker: Worker, **files: str) -> dict[s
     for name, text in files.items():
         digest = hashlib.sha256(text.encode()).hexdigest()
         (worker.directory.values / digest).write_text(text)
-        added[f"{name}.py"] = [digest, len(text)]
+        added[name if "." in name else f"{name}.py"] = [digest, len(text)]
     return {**program, "files": added}
 
 
@@ -260,6 +260,73 @@ def test_state_of_a_module_behind_an_edited_one_is_as_in_a_fresh_process(worker:
     old = {"top": "import low\nlow.add('old')", "low": low}
     edited = {**old, "top": "import low\nlow.add('new')"}
     assert _answers(worker, body, old, edited) == [["old"], ["new"]]
+
+
+def test_changed_data_of_a_package_is_read_anew(worker: Worker) -> None:
+    body = "from lib import VALUE\ndef handler(job):\n    return VALUE"
+    read = "import pathlib\nVALUE = (pathlib.Path(__file__).parent / 'w.txt').read_text()"
+    old = {"lib/__init__": read, "lib/w.txt": "a"}
+    assert _answers(worker, body, old, {**old, "lib/w.txt": "b"}) == ["a", "b"]
+
+
+UNSEEN = {
+    "data by __file__": (
+        "import os\nV = open(os.path.join(os.path.dirname(__file__), 'words.txt')).read()",
+        {"words.txt": "1"},
+        {"words.txt": "2"},
+    ),
+    "module of a folder on the path": (
+        "import sys\nsys.path.insert(0, 'src')\nfrom low import V",
+        {"src/low": "V = '1'"},
+        {"src/low": "V = '2'"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("setup", "old", "new"), UNSEEN.values(), ids=UNSEEN)
+def test_changed_file_that_no_step_shows_asks_for_a_new_worker(
+    worker: Worker, setup: str, old: dict[str, str], new: dict[str, str]
+) -> None:
+    program = handler_program(f"{setup}\ndef handler(job):\n    return V")
+    worker.job(_with_files(program, worker, **old))
+    edited = _with_files(program, worker, **new)
+    events = worker.events(worker.submit(edited), until=("planned", "failed"))
+    assert [events[-1].body["restart"]] == [f"`{path}` changed" for path in edited["files"]]
+
+
+PATCHER = "import colorsys\ndef hls(*_):\n    return 'patched'\ncolorsys.rgb_to_hls = hls"
+
+
+def _restart(worker: Worker, program: dict[str, Any]) -> str | None:
+    return next(
+        event.body["restart"]
+        for event in worker.events(worker.submit(program), until=("planned", "done"))
+        if event.kind == "planned"
+    )
+
+
+def test_import_that_patches_a_loaded_module_needs_a_new_worker_to_be_undone(
+    worker: Worker,
+) -> None:
+    use = "import colorsys\nx = colorsys.rgb_to_hls(1, 1, 1)"
+    worker.run(_with_files(wire("import patcher", use), worker, patcher=PATCHER))
+    assert _restart(worker, wire(use)) == "`import patcher` was removed"
+
+
+def test_import_that_patches_nothing_is_undone_as_any(worker: Worker) -> None:
+    harmless = PATCHER.replace("colorsys.rgb_to_hls =", "colorsys.more =")
+    worker.run(_with_files(wire("import colorsys", "import patcher"), worker, patcher=harmless))
+    assert _restart(worker, wire("import colorsys")) is None
+
+
+def test_patch_above_a_kept_step_takes_a_new_worker(worker: Worker) -> None:
+    use = "import colorsys\nx = colorsys.rgb_to_hls(1, 1, 1)"
+    worker.run(wire(use))
+    program = _with_files(wire("import patcher", use), worker, patcher=PATCHER)
+    request = worker.submit(program)
+    assert worker.process.wait(10) == 75
+    planned = [e for e in worker.history() if e.request == request and e.kind == "planned"]
+    assert planned[-1].body["restart"]
 
 
 HIDDEN = {
