@@ -23,7 +23,8 @@ class Written:
     """What an export left on disk; `same` means that nothing had to change.
 
     `beside` are the modules and data files next to the handler, `starts` says
-    whether the text calls `runpod.serverless.start`.
+    whether the text calls `runpod.serverless.start`, `settings` are the program's
+    plain settings, which its environment must have in production.
     """
 
     path: Path
@@ -32,6 +33,7 @@ class Written:
     starts: bool
     beside: tuple[Path, ...]
     same: bool
+    settings: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -42,7 +44,8 @@ class Written:
         parts += ["handler", "start"] if self.starts else ["handler"]
         verb = "unchanged:" if self.same else "wrote"
         beside = f" and {_count(len(self.beside), 'file')} beside it" if self.beside else ""
-        return f"{verb} {self.path.name} ({', '.join(parts)}){beside}"
+        settings = f" │ needs {', '.join(self.settings)} set where it runs" if self.settings else ""
+        return f"{verb} {self.path.name} ({', '.join(parts)}){beside}{settings}"
 
 
 def write(
@@ -78,6 +81,7 @@ def write(
         starts=bool(start_call.calls(program.text)),
         beside=tuple(beside),
         same=not changed,
+        settings=tuple(f"{key}={value}" for key, value in sorted(program.env.items())),
     )
 
 

@@ -160,3 +160,8 @@ def test_memory_holds_digests_and_no_text(folder):
     write(program('SECRET = "hunter2"\n' + HANDLER), folder / "handler.py")
     assert "hunter2" not in record.place().read_text()
     assert list(record.remembered()) == [str(folder / "handler.py")]
+
+
+def test_write_names_the_settings_that_the_file_does_not_hold(folder):
+    written = write(program(env={"MODEL": "xl"}), folder / "handler.py")
+    assert written.summary.endswith(" │ needs MODEL=xl set where it runs")
