@@ -45,8 +45,11 @@ def connected(
             gpu=connection.gpu,
             accept_key=connection.accept_key,
             ask=_asking(),
+            ask_secret=_asking_secret(),
             on_progress=progress.now,
         )
+    for note in session.notes:
+        progress.line(note)
     try:
         yield session
     finally:
@@ -64,7 +67,12 @@ def reached(connection: Connection, *, progress: Progress) -> Iterator[Transport
 
     target = connection.target or default_target()
     with progress.working("connecting"):
-        transport = open_transport(target, ask=_asking(), accept_key=connection.accept_key)
+        transport = open_transport(
+            target,
+            ask=_asking(),
+            accept_key=connection.accept_key,
+            ask_secret=_asking_secret(),
+        )
     try:
         yield transport
     finally:
@@ -73,6 +81,12 @@ def reached(connection: Connection, *, progress: Progress) -> Iterator[Transport
 
 def _asking() -> Callable[[str], bool] | None:
     return _ask if sys.stdin.isatty() else None
+
+
+def _asking_secret() -> Callable[[str], str | None] | None:
+    import getpass
+
+    return getpass.getpass if sys.stdin.isatty() else None
 
 
 def _ask(question: str) -> bool:

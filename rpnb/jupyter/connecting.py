@@ -160,6 +160,8 @@ def ask_secret(shell: Any) -> Any:
 def _announce(notebook: Notebook, session: Session, screen: CellScreen, seconds: float) -> None:
     target = session.target.label
     screen.lead(lines.connected(target, session.info, seconds))
+    for note in session.notes:
+        screen.line((target, note))
     if notebook.path is None:
         screen.line((target, f"worker {session.worker}", f"again: --name {session.worker}"))
     if notebook.from_before:

@@ -22,7 +22,7 @@ from .target import default_target
 from .updates import Done, Exited, Failed, Finished, Streamed, Synced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from typing_extensions import Self
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 # A worker that has not said what it is by then will not (a slow network disk included).
 _BIRTH = 120.0
+# How often to see meanwhile that the link is up.
+_LOOK = 0.5
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,11 @@ class Session:
             self.adopted = Program.from_wire(welcome.program)
         self.requests = welcome.requests
         self.names, self.kept = welcome.warm.get("names", {}), welcome.warm.get("kept", [])
-        if not self._link.born.wait(_BIRTH):
+        deadline = time.monotonic() + _BIRTH
+        while not self._link.born.wait(_LOOK) and time.monotonic() < deadline:
+            # Another client of this name takes our place; the news may be told meanwhile.
+            self._link.reopen()
+        if not self._link.born.is_set():
             raise CannotReach(
                 f"the worker on {self.target.label} did not start within {_BIRTH:.0f} s. "
                 "%runpod_stop ends it; its log is in the agent's directory."
@@ -122,6 +128,11 @@ class Session:
     def info(self) -> Mapping[str, Any]:
         """The worker's machine: python, executable, sdk, gpus, hostname, pid."""
         return self._link.info
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a person should know of how the target was reached."""
+        return self._transport.notes if self._transport is not None else ()
 
     def submit(
         self,
@@ -251,8 +262,6 @@ class Session:
         """Open a stream to the agent, starting or finding it first."""
         self._transport = self._connected()
         options = self._options
-        for note in self._transport.notes:
-            self._progress(note)
         self.ready = bootstrap.start(
             self._transport,
             self.worker,

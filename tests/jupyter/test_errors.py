@@ -2,11 +2,13 @@
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
 from rpnb import errors
 from tests import sshd as servers
+from tests.conftest import _end_processes
 
 
 def said_by(book, text, error):
@@ -155,3 +157,16 @@ def test_worker_python_of_the_tests_is_this_one(connected):
     """What the tests above talk to is a real worker."""
     said = connected.run("%%runpod_remote\nimport sys\nsys.version_info[:2]")
     assert str(tuple(sys.version_info[:2])) in said.text
+
+
+@pytest.mark.ssh
+def test_note_on_how_the_target_was_reached_stays_in_the_page(book, sshd, tmp_path):
+    home = tmp_path / "there"
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    key = sshd.account("noted", {"RPNB_HOME": str(home), "PATH": path})
+    known = tmp_path / "known_hosts"
+    known.write_text((sshd.folder / "known_hosts").read_text() + "no line of a key\n")
+    target = sshd.target_of(key, UserKnownHostsFile=str(known))
+    said = book.run(f"%runpod_connect {target}")
+    _end_processes(home)
+    assert "skipped what cannot be read, line 2" in said.text
