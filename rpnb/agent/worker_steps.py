@@ -22,6 +22,7 @@ from .worker_code import Executor, compile_docstring, compile_statement, future_
 from .worker_failure import NeedsRestart, RequestFailed, failure_of
 from .worker_lines import refresh_lines
 from .worker_modules import LocalModules, local_modules, purge, unseen_change
+from .worker_patches import Loaded, is_to_watch
 from .worker_probe import Prober, Probes, differing
 from .worker_program import WireProgram, write_files
 from .worker_requirements import Requirements
@@ -330,6 +331,7 @@ class Steps:
         self._serial += 1
         self._starts.running = self._serial
         before, running = self.prober.read(), Running(os.fspath(self._directory.app))
+        loaded = Loaded() if is_to_watch(step.facts.loads) else None
         self._watch.start()
         started = time.perf_counter()
         try:
@@ -344,7 +346,7 @@ class Steps:
             did_nothing=error is not None
             and did_nothing(step.statement.node, self.namespace, error),
             binds=self._watch.stop(),
-            writes=differing(before, self.prober.read()) | _threads(running),
+            writes=differing(before, self.prober.read()) | _unprobed(running, loaded, step),
             pure=is_pure,
             seconds=seconds,
         )
@@ -382,9 +384,10 @@ class Steps:
                 cell.state = "not run"
 
 
-def _threads(running: Running) -> frozenset[str]:
-    """A thread of the program's that a step left behind ends with the process only."""
-    return frozenset({WORLD}) if running.new_threads() else frozenset()
+def _unprobed(running: Running, loaded: Loaded | None, step: Step) -> frozenset[str]:
+    """A thread that a step left behind, and a patched library, end with the process only."""
+    is_patched = loaded is not None and loaded.is_patched(step.facts.loads)
+    return frozenset({WORLD}) if is_patched or running.new_threads() else frozenset()
 
 
 def _is_shown(step: Step, index: int, sync: Sync) -> bool:
