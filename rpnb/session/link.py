@@ -38,6 +38,8 @@ SUSPECT = 2.0
 LOST = 6.0
 # How long an open run waits for the link: the job goes on meanwhile.
 PATIENCE = 600.0
+# How often a link is opened for a request before its cuts are told.
+_TRIES, _PAUSE = 5, 0.1
 # How long an agent that was reached may take to say its first word.
 GREETING = 15.0
 
@@ -108,17 +110,30 @@ class Link:
                 is_reading = self._is_reading
                 self._send(opened.message)
             if not is_reading:
-                self._reopen()
+                self.reopen()
         except BaseException:
             # Ctrl-C, too: what the caller does not know of must not run later.
             self.forget(request)
             self._send(messages.Cancel(request))
             raise
 
-    def _reopen(self) -> None:
+    def reopen(self) -> None:
+        """Open the link if it is down.
+
+        Raises:
+            RpnbError: as `open`.
+        """
         with self._opening:
-            if not self._is_reading:
-                self.open()
+            for left in reversed(range(_TRIES)):
+                if self._is_reading:
+                    return
+                try:
+                    self.open()
+                except LinkLost:
+                    # Reached, and cut at once: nothing was lost yet, so it is no news.
+                    if not left:
+                        raise
+                    time.sleep(_PAUSE)
 
     def send(self, message: messages.Message) -> None:
         """Send a message that opens no request; lost with the link, if that is down."""
