@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 # A worker that has not said what it is by then will not (a slow network disk included).
 _BIRTH = 120.0
+# How often to see meanwhile that the link is up.
+_LOOK = 0.5
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,11 @@ class Session:
             self.adopted = Program.from_wire(welcome.program)
         self.requests = welcome.requests
         self.names, self.kept = welcome.warm.get("names", {}), welcome.warm.get("kept", [])
-        if not self._link.born.wait(_BIRTH):
+        deadline = time.monotonic() + _BIRTH
+        while not self._link.born.wait(_LOOK) and time.monotonic() < deadline:
+            # Another client of this name takes our place; the news may be told meanwhile.
+            self._link.reopen()
+        if not self._link.born.is_set():
             raise CannotReach(
                 f"the worker on {self.target.label} did not start within {_BIRTH:.0f} s. "
                 "%runpod_stop ends it; its log is in the agent's directory."
