@@ -1,7 +1,7 @@
 # One word for each thing one does here; `make` alone lists them.
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
-ROUNDS ?= 10
+HOURS ?= 1
 
 .PHONY: help demo test quick lint types bench soak gpu docs dev demo-env clean
 
@@ -13,7 +13,7 @@ help:
 	@echo "make types   mypy --strict"
 	@echo "make docs    check the links and samples in the documents"
 	@echo "make bench   measure the loop against scp + ssh python handler.py"
-	@echo "make soak    the tests over and over in random order (ROUNDS=$(ROUNDS))"
+	@echo "make soak    random edits against a fresh process, for hours (HOURS=$(HOURS)); prints seeds"
 	@echo "make gpu     the tests that need an NVIDIA GPU"
 	@echo "make clean   remove .venv and what tools leave behind"
 
@@ -49,7 +49,7 @@ bench: dev
 	@$(BIN)/python -m benchmarks.loop
 
 soak: dev
-	@for round in $$(seq $(ROUNDS)); do echo "round $$round"; $(PYTEST) -n 2 -q -x || exit 1; done
+	@$(BIN)/python -m tests.planner.soak --hours $(HOURS)
 
 gpu: dev
 	@$(PYTEST) -q -m gpu
