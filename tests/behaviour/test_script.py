@@ -1,0 +1,128 @@
+"""rpnb from a plain Python script: a real file, run as a person runs it, on every target."""
+
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import sys
+
+import rpnb
+
+LIMIT = 2
+
+
+def cut(words):
+    return words[:LIMIT]
+
+
+@rpnb.setup
+def load():
+    global lexicon
+    print("loading")
+    lexicon = {"fox": "Fuchs"}
+
+
+@rpnb.handler
+def translate(job):
+    return [lexicon.get(word, word) for word in cut(job["input"])]
+
+
+with rpnb.connect(sys.argv[1], name="script", python=sys.executable) as session:
+    try:
+BODY
+    finally:
+        session.stop()
+"""
+
+
+@pytest.fixture
+def run_script(tmp_path, target):
+    """Run the script with this body; return what it printed."""
+
+    def run(body):
+        lines = "\n".join(f"        {line}" for line in body.strip().splitlines())
+        file = tmp_path / "work.py"
+        file.write_text(SCRIPT.replace("BODY", lines))
+        done = subprocess.run(
+            [sys.executable, str(file), target.text], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split("\n")[:-1]
+
+    return run
+
+
+def test_marked_functions_are_setup_and_handler(run_script):
+    said = run_script('print(session.run(["fox", "hare", "owl"]).output)')
+    assert said == ["['Fuchs', 'hare']"]
+
+
+def test_setup_text_and_a_function_given_as_handler(run_script):
+    said = run_script("""
+session.setup("factor = 3")
+def triple(job):
+    return factor * job["input"]
+print(session.run(5, handler=triple).output)
+""")
+    assert said == ["15"]
+
+
+def test_handler_made_by_a_function_travels_by_value(run_script):
+    said = run_script("""
+def make(power):
+    return lambda job: job["input"] ** power
+print(session.run(3, handler=make(2)).output)
+""")
+    assert said == ["9"]
+
+
+def test_handler_file_runs_with_the_modules_beside_it(run_script, tmp_path):
+    (tmp_path / "maths.py").write_text("def double(x):\n    return 2 * x\n")
+    (tmp_path / "handler.py").write_text(
+        "import runpod\nfrom maths import double\n\n"
+        "def work(job):\n    return double(job['input'])\n\n"
+        "runpod.serverless.start({'handler': work})\n"
+    )
+    assert run_script('print(session.run(4, handler="handler.py").output)') == ["8"]
+
+
+def test_result_says_where_the_script_raised(run_script):
+    said = run_script("""
+result = session.run(None)
+print(result.ok, result.exception.type, result.exception.where)
+""")
+    line = 1 + SCRIPT.split("\n").index("    return words[:LIMIT]")
+    assert said == [f"False TypeError work.py, line {line}"]
+
+
+def test_stream_yields_chunks_as_they_come(run_script):
+    said = run_script("""
+def count(job):
+    for number in range(job["input"]):
+        yield number
+print(list(session.stream(3, handler=count)))
+""")
+    assert said == ["[0, 1, 2]"]
+
+
+def test_setup_that_raises_is_an_error_of_ours(run_script):
+    said = run_script("""
+try:
+    session.setup("1 / 0")
+except rpnb.errors.RemoteError as error:
+    print(error)
+""")
+    assert said == ["ZeroDivisionError: division by zero (set-up 1, line 1)"]
+
+
+def test_clear_empties_the_program(run_script):
+    said = run_script("""
+session.setup("left = 1")
+session.clear()
+def look(job):
+    return "left" in globals()
+print(session.run(None, handler=look).output)
+""")
+    assert said == ["False"]
