@@ -52,6 +52,7 @@ def write_files(
         target = _inside(directory.app, path)
         if old.get(path, [None])[0] != digest or not target.exists():
             changed.add(path)
+            _forget_bytecode(target)
             _copy(directory.values / digest, target)
     if changed:
         importlib.invalidate_caches()
@@ -59,6 +60,12 @@ def write_files(
     handler.write_bytes(program.text.encode("utf-8"))
     linecache.checkcache(os.fspath(handler))
     return changed
+
+
+def _forget_bytecode(source: Path) -> None:
+    """Remove a module's cached bytecode: of the same size and second, it passes for current."""
+    for cached in (source.parent / "__pycache__").glob(f"{source.stem}.*.pyc"):
+        cached.unlink(missing_ok=True)
 
 
 def _inside(app: Path, path: str) -> Path:

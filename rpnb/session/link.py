@@ -92,7 +92,9 @@ class Link:
         """
         life = self._life
         welcome, stream, incoming = self._attach(life)
-        reader = threading.Thread(target=self._read, args=(life, stream, incoming), daemon=True)
+        reader = threading.Thread(
+            target=self._read, args=(life, stream, incoming), name="rpnb link", daemon=True
+        )
         reader.start()
         return welcome
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import platform
 import sys
+import threading
 import time
 import uuid
 from dataclasses import dataclass
@@ -242,6 +244,8 @@ class Session:
         self._link.close()
         if self._transport is not None:
             self._transport.close()
+        atexit.unregister(_part)
+        atexit.register(_part)
 
     disconnect = close
 
@@ -319,6 +323,14 @@ class Session:
             self.names = update.names
         elif isinstance(update, Failed):
             raise raised(update)
+
+
+def _part() -> None:
+    """Wait for threads that are closing: one inside OpenSSL crashes an interpreter that ends."""
+    deadline = time.monotonic() + 1.0
+    for thread in threading.enumerate():
+        if thread.name.startswith("rpnb "):
+            thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def raised(failed: Failed) -> RemoteError:
