@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import os
+import sys
+from typing import NoReturn
+
 import typer
 
 from .. import __version__
@@ -38,6 +44,17 @@ def _options(
     pass
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line and exit with its code."""
-    app()
+    code: object = 0
+    try:
+        app()
+    except SystemExit as ended:
+        code = ended.code
+    # Without tearing the interpreter down: under load an SSH thread of paramiko's that was
+    # still inside OpenSSL crashed it there, 2 of about 40 times, when all was said and done.
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code if isinstance(code, int) else code is not None)
