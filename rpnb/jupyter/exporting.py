@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from ..export.verify import Verified
     from ..program.options import Options
     from ..program.steps import Program
-    from ..session.result import Result
     from .notebook import Notebook
 
 # An example input on the line that invites to try it must fit beside it.
@@ -77,6 +75,7 @@ def drop(notebook: Notebook, options: Options) -> None:
 
 def _verify(notebook: Notebook, program: Program, screen: CellScreen) -> Verified:
     from ..export.verify import verify
+    from ..session.session import result_of
 
     if not notebook.recorded:
         raise ExportError("nothing to verify with: run the handler on an input first")
@@ -88,24 +87,10 @@ def _verify(notebook: Notebook, program: Program, screen: CellScreen) -> Verifie
         if each.text != program.text:
             # Another program gave this result: what the warm worker says now is compared.
             tell("running recorded jobs again, which ran before the last edit")
-            _run_again(notebook, program, each.job)
+            again = attached(notebook).submit(program, job=each.job)
+            notebook.record_job(each.job, result_of(again))
     recorded = [(each.job, each.result) for each in notebook.recorded.values()]
     return verify(attached(notebook), program, recorded, on_progress=tell)
-
-
-def _run_again(notebook: Notebook, program: Program, job: Mapping[str, Any]) -> None:
-    """Record what the warm worker says of a job now; nothing of it is drawn."""
-    from ..session.session import raised
-    from ..session.updates import Failed, Finished
-
-    result: Result | None = None
-    for update in attached(notebook).submit(program, job=job).watched():
-        if isinstance(update, Finished):
-            result = update.result
-        elif isinstance(update, Failed) and result is None:
-            raise raised(update)
-    if result is not None:
-        notebook.record_job(job, result)
 
 
 def _try_it(notebook: Notebook, path: Path) -> str:

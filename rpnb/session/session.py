@@ -206,8 +206,7 @@ class Session:
             NoHandler: there is none.
         """
         program = self._script.with_handler(handler, sys._getframe(1).f_globals)
-        run = self.submit(program, job=_job(job), timeout=timeout)
-        return self._result(run)
+        return result_of(self.submit(program, job=_job(job), timeout=timeout), self._note)
 
     def stream(
         self, job: Any, handler: Any = None, *, timeout: float | None = None
@@ -307,17 +306,6 @@ class Session:
         for update in run.watched():
             self._note(update)
 
-    def _result(self, run: Run) -> Result:
-        result: Result | None = None
-        for update in run.watched():
-            if isinstance(update, Finished):
-                result = update.result
-            elif not (isinstance(update, Failed) and result is not None):
-                self._note(update)
-        if result is None:
-            raise RemoteError("the request ended without a result")
-        return result
-
     def _note(self, update: Any) -> None:
         if isinstance(update, Synced):
             self.names = update.names
@@ -339,6 +327,25 @@ def raised(failed: Failed) -> RemoteError:
     where = f" ({exception.where})" if exception.where else ""
     kind = WorkerDied if failed.phase == "worker" else RemoteError
     return kind(f"{exception}{where}", exception)
+
+
+def result_of(run: Run, note: Callable[[Any], None] = lambda _update: None) -> Result:
+    """Return what came of a run's job; `note` is told everything else.
+
+    Raises:
+        RemoteError: the request failed before there was a result.
+    """
+    result: Result | None = None
+    for update in run.watched():
+        if isinstance(update, Finished):
+            result = update.result
+        elif not isinstance(update, Failed):
+            note(update)
+        elif result is None:
+            raise raised(update)
+    if result is None:
+        raise RemoteError("the request ended without a result")
+    return result
 
 
 def streamed(run: Run, note: Callable[[Any], None]) -> Iterator[Any]:
