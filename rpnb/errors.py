@@ -20,6 +20,7 @@
     │   ├── CannotPrepare            the overlay or the agent could not be set up
     │   └── LinkLost                 the connection ended and did not come back
     ├── AgentError                   the agent refuses: another version, another driver
+    │   └── JournalTrimmed           what a job said is older than what the target keeps
     ├── ProtocolError                bytes that are not the protocol
     ├── JobFailed                    a job ended FAILED, CANCELLED or without a result
     ├── RemoteError                  a step or a scratch cell raised on the target
@@ -132,6 +133,10 @@ class LinkLost(TargetError):
 
 class AgentError(RpnbError):
     """The agent refuses: it speaks another version, or somebody else drives."""
+
+
+class JournalTrimmed(AgentError):
+    """What a job said is no longer kept on the target; it ran, and does not run again."""
 
 
 class ProtocolError(RpnbError):

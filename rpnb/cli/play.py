@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ProgramError
 from ..session import updates
+from ..session.logs import hole
 from ..session.pretty import shown
 from ..session.result import Result
 
@@ -56,6 +57,10 @@ def _follow(run: Run, job: str, progress: Progress) -> Result:
 def _show(update: updates.Update, progress: Progress) -> None:
     if isinstance(update, updates.Logged):
         progress.log(update.text)
+    elif isinstance(update, updates.LeftOut):
+        progress.log(hole(update.size_bytes))
+    elif isinstance(update, updates.Waiting):
+        progress.line(update.text)
     elif isinstance(update, updates.Planned) and update.restart:
         progress.line(f"the worker restarts: {update.restart}")
     elif isinstance(update, updates.Planned) and update.run:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..session import pretty, updates
+from ..session.logs import hole
 from . import display, lines
 
 if TYPE_CHECKING:
@@ -117,6 +118,8 @@ class _Drawing:
         match update:
             case updates.Logged(stream, text):
                 self.screen.log(stream, text)
+            case updates.LeftOut(stream, size_bytes):
+                self.screen.log(stream, hole(size_bytes))
             case updates.Planned():
                 self._planned(update)
             case updates.Synced():
@@ -135,10 +138,19 @@ class _Drawing:
                 outcome.seconds = time.monotonic() - outcome.started
             case updates.Failed():
                 outcome.failed = update
+            case _:
+                self._trouble(update)
+
+    def _trouble(self, update: updates.Update) -> None:
+        """Say what delays the run, or ends its worker."""
+        target = self.outcome.target
+        match update:
             case updates.LinkChanged(state, seconds):
-                self.screen.line(lines.link(outcome.target, state, seconds))
+                self.screen.line(lines.link(target, state, seconds))
+            case updates.Waiting(text):
+                self.screen.line((target, text))
             case updates.Exited(reason=reason) if reason and not self._is_expected():
-                self.screen.line((outcome.target, f"the worker ended: {reason}"))
+                self.screen.line((target, f"the worker ended: {reason}"))
 
     def _is_expected(self) -> bool:
         """Whether the plan has said already that a new worker comes."""

@@ -25,7 +25,9 @@ class State(Enum):
 # What may be *received*, by state, and the state that follows.
 CLIENT = {
     State.GREETING: {"Welcome": State.ATTACHED, "Refused": State.CLOSED},
-    State.ATTACHED: dict.fromkeys(("Refused", "Pong", "Need", "Output", "Event"), State.ATTACHED),
+    State.ATTACHED: dict.fromkeys(
+        ("Refused", "Pong", "Need", "Output", "Event", "Trimmed", "Notice"), State.ATTACHED
+    ),
     State.CLOSED: {},
 }
 AGENT = {

@@ -21,6 +21,8 @@ from ..errors import ProtocolError
 
 MAGIC = b"rpn1"
 _HEADER = struct.Struct(">4sIH")
+# Made once: json.dumps makes one anew for each text that is not in its default form.
+_to_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 # A program's text and a job fit many times over; results travel in buffers.
 MAX_HEAD = 32 << 20
@@ -41,9 +43,7 @@ def encode(head: dict[str, Any], buffers: Sequence[bytes] = ()) -> bytes:
     Raises:
         ProtocolError: the head or the buffers are larger than a reader accepts.
     """
-    text = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode(
-        "utf-8", "surrogatepass"
-    )
+    text = _to_json(head).encode("utf-8", "surrogatepass")
     if len(text) > MAX_HEAD or sum(map(len, buffers)) > MAX_BUFFERS:
         raise ProtocolError(
             f"expected at most {MAX_HEAD} bytes of head and {MAX_BUFFERS} of buffers, "

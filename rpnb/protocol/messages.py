@@ -5,15 +5,15 @@ head. `decode` checks every field's type, so that a received message is what
 its annotations say; it never evaluates or unpickles anything.
 
 Client to agent: Hello, Submit, Blob, Cancel, Ping, Replay, SetEnv, Restart, Stop.
-Agent to client: Welcome, Refused, Pong, Need, Output, Event.
-Agent to worker and back, over the control socket: Submit, Cancel, SetEnv; Announce.
+Agent to client: Welcome, Refused, Pong, Need, Output, Event, Trimmed, Notice.
+Agent to worker and back, over the control socket: Submit, Cancel, SetEnv; Announce, Notice.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any, NamedTuple, Union
 
 from ..errors import ProtocolError
 from . import frames
@@ -152,10 +152,14 @@ class Refused:
 
 @dataclass(frozen=True)
 class Pong:
-    """The echo of a Ping, with the worker's state: "idle", "busy", "starting" or "gone"."""
+    """The echo of a Ping, with the worker's state: "idle", "busy", "starting" or "gone".
+
+    `stops_in` are the seconds until an unused worker is ended; None where it never is.
+    """
 
     number: int
     state: str
+    stops_in: float | None = None
 
 
 @dataclass(frozen=True)
@@ -168,11 +172,30 @@ class Need:
 
 @dataclass(frozen=True)
 class Output:
-    """Bytes of the log `stream` ("out" or "err") that begin at `offset`."""
+    """Bytes of the log `stream` ("out" or "err") that begin at `offset`.
+
+    Bytes between the last piece and this one do not come: they are no longer kept,
+    or the client was too far behind. `data` may be empty, to say only that.
+    """
 
     stream: str
     offset: int
     data: bytes
+
+
+@dataclass(frozen=True)
+class Trimmed:
+    """Events up to number `seq` are no longer kept; the next one has a higher number."""
+
+    seq: int
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Why a request does not go on just now, as a sentence for people; nothing is lost."""
+
+    request: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -234,7 +257,7 @@ EVENTS: dict[str, tuple[str, ...]] = {
 
 Message = Union[
     Hello, Submit, Blob, Cancel, Ping, Replay, SetEnv, Restart, Stop,
-    Welcome, Refused, Pong, Need, Output, Announce, Event,
+    Welcome, Refused, Pong, Need, Output, Announce, Event, Trimmed, Notice,
 ]  # fmt: skip
 _CLASSES = {cls.__name__: cls for cls in Message.__args__}  # type: ignore[attr-defined]
 
@@ -255,15 +278,41 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
+class _Field(NamedTuple):
+    """A field of a message: `allowed` are the types that a received value may have."""
+
+    name: str
+    annotation: str
+    allowed: tuple[type, ...]
+    is_optional: bool
+
+
+def _fields(cls: Any) -> tuple[_Field, ...]:
+    missing = dataclasses.MISSING
+    return tuple(
+        _Field(
+            item.name,
+            str(item.type),
+            _TYPES[str(item.type)],
+            item.default is not missing or item.default_factory is not missing,
+        )
+        for item in dataclasses.fields(cls)
+    )
+
+
+# Asked once: a flood of chunks passes here a million times.
+_FIELDS = {cls: _fields(cls) for cls in _CLASSES.values()}
+
+
 def encode(message: Message) -> bytes:
     """Return the message as one frame."""
     head: dict[str, Any] = {"type": type(message).__name__}
     buffers: list[bytes] = []
-    for item in dataclasses.fields(message):
+    for item in _FIELDS[type(message)]:
         value = getattr(message, item.name)
-        if item.type == "bytes":
+        if item.annotation == "bytes":
             buffers.append(value)
-        elif item.type == "tuple[bytes, ...]":
+        elif item.annotation == "tuple[bytes, ...]":
             buffers.extend(value)
         else:
             head[item.name] = value
@@ -282,17 +331,17 @@ def decode(frame: frames.Frame) -> Message:
         raise ProtocolError(f"expected a message, got type {name!r}")
     buffers = list(frame.buffers)
     values: dict[str, Any] = {}
-    for item in dataclasses.fields(cls):
-        if item.type == "bytes":
+    for item in _FIELDS[cls]:
+        if item.annotation == "bytes":
             values[item.name] = buffers.pop(0) if buffers else None
-        elif item.type == "tuple[bytes, ...]":
+        elif item.annotation == "tuple[bytes, ...]":
             values[item.name], buffers = tuple(buffers), []
         elif item.name in frame.head:
             values[item.name] = frame.head[item.name]
-        elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
-            raise ProtocolError(f"expected {name}.{item.name}, got nothing")
-        else:
+        elif item.is_optional:
             continue
+        else:
+            raise ProtocolError(f"expected {name}.{item.name}, got nothing")
         _check(name, item, values[item.name])
     message: Message = cls(**values)
     if isinstance(message, Event):
@@ -300,12 +349,13 @@ def decode(frame: frames.Frame) -> Message:
     return message
 
 
-def _check(name: str, item: dataclasses.Field[Any], value: Any) -> None:
-    allowed = _TYPES[str(item.type)]
+def _check(name: str, item: _Field, value: Any) -> None:
     # bool is an int to isinstance; a number field must not take it.
-    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+    if not isinstance(value, item.allowed) or (
+        isinstance(value, bool) and bool not in item.allowed
+    ):
         raise ProtocolError(
-            f"expected {name}.{item.name} to be {item.type}, got {type(value).__name__}"
+            f"expected {name}.{item.name} to be {item.annotation}, got {type(value).__name__}"
         )
 
 

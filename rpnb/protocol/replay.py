@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import ProtocolError
-from .messages import Event, Output
+from .messages import Event, Output, Trimmed
 
 
 class Cursor:
@@ -30,13 +30,17 @@ class Cursor:
         self.seq = event.seq
         return True
 
-    def take_output(self, output: Output) -> bytes:
-        """Return the bytes that are new. A gap is skipped: the log was trimmed."""
+    def skip(self, trimmed: Trimmed) -> None:
+        """Move past events that are no longer kept."""
+        self.seq = max(self.seq, trimmed.seq)
+
+    def take_output(self, output: Output) -> tuple[int, bytes]:
+        """Return how many bytes do not come, and the bytes after them that are new."""
         if output.stream not in self.offsets:
             raise ProtocolError(f"expected the log out or err, got {output.stream!r}")
         seen = self.offsets[output.stream]
         end = output.offset + len(output.data)
         if end <= seen:
-            return b""
+            return 0, b""
         self.offsets[output.stream] = end
-        return output.data[max(0, seen - output.offset) :]
+        return max(0, output.offset - seen), output.data[max(0, seen - output.offset) :]

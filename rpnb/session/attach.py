@@ -6,7 +6,6 @@ numbers already, and takes no event twice.
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import threading
 from typing import TYPE_CHECKING, cast
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING, cast
 from ..errors import LinkLost, ProtocolError
 from ..protocol import messages
 from ..protocol.connection import CLIENT, Connection
+from ..protocol.replay import Cursor
 from .link import OpenRequest
+from .logs import Decoder
 from .run import Run
-from .updates import Logged
 
 if TYPE_CHECKING:
     from ..transport.stream import Stream
@@ -45,9 +45,9 @@ class _Replayed:
         self._session, self._opened, self._request = session, opened, request
         self._closing = contextlib.ExitStack()
         self._stream: Stream = self._closing.enter_context(session.second_stream())
-        self._decoders = {
-            name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("out", "err")
-        }
+        # Where its log begins is known with its first event.
+        self._cursor: Cursor | None = None
+        self._logs = Decoder()
 
     def start(self) -> None:
         """Ask for the request, and read what comes on a thread."""
@@ -80,9 +80,10 @@ class _Replayed:
     def _route(self, message: messages.Message) -> None:
         if isinstance(message, messages.Event):
             if message.request == self._request:
+                self._cursor = self._cursor or Cursor(message.seq, message.out, message.err)
                 self._opened.inbox.put(message)
-        elif isinstance(message, messages.Output):
-            text = self._decoders[message.stream].decode(message.data)
-            self._opened.inbox.put(Logged(message.stream, text))
-        elif isinstance(message, messages.Refused):
+        elif isinstance(message, messages.Output) and self._cursor is not None:
+            for news in self._logs.read(message.stream, *self._cursor.take_output(message)):
+                self._opened.inbox.put(news)
+        elif isinstance(message, (messages.Refused, messages.Notice)):
             self._opened.inbox.put(message)

@@ -7,19 +7,19 @@ the agent replays the rest. With no run open a cut is mended at the next send.
 
 from __future__ import annotations
 
-import codecs
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..errors import AgentError, CannotReach, LinkLost, ProtocolError, RpnbError
+from ..errors import AgentError, CannotReach, JournalTrimmed, LinkLost, ProtocolError, RpnbError
 from ..protocol import messages
 from ..protocol.connection import CLIENT, Connection
 from ..protocol.replay import Cursor
 from .inbox import Inbox
+from .logs import Decoder
 from .outgoing import Outgoing, hang_up
-from .updates import LinkChanged, Logged
+from .updates import LinkChanged
 from .upload import Upload
 
 if TYPE_CHECKING:
@@ -77,9 +77,7 @@ class Link:
         # Never held while anything waits for the network; this one is, for a new stream.
         self._lock, self._opening = threading.RLock(), threading.Lock()
         self._heard = self._pinged = time.monotonic()
-        self._decoders = {
-            name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("out", "err")
-        }
+        self._logs = Decoder()
         self.info: dict[str, Any] = {}
         self.born = threading.Event()
 
@@ -231,12 +229,17 @@ class Link:
         if self._cursor.seq > welcome.seq:
             # Another journal: a pod that lost its disk. What had begun there is lost, too;
             # sent again it would run a second time.
-            lost = LinkLost("the agent's directory was removed, and with it what this job did")
-            for request, opened in list(self._requests.items()):
-                if opened.is_accepted:
-                    opened.inbox.put(lost)
-                    self.forget(request)
+            text = "the agent's directory was removed, and with it what this job did"
+            self._end_begun(LinkLost(text))
         self._cursor = Cursor(welcome.seq, welcome.out, welcome.err)
+
+    def _end_begun(self, error: RpnbError) -> None:
+        """End what the worker has begun, and of which no more can come."""
+        with self._lock:
+            begun = {each: opened for each, opened in self._requests.items() if opened.is_accepted}
+        for request, opened in begun.items():
+            opened.inbox.put(error)
+            self.forget(request)
 
     def _incoming(self, stream: Stream) -> Incoming:
         connection = Connection(CLIENT)
@@ -299,14 +302,15 @@ class Link:
             if self._cursor.take(message):
                 self._route_event(message)
         elif isinstance(message, messages.Output):
-            data = self._cursor.take_output(message)
-            text = self._decoders[message.stream].decode(data)
-            if text:
-                self._tell(Logged(message.stream, text), self._active)
+            for news in self._logs.read(message.stream, *self._cursor.take_output(message)):
+                self._tell(news, self._active)
         elif isinstance(message, messages.Need):
             self._upload(message)
-        elif isinstance(message, messages.Refused):
+        elif isinstance(message, (messages.Refused, messages.Notice)):
             self._tell(message, message.request)
+        elif isinstance(message, messages.Trimmed):
+            self._cursor.skip(message)
+            self._end_begun(JournalTrimmed("what this job did is no longer kept on the target"))
 
     def _route_event(self, event: messages.Event) -> None:
         if event.kind == "born":

@@ -7,9 +7,10 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from ..errors import AgentError
+from ..errors import AgentError, JournalTrimmed
 from ..protocol import messages
 from . import updates
+from .logs import KeptLog
 from .result import RemoteException, Result
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class _Job:
 
     stream: list[Any] = field(default_factory=list)
     progress: list[Any] = field(default_factory=list)
-    logs: list[str] = field(default_factory=list)
+    logs: KeptLog = field(default_factory=KeptLog)
 
 
 class Run:
@@ -74,7 +75,7 @@ class Run:
         if self.ended:
             self._link.forget(self.request)
         if isinstance(news, messages.Refused):
-            raise AgentError(news.text)
+            raise (JournalTrimmed if news.reason == "trimmed" else AgentError)(news.text)
         if isinstance(news, Exception):
             raise news
         return cast("updates.Update", news)
@@ -115,7 +116,11 @@ class Run:
     def _read(self, news: Any) -> Any:
         """Turn what the link heard into an update, None for what is none."""
         if isinstance(news, updates.Logged) and self._running in self._jobs:
-            self._jobs[self._running].logs.append(news.text)
+            self._jobs[self._running].logs.add(news.text)
+        if isinstance(news, updates.LeftOut) and self._running in self._jobs:
+            self._jobs[self._running].logs.leave_out(news.size_bytes)
+        if isinstance(news, messages.Notice):
+            return updates.Waiting(news.text)
         if not isinstance(news, messages.Event):
             return news
         reader = _READERS.get(news.kind)
@@ -167,7 +172,7 @@ class Run:
                 exception=remote_exception(raised, self._program) if raised else None,
                 stream=gathered.stream,
                 progress=gathered.progress,
-                logs="".join(gathered.logs),
+                logs=gathered.logs.text(),
                 metrics=body["metrics"],
             )
         )

@@ -22,6 +22,21 @@ class Logged:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """So many bytes of a log do not come: they are no longer kept, or came too fast."""
+
+    stream: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Why the request does not go on just now (a full disk), as a sentence; nothing is lost."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Planned:
     """Which steps run and which stay, said before anything is dropped.
 
@@ -128,6 +143,8 @@ class Done:
 
 Update = (
     Logged
+    | LeftOut
+    | Waiting
     | Planned
     | Shown
     | Synced

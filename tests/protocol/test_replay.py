@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpnb.errors import ProtocolError
-from rpnb.protocol.messages import Event, Output
+from rpnb.protocol.messages import Event, Output, Trimmed
 from rpnb.protocol.replay import Cursor
 
 
@@ -33,14 +33,28 @@ def test_log_pieces_that_overlap_give_each_byte_once(log, pieces):
     for start, size in [*pieces, (0, len(log))]:
         # The agent never skips bytes of a log that was not trimmed.
         start = min(start, len(seen), len(log))
-        seen += cursor.take_output(Output("out", start, log[start : start + size]))
+        missed, new = cursor.take_output(Output("out", start, log[start : start + size]))
+        assert not missed
+        seen += new
     assert seen == log
 
 
-def test_trimmed_log_continues_after_the_hole():
+def test_trimmed_log_continues_after_the_hole_which_is_counted():
     cursor = Cursor(0, out=3)
-    assert cursor.take_output(Output("out", 10, b"tail")) == b"tail"
+    assert cursor.take_output(Output("out", 10, b"tail")) == (7, b"tail")
     assert cursor.offsets["out"] == 14
+
+
+def test_hole_at_the_end_is_counted_once():
+    cursor = Cursor(0, out=3)
+    assert cursor.take_output(Output("out", 10, b"")) == (7, b"")
+    assert cursor.take_output(Output("out", 10, b"more")) == (0, b"more")
+
+
+def test_trimmed_events_are_not_missed():
+    cursor = Cursor(3)
+    cursor.skip(Trimmed(7))
+    assert cursor.take(event(8))
 
 
 def test_unknown_log_is_refused():

@@ -2,7 +2,14 @@ import time
 
 import pytest
 
-from rpnb.errors import AgentError, CannotCapture, CannotReach, LinkLost, ProtocolError
+from rpnb.errors import (
+    AgentError,
+    CannotCapture,
+    CannotReach,
+    JournalTrimmed,
+    LinkLost,
+    ProtocolError,
+)
 from rpnb.protocol import messages
 from rpnb.protocol.blobs import digest
 from rpnb.session import updates
@@ -65,6 +72,34 @@ def test_log_text_cut_inside_a_character_arrives_whole(agent, link):
     agent.say(messages.Output("out", 1, "é".encode()[1:]))
     agent.event("r1", "done")
     assert list(run) == [updates.Logged("out", "é"), updates.Done()]
+
+
+def test_log_text_that_does_not_come_is_counted(agent, link):
+    run = submitted(link)
+    agent.event("r1", "accepted")
+    agent.event("r1", "job", {"job": {"id": "j1"}})
+    agent.say(messages.Output("out", 2_000_000, b"end\n"))
+    finished(agent)
+    agent.event("r1", "done")
+    seen = list(run)
+    assert updates.LeftOut("out", 2_000_000) in seen
+    result = next(each.result for each in seen if isinstance(each, updates.Finished))
+    assert result.logs == "\n[… 2 MB of output left out here …]\nend\n"
+
+
+def test_notice_says_why_the_run_waits(agent, link):
+    run = submitted(link)
+    agent.say(messages.Notice("r1", "the disk is full"))
+    agent.event("r1", "done")
+    assert list(run) == [updates.Waiting("the disk is full"), updates.Done()]
+
+
+def test_run_whose_events_are_no_longer_kept_ends_and_says_so(agent, link):
+    run = submitted(link)
+    agent.event("r1", "accepted")
+    agent.say(messages.Trimmed(9))
+    with pytest.raises(JournalTrimmed):
+        list(run)
 
 
 def test_result_gathers_logs_stream_and_progress(agent, link):
