@@ -16,6 +16,7 @@ from typing import Collection, Iterable, Iterator, Mapping, Sequence
 
 from .effects import AMBIENT, QUIET, RANDOM, RESOURCES, WORLD, resources
 from .facts import Facts
+from .scopes import MODULE_NAMES
 
 _numbers = itertools.count()
 _spellings: list[str] = []
@@ -130,8 +131,9 @@ class Names:
             self.seeded |= found & RANDOM_MASK
 
     def is_builtin(self, name: str) -> bool:
-        """Tell whether the name is Python's, and no statement binds it."""
-        return hasattr(builtins, name) and not bit(name) & self._bound
+        """Tell whether the name is Python's or every module's, and no statement binds it."""
+        is_own = hasattr(builtins, name) or name in MODULE_NAMES
+        return is_own and not bit(name) & self._bound
 
     def number(self, facts: Facts) -> int:
         """Return the position of `facts` in `every`."""

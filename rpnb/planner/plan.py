@@ -238,7 +238,10 @@ class _Planning:
         for e in self.executed:
             # A start step binds `runpod` at most, which others may bind, too.
             drop |= e.step.facts.binds - bound if e.step.facts.is_start else set()
-        return frozenset(drop - self._held(spread))
+        # `exec` may bind anything; what every module has of itself was not its work.
+        seen = frozenset[str]().union(*(e.binds for e in self.executed))
+        own = {name for name in drop - seen if self.names.is_builtin(name)}
+        return frozenset(drop - own - self._held(spread))
 
     def _restore(self, gone: Sequence[int]) -> dict[str, int]:
         """Each resource goes back to what it was before the first undone step that wrote it."""

@@ -7,7 +7,7 @@ import symtable
 from typing import Iterable
 
 # What every module has of its own.
-_MODULE_NAMES = frozenset(
+MODULE_NAMES = frozenset(
     {
         *("__name__", "__file__", "__doc__", "__builtins__", "__spec__", "__loader__"),
         *("__package__", "__annotations__", "__class__", "__debug__", "__dict__"),
@@ -30,7 +30,7 @@ def free_names(text: str) -> set[str]:
     flow = _Flow(lazy_annotations=_has_lazy_annotations(tree))
     flow.visit_all(tree.body)
     later = {name for name in _deferred(text, augmented(tree)) if name not in flow.bound}
-    return (flow.needed | later) - _MODULE_NAMES
+    return (flow.needed | later) - MODULE_NAMES
 
 
 def comprehension_names(node: ast.AST) -> tuple[set[str], set[str]]:

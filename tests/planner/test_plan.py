@@ -11,7 +11,16 @@ import pytest
 from rpnb.planner.plan import Executed, Plan, closures, plan, served, steps
 
 # The kinds that names of these tests have at run time, unless their text shows another.
-_KINDS = {"x": "imm", "y": "imm", "MODEL": "imm", "load": "code", "lib": "mod", "os": "mod"}
+_KINDS = {
+    "x": "imm",
+    "y": "imm",
+    "MODEL": "imm",
+    "load": "code",
+    "lib": "mod",
+    "os": "mod",
+    "pathlib": "mod",
+    "pickle": "mod",
+}
 
 
 def planned(old: str, new: str, **known: Any) -> Plan:
@@ -164,6 +173,24 @@ def test_removed_write_is_restored_to_before_its_first_step() -> None:
 def test_gone_names_are_dropped_before_anything_runs() -> None:
     found = planned("a = []\nb = [a]", "a = {}\nb = [a]")
     assert found.drop == {"a", "b"}
+
+
+def test_one_of_two_values_beside_the_file_loads_alone() -> None:
+    load = "{0} = pickle.loads((pathlib.Path(__file__).parent / {1!r}).read_bytes())\n"
+    old = "import pathlib\nimport pickle\n" + load.format("x", "x-1") + load.format("b", "b-1")
+    changed = load.format("x", "x-2").strip()
+    assert list(reasons(old, old.replace("x-1", "x-2"))) == [changed]
+
+
+@pytest.mark.parametrize("call", ["exec('x = 1')", "__import__('json')", "globals()"])
+def test_names_that_a_module_has_of_itself_are_never_dropped(call: str) -> None:
+    found = planned(f"x = [__file__, len(__name__)]\n{call}", "y = __file__")
+    assert found.drop == {"x", "y"}
+
+
+def test_builtin_that_a_step_was_seen_to_bind_is_dropped() -> None:
+    ran = [Executed(step, binds=frozenset({"len"})) for step in steps("exec('len = 3')")]
+    assert "len" in plan(ran, steps("y = len('a')"), kinds={"len": "imm"}).drop
 
 
 def test_failed_step_runs_again() -> None:
