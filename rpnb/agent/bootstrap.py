@@ -23,6 +23,10 @@ _POLL = 0.005
 # Names the login session, where the process belongs to one.
 CGROUP = Path("/proc/self/cgroup")
 _MOST_DESCRIPTORS = 256
+_THREAT = (
+    "this machine ends what a login leaves behind (logind's KillUserProcesses), and its user "
+    "has no systemd to ask for a scope: the worker ends with the last connection of this user"
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def start(worker: str, options: Options, *, agent: Path, on_progress: Report) ->
             on_progress("the worker that runs keeps its Python and GPU until it is restarted")
     assert settings is not None
     if not listens(directory.socket):
-        _start_relay(directory, agent)
+        _start_relay(directory, agent, on_progress)
     return {
         "socket": os.fspath(directory.socket),
         "worker": worker,
@@ -91,23 +95,26 @@ def detach(command: list[str], log: Path) -> None:
     os.waitpid(pid, 0)
 
 
-def scope() -> list[str]:
+def scope(on_progress: Report) -> list[str]:
     """Return the command that saves a process from logind, [] where nothing threatens it.
 
     With KillUserProcesses logind ends what a login left behind; a scope of the
-    user's own service manager is spared while the user lingers.
+    user's own service manager is spared while the user lingers. Where none can be
+    had, that is said.
     """
     try:
         is_login = "session-" in CGROUP.read_text()
     except OSError:
         is_login = False
-    if not is_login or not shutil.which("systemd-run"):
-        return []
     asked = ["loginctl", "show-session", "--property=KillUserProcesses", "--value"]
-    if _output(asked) != "yes":
+    if not is_login or _output(asked) != "yes":
         return []
     _output(["loginctl", "enable-linger"])
-    return ["systemd-run", "--user", "--scope", "--quiet", "--collect"]
+    command = ["systemd-run", "--user", "--scope", "--quiet", "--collect"]
+    if _output([*command, "echo", "spared"]) == "spared":
+        return command
+    on_progress(_THREAT)
+    return []
 
 
 def _known(directory: RunDirectory) -> Settings | None:
@@ -139,10 +146,10 @@ def _prepare(known: Settings | None, options: Options, home: Path, on_progress: 
     return Settings(found, list(overlay.path), list(overlay.shadows), env, overlay.sdk)
 
 
-def _start_relay(directory: RunDirectory, agent: Path) -> None:
+def _start_relay(directory: RunDirectory, agent: Path, on_progress: Report) -> None:
     """Start a relay and wait until it listens; of two that race one ends by itself."""
     command = [sys.executable, "-I", str(agent), "relay", str(directory.path)]
-    detach([*scope(), *command], directory.relay_log)
+    detach([*scope(on_progress), *command], directory.relay_log)
     deadline = time.monotonic() + _START_TIMEOUT
     while not listens(directory.socket):
         if time.monotonic() > deadline:

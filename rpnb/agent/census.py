@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import AgentError
 from .directory import RunDirectory, read_json, root, worker_path
+from .processes import started
 
 _STOP_TIMEOUT = 15.0
 _POLL = 0.02
@@ -55,7 +56,8 @@ def _is_alive(directory: RunDirectory) -> bool:
 
 def _end_worker(directory: RunDirectory) -> None:
     pids = read_json(directory.pids)
-    if pids is not None:
+    # Its number may be another's by now.
+    if pids is not None and started(pids["worker"]) in (None, pids["started"]):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pids["worker"], signal.SIGKILL)
 

@@ -11,14 +11,29 @@ from typing import Any
 
 from ..errors import ProtocolError
 from ..protocol.frames import FrameReader
-from ..protocol.messages import Cancel, Event, Need, Refused, Restart, SetEnv, Stop, encode
+from ..protocol.messages import (
+    Cancel,
+    Event,
+    Need,
+    Refused,
+    Restart,
+    SetEnv,
+    Stop,
+    Submit,
+    encode,
+)
 from .channel import Channel, peer
 from .directory import RunDirectory
+from .exits import BROKEN, RESTART
 from .generation import Generation, State
-from .obituary import RESTART, Obituary
+from .obituary import Obituary
 from .record import Record
 from .requests import GRACE, Request, Requests, with_program
 from .uploads import Uploads
+
+# Begins the ids of requests that only give a fresh worker the program of a dead one.
+_REBUILD = "rebuild-"
+_REASONS = {BROKEN: "CUDA was broken in its process"}
 
 
 class Charge:
@@ -39,6 +54,8 @@ class Charge:
         self._unconfirmed: dict[str, SetEnv] = {}
         self._endings: dict[str, Restart | Stop] = {}
         self._kill_at: float | None = None
+        # Whether the worker was given its program by us, and by no client since.
+        self._is_rebuilt = False
         self.is_stopped = False
         for _ in record.poll():
             pass
@@ -189,6 +206,7 @@ class Charge:
             assert request.submit is not None
             self.requests.take()
             self.generation.move("take")
+            self._is_rebuilt = request.submit.request.startswith(_REBUILD)
             stored = None if self._record.is_synced else self._directory.read_program()
             self._tell(with_program(request.submit, stored))
 
@@ -235,8 +253,9 @@ class Charge:
             self.generation.move("die")
         # One that died at birth would be followed by the next, for ever.
         had_work = self._was_born() and self._record.is_synced
+        lost = self._lost_program() if had_work else None
         had_work = had_work or self.requests.current is not None
-        self._bury()
+        self._bury("The program is being rebuilt in a fresh worker." if lost else "")
         endings, self._endings, self._kill_at = self._endings, {}, None
         if _has_stop(endings):
             self._refuse_rest()
@@ -244,12 +263,26 @@ class Charge:
         elif endings or had_work:
             # Its Python and its imports are ready when the next request comes.
             self.generation.start()
+            if lost is not None and self.requests.next() is None:
+                self.requests.put_first(Submit(f"{_REBUILD}{self.generation.number}", lost))
 
-    def _bury(self) -> None:
+    def _lost_program(self) -> dict[str, Any] | None:
+        """Return the program to rebuild in the next worker, None where that is not wanted.
+
+        Not where a person asked for the end, and not again for a worker that nobody
+        has used since its program was rebuilt: it would die of it for ever.
+        """
+        if self._endings or self._is_rebuilt:
+            return None
+        program = self._directory.read_program()
+        is_whole = program is not None and not self.uploads.missing(program.get("files") or {})
+        return program if is_whole else None
+
+    def _bury(self, prospect: str = "") -> None:
         ended = self.generation.exit()
         for event in self._record.poll():
             self._see(event)
-        obituary = Obituary(self._directory, self._record, ended)
+        obituary = Obituary(self._directory, self._record, ended, prospect)
         current = self.requests.current
         trace = self._record.traces.get(current.id) if current is not None else None
         fresh = ended["code"] == RESTART and trace is not None and trace.restart
@@ -257,7 +290,7 @@ class Charge:
         # what was never accepted was never executed.
         untaken = current is not None and trace is None and self._was_born() and not self._endings
         if self.generation.number > self._record.exited:
-            obituary.exited(self._reason(fresh or None))
+            obituary.exited(self._reason(fresh or _REASONS.get(ended["code"])))
         again = bool(fresh or untaken) and self.requests.again()
         self._end_requests(obituary, current if again else None)
         for asked in [*self._unconfirmed, *self._endings]:

@@ -56,6 +56,8 @@ class RunDirectory:
         self.app = self.path / "app"
         self.program = self.path / "program"
         self.exit = self.path / "exit"
+        # Where Python was when compiled code crashed, in faulthandler's words.
+        self.crash = self.path / "crash"
         # Held by the worker, the keeper and the relay while they are alive.
         self.lock = self.path / "lock"
         self.keeper_lock = self.path / "keeper.lock"

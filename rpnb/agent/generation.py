@@ -18,6 +18,7 @@ from typing import Any
 
 from ..errors import AgentError
 from .directory import RunDirectory, Settings, read_json, write_file
+from .processes import boot, started
 
 
 class State(Enum):
@@ -126,16 +127,27 @@ class Generation:
         pids = read_json(self._directory.pids)
         if pids is None or pids["generation"] != self.number or not self._is_held():
             return
+        # Its number may be another's by now; while it has children left it cannot be.
+        if started(pids["worker"]) not in (None, pids["started"]):
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pids["worker"], number)
 
     def exit(self) -> dict[str, Any]:
-        """Return how the worker ended: code, signal and peak_bytes, each None if unknown."""
+        """Return the keeper's record of the end: "code", "signal", "peak_bytes", … or None each.
+
+        "rebooted" tells of one that nobody saw: whether the machine was restarted since.
+        """
         found = read_json(self._directory.exit) or {}
         if found.get("generation") != self.number:
             found = {}
-        keys = ("code", "signal", "peak_bytes")
-        return {"generation": self.number, **{key: found.get(key) for key in keys}}
+        pids = read_json(self._directory.pids) or {}
+        keys = ("code", "signal", "peak_bytes", "pid", "since", "oom_kills")
+        return {
+            "generation": self.number,
+            **{key: found.get(key) for key in keys},
+            "rebooted": not found and pids.get("boot") != boot(),
+        }
 
     def _is_held(self) -> bool:
         return self._directory.is_worker_alive() or self._directory.is_keeper_alive()
@@ -145,23 +157,3 @@ def environment(settings: Settings) -> dict[str, str]:
     """Return the variables that a worker is born with."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_PRIVATE)}
     return {**kept, **settings.env}
-
-
-def describe(ended: dict[str, Any]) -> str:
-    """Return a sentence on how a worker's process ended."""
-    peak = ended["peak_bytes"]
-    used = f", at a peak of {peak / 1e9:.1f} GB of memory" if peak else ""
-    if ended["signal"] is not None:
-        number = ended["signal"]
-        hint = "; the system kills so when memory runs out" if number == signal.SIGKILL else ""
-        return f"the worker was ended by signal {number} ({_signal_name(number)}){used}{hint}"
-    if ended["code"] is not None:
-        return f"the worker ended by itself with exit code {ended['code']}{used}"
-    return "the worker ended, and its keeper, too: how is not known"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return "unknown"

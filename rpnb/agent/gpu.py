@@ -14,6 +14,7 @@ _TIMEOUT = 5.0
 # After a failure it is left alone for so long: a reading is made at every sync.
 _PATIENCE = 60.0
 _MIB = 1 << 20
+_SETTLING, _PAUSE = 10.0, 0.25
 
 _asked_again_at = 0.0
 
@@ -35,6 +36,26 @@ def readings() -> list[dict[str, Any]]:
     # A card split by MIG says "[N/A]" for its memory.
     whole = [row for row in rows if len(row) == 5 and row[3].isdigit() and row[4].isdigit()]
     return [_reading(row) for row in whole if _is_visible(row[0], row[1])]
+
+
+def settled() -> list[dict[str, Any]]:
+    """Return the readings once the memory of a process that has died is free again.
+
+    The driver takes it back a moment after the process is gone; until it falls no
+    further, and for 10 s at most, this waits.
+    """
+    before, deadline = readings(), time.monotonic() + _SETTLING
+    while before and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
+        now = readings()
+        if _used(now) >= _used(before):
+            return now
+        before = now
+    return before
+
+
+def _used(found: list[dict[str, Any]]) -> int:
+    return sum(reading["used_bytes"] for reading in found)
 
 
 def _ask() -> str | None:

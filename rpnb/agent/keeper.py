@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, Callable, NoReturn
 
 from .directory import RunDirectory, hold, write_file
+from .memory import oom_kills
+from .processes import boot, started
 
 # The kernel's own scale ends at 1000: sshd and the agent must not die first.
 _OOM_SCORE = "500"
@@ -38,12 +40,15 @@ def main(directory: RunDirectory, generation: int, work: Work | None = None) -> 
     if held is None:
         return 1
     directory.exit.unlink(missing_ok=True)
+    kills, since = oom_kills(), time.time()
     pid = os.fork()
     if pid == 0:
         os.close(held)
         _be_worker(directory, generation, work)
-    pids = {"generation": generation, "keeper": os.getpid(), "worker": pid, "since": time.time()}
-    write_file(directory.pids, json.dumps(pids).encode())
+    pids = {"keeper": os.getpid(), "worker": pid, "started": started(pid), "boot": boot()}
+    write_file(
+        directory.pids, json.dumps({"generation": generation, **pids, "since": since}).encode()
+    )
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     _adopt_orphans()
@@ -54,6 +59,10 @@ def main(directory: RunDirectory, generation: int, work: Work | None = None) -> 
         "code": code if code >= 0 else None,
         "signal": -code if code < 0 else None,
         "peak_bytes": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        "pid": pid,
+        "since": since,
+        # Of any process here meanwhile: with signal 9 it is as good as certain.
+        "oom_kills": None if kills is None else (oom_kills() or kills) - kills,
     }
     write_file(directory.exit, json.dumps(record).encode())
     return 0

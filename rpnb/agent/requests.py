@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..protocol.messages import Cancel, Submit
 from .clients import Client
+from .limits import time_limit
 from .record import Trace
 
 # A worker that does not stop within this time is killed.
@@ -31,6 +32,8 @@ class Request:
     restarts: int = 0
     cancel: Cancel | None = None
     kill_at: float | None = None
+    # When each job that runs began, by a clock that nobody sets.
+    began: dict[str, float] = field(default_factory=dict)
 
     def stop(self, cancel: Cancel) -> None:
         """Take note of a cancel: the worker has its grace time, none if forced."""
@@ -39,12 +42,16 @@ class Request:
 
     def overdue(self, trace: Trace | None) -> Cancel | None:
         """Return the cancel that a job over its time has earned."""
-        timeout = self.submit.timeout if self.submit is not None else None
-        if timeout is None or trace is None or self.cancel is not None:
+        if self.submit is None or trace is None or self.cancel is not None:
             return None
-        if not any(time.time() - began > timeout for began in trace.jobs.values()):
-            return None
-        return Cancel(self.id, reason=f"timed out after {timeout:g} s")
+        now = time.monotonic()
+        self.began = {job: self.began.get(job, now) for job in trace.jobs}
+        for job in self.submit.jobs:
+            limit = time_limit(job, self.submit.timeout)
+            began = self.began.get(str(job.get("id"))) if limit is not None else None
+            if limit is not None and began is not None and now - began > limit.seconds:
+                return Cancel(self.id, reason=limit.reason)
+        return None
 
 
 class Requests:
@@ -70,7 +77,9 @@ class Requests:
         if known is None:
             self._queue.append(Request(submit.request, submit, client))
         else:
+            # One that another agent had forwarded gets its time limits back.
             known.client, known.has_asked = client, False
+            known.submit = known.submit or submit
 
     def next(self) -> Request | None:
         """Return the request to forward next, None while the worker has one."""
@@ -80,6 +89,10 @@ class Requests:
         """Move the next request to the worker and return it."""
         self.current = self._queue.popleft()
         return self.current
+
+    def put_first(self, submit: Submit) -> None:
+        """Queue a request of the relay's own before all others."""
+        self._queue.appendleft(Request(submit.request, submit, None))
 
     def drop(self, request: Request) -> None:
         """Forget a request that is queued."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Protocol
 
+from . import worker_cuda
+from .limits import time_limit
 from .runner_outcome import Outcome, judge, refuse
 from .runner_sdk import Recording, Sdk
 from .worker_cancel import Cancellation
@@ -30,7 +31,8 @@ class Surroundings:
     cancellation: Cancellation
     loop: asyncio.AbstractEventLoop
     app: str
-    after_job: Callable[[], None]
+    # Told whether the job was cancelled.
+    after_job: Callable[[bool], None]
 
 
 class Runner:
@@ -48,12 +50,12 @@ class Runner:
         # Jobs that run now, and what the first one that ends the process said.
         self._open: dict[int, _Job] = {}
         self.exit_code: int | None = None
-        self.has_stopped = False
+        self.has_stopped = self.is_broken = False
 
     @property
     def is_spent(self) -> bool:
-        """Whether production would go on in a fresh process: stopPod, sys.exit."""
-        return self.has_stopped or self.exit_code is not None
+        """Whether production would go on in a fresh process (stopPod, sys.exit), or should."""
+        return self.has_stopped or self.is_broken or self.exit_code is not None
 
     def run(self, config: dict[str, Any], jobs: list[Any], timeout: float | None) -> None:
         """Run the jobs on the worker's loop; each ends with a `finished` event."""
@@ -133,7 +135,8 @@ class Runner:
 
     def _finish(self, job: _Job, outcome: Outcome) -> None:
         self._open.pop(id(job), None)
-        outcome = replace(outcome, notes=(*outcome.notes, *self._stream_note(job, outcome)))
+        notes = (*outcome.notes, *self._stream_note(job, outcome), *self._broken_note(outcome))
+        outcome = replace(outcome, notes=notes)
         job.end(self._around, outcome)
         self.has_stopped |= outcome.stop
         if outcome.exit_code is not None and self.exit_code is None:
@@ -151,6 +154,15 @@ class Runner:
             'Add "return_aggregate_stream": True to start()',
         )
 
+    def _broken_note(self, outcome: Outcome) -> tuple[str, ...]:
+        if outcome.status != "FAILED" or not worker_cuda.is_broken():
+            return ()
+        self.is_broken = True
+        return (
+            "CUDA is broken in this process, and stays so: in production every later job fails, "
+            'unless the handler returns "refresh_worker": True. A fresh worker takes over here',
+        )
+
 
 class _Job:
     """One job: its recording, its clock, its events."""
@@ -160,7 +172,7 @@ class _Job:
         # production parses from its command line are absent here.
         self.config = {**config, "rp_args": {}}
         self.recording = Recording(job, self._post)
-        self._timeout = timeout
+        self._limit = time_limit(job, timeout)
         self._sink: Sink | None = None
         self._started = 0.0
 
@@ -168,20 +180,20 @@ class _Job:
         """Say that the job runs."""
         self._sink, self._started = sink, time.perf_counter()
         job = self.recording.job
-        _reset_peak()
+        worker_cuda.reset_peak()
         keys = sorted(map(str, job)) if isinstance(job, dict) else []
         sink.emit("job", {"job": {"id": self._id, "keys": keys}})
 
     def cancel_reason(self) -> str:
         """Why it was cancelled: the time limit, or "" for a person's wish."""
         elapsed = time.perf_counter() - self._started
-        if self._timeout is not None and elapsed >= self._timeout:
-            return f"timed out after {self._timeout:g} s"
-        return ""
+        is_over = self._limit is not None and elapsed >= self._limit.seconds
+        return self._limit.reason if self._limit is not None and is_over else ""
 
     def end(self, around: Surroundings, outcome: Outcome) -> None:
         """Say how it ended."""
-        metrics: dict[str, Any] = {"seconds": time.perf_counter() - self._started, **_peak()}
+        metrics: dict[str, Any] = {"seconds": time.perf_counter() - self._started}
+        metrics.update(worker_cuda.peak())
         if outcome.notes:
             metrics["note"] = "; ".join(outcome.notes)
         body = {
@@ -192,7 +204,7 @@ class _Job:
             "stop": outcome.stop,
             "metrics": metrics,
         }
-        around.after_job()
+        around.after_job(outcome.status == "CANCELLED")
         around.events.emit("finished", body, *([outcome.posted] if outcome.posted else []))
 
     @property
@@ -202,21 +214,3 @@ class _Job:
     def _post(self, kind: str, data: bytes) -> None:
         if self._sink is not None:
             self._sink.emit(kind, {"job": self._id}, data)
-
-
-def _cuda() -> Any:
-    """Return torch.cuda where the program has used it, else None; never imports it."""
-    torch = sys.modules.get("torch")
-    cuda = getattr(torch, "cuda", None)
-    return cuda if cuda is not None and cuda.is_initialized() else None
-
-
-def _reset_peak() -> None:
-    cuda = _cuda()
-    if cuda is not None:
-        cuda.reset_peak_memory_stats()
-
-
-def _peak() -> dict[str, Any]:
-    cuda = _cuda()
-    return {"peak_gpu_bytes": cuda.max_memory_allocated()} if cuda is not None else {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import os
 import platform
 import signal
@@ -22,6 +23,7 @@ from typing import Any, NoReturn
 from ..protocol.messages import Cancel, Message, SetEnv, Submit
 from . import gpu, runner_sdk
 from .directory import RunDirectory, Settings, hold
+from .exits import RESTART
 from .worker_cancel import Cancellation
 from .worker_code import Executor
 from .worker_control import Control
@@ -37,9 +39,6 @@ _WITH_VALUES = (
     *("torch", "xarray"),
 )
 
-# The exit code that asks the relay for a new generation and the same request again.
-RESTART = 75
-
 
 def main(directory: RunDirectory, generation: int) -> NoReturn:
     """Be the worker of a run directory, and end the process with it.
@@ -49,9 +48,12 @@ def main(directory: RunDirectory, generation: int) -> NoReturn:
     """
     # Held until the very end: whoever finds it free may start another worker.
     lock = hold(directory.lock)
+    # A crash in compiled code then says at which line of the person's it struck.
+    crash = os.open(directory.crash, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    faulthandler.enable(crash, all_threads=False)
     if lock is not None:
         # What the program forks would hold it, too, and outlive the worker.
-        os.register_at_fork(after_in_child=lambda: _close(lock))
+        os.register_at_fork(after_in_child=lambda: _be_child(lock))
     module = _become_main(directory)
     _clean_environment(_settings(directory))
     code = _Worker(directory, generation, module.__dict__).serve()
@@ -86,7 +88,7 @@ class _Worker:
         # would be inherited by the program's own subprocesses.
         signal.signal(signal.SIGINT, lambda *_: None)
         self._control.start()
-        info = {"generation": self._generation, "info": _info()}
+        info = {"generation": self._generation, "info": _info(self._generation)}
         self._events.emit_for(None, "born", info)
         try:
             while True:
@@ -120,10 +122,12 @@ class _Worker:
         return None
 
 
-def _close(descriptor: int) -> None:
+def _be_child(lock: int) -> None:
+    """Let a process that the program forked be nothing to us: its crash is not the worker's."""
+    faulthandler.disable()
     # The program may have closed all that it found open.
     with contextlib.suppress(OSError):
-        os.close(descriptor)
+        os.close(lock)
 
 
 def _become_main(directory: RunDirectory) -> types.ModuleType:
@@ -159,12 +163,13 @@ def _clean_environment(settings: Settings) -> None:
             del os.environ[name]
 
 
-def _info() -> dict[str, Any]:
+def _info(generation: int) -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "executable": sys.executable,
         "sdk": runner_sdk.version(),
-        "gpus": gpu.readings(),
+        # Another process may have held the memory until a moment ago.
+        "gpus": gpu.readings() if generation == 1 else gpu.settled(),
         "hostname": socket.gethostname(),
         "pid": os.getpid(),
         "packages": _packages(),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any, Collection
 
 from ..planner.plan import Plan, Rerun
-from . import gpu
+from . import gpu, worker_cuda
 from .worker_size import size_bytes
 from .worker_steps import Ran, Steps, Sync
 
@@ -87,11 +86,11 @@ class Report:
         changed = self._seconds.keys() ^ seconds.keys()
         took = sum(seconds.get(each, self._seconds.get(each, 0.0)) for each in changed)
         self._seconds = seconds
-        return took > _SLOW_SECONDS or _reserved() != self._reserved
+        return took > _SLOW_SECONDS or worker_cuda.reserved_bytes() != self._reserved
 
     def _readings(self, *, again: bool) -> list[dict[str, Any]]:
         if again or self._gpus is None:
-            self._gpus, self._reserved = gpu.readings(), _reserved()
+            self._gpus, self._reserved = gpu.readings(), worker_cuda.reserved_bytes()
         return self._gpus
 
     def _kept(self) -> list[dict[str, Any]]:
@@ -114,11 +113,3 @@ class Report:
             found = {name: size_bytes(space[name]) for name in sorted(names)}
             self._sizes[ran.serial] = found
         return found
-
-
-def _reserved() -> int:
-    """Return what torch holds of all GPUs; without asking the driver."""
-    cuda = getattr(sys.modules.get("torch"), "cuda", None)
-    if cuda is None or not cuda.is_initialized():
-        return 0
-    return sum(cuda.memory_reserved(index) for index in range(cuda.device_count()))

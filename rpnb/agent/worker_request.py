@@ -9,8 +9,9 @@ from typing import Any
 from ..errors import NoHandler, RpnbError
 from ..planner.plan import Plan
 from ..protocol.messages import Submit
-from . import worker_display
+from . import worker_cuda, worker_display
 from .directory import RunDirectory
+from .exits import BROKEN
 from .runner import Runner, Surroundings
 from .worker_cancel import Cancellation
 from .worker_code import Executor
@@ -68,8 +69,12 @@ class Requests:
                 raise
             except RequestFailed as end:
                 body = {"phase": end.phase, "error": end.error, "cell": end.cell}
+                broken = worker_cuda.is_broken()
+                if broken:
+                    note = "CUDA is broken in this process, and stays so: a fresh worker takes over"
+                    events.emit("synced", self._report.note([note]))
                 events.emit("failed", body)
-                return None
+                return BROKEN if broken else None
             except Exception as bug:  # noqa: BLE001 - see below
                 # Ours, not the person's: they must see it, and must not wait for ever.
                 report = unexpected(bug)
@@ -137,7 +142,7 @@ class Requests:
             )
         runner = self._ready_runner()
         runner.run(config, submit.jobs, submit.timeout)
-        return 0 if runner.is_spent else None
+        return BROKEN if runner.is_broken else 0 if runner.is_spent else None
 
     def _ready_runner(self) -> Runner:
         if self._runner is None:

@@ -17,6 +17,7 @@ from ..planner import kinds, plan
 from ..planner.effects import WORLD
 from ..planner.misses import did_nothing
 from ..planner.plan import Executed, Plan, Reason, Rerun, Step
+from . import worker_cuda
 from .directory import RunDirectory
 from .worker_code import Executor, compile_docstring, compile_statement, future_flags
 from .worker_failure import NeedsRestart, RequestFailed, failure_of
@@ -128,7 +129,7 @@ class Steps:
         """What the planner knows of the steps that have run."""
         return [ran.executed for ran in self.ran]
 
-    def after_job(self) -> None:
+    def after_job(self, is_cancelled: bool) -> None:
         """Note what the job that just ended may have left in the globals."""
         self._watch.look()
         handler = (self._starts.config or {}).get("handler")
@@ -136,6 +137,8 @@ class Steps:
         if isinstance(name, str):
             # What these wrote is worked out when it matters, at the next plan.
             self._served.add(name)
+            for half in plan.half_written(self.executed, name) if is_cancelled else ():
+                self.spoil(half)
 
     def _note_served(self) -> None:
         executed = self.executed
@@ -321,9 +324,7 @@ class Steps:
                 delattr(sys, name)
         if is_heavy:
             gc.collect()
-            cuda = getattr(sys.modules.get("torch"), "cuda", None)
-            if cuda is not None and cuda.is_initialized():
-                cuda.empty_cache()
+            worker_cuda.release()
 
     def _run(self, rerun: Rerun, sync: Sync) -> None:
         step, error = sync.new[rerun.index], None

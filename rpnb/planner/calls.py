@@ -72,7 +72,7 @@ def _makes_new(value: ast.AST) -> bool:
     return not all(isinstance(f, ast.Attribute) and f.attr in _LOOKUPS for f in calls)
 
 
-def _root(node: ast.AST) -> ast.AST:
+def root_of(node: ast.AST) -> ast.AST:
     """What an access path starts from; `getattr(x, ...)` starts from x."""
     while True:
         if isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred, ast.Await)):
@@ -157,7 +157,7 @@ class Calls(ast.NodeVisitor):
         return self.later if self._depth else self.now
 
     def _touch(self, node: ast.AST, form: str) -> None:
-        root = _root(node)
+        root = root_of(node)
         if isinstance(root, ast.Name):
             self.touches.append(Touch(root.id, _path(node), form, bool(self._depth)))
 
@@ -173,7 +173,7 @@ class Calls(ast.NodeVisitor):
 
     def _change(self, target: ast.AST) -> None:
         self._impure = True
-        self._here.changes.update(_names([_root(target)]))
+        self._here.changes.update(_names([root_of(target)]))
         self._here.results.update(_called([target]))
 
     def _flow(self, target: ast.AST, value: ast.AST) -> None:
@@ -191,7 +191,7 @@ class Calls(ast.NodeVisitor):
         self.generic_visit(node)
 
     def _alias(self, node: ast.Assign) -> None:
-        root = _root(node.value)
+        root = root_of(node.value)
         if isinstance(root, ast.Name):
             path = f"{root.id}.{_path(node.value)}"
             self.paths.update({t.id: path for t in node.targets if isinstance(t, ast.Name)})

@@ -26,6 +26,7 @@ from typing import Collection, Mapping, Sequence
 from .causes import Causes
 from .effects import RANDOM, WORLD
 from .footprints import Footprint, Footprints, Names, mask, names_in, resource_mask
+from .halves import half_written
 from .kinds import RANK
 from .reasons import Reason
 from .spread import Spread
@@ -39,6 +40,7 @@ __all__ = [
     "Rerun",
     "Step",
     "closures",
+    "half_written",
     "is_pure",
     "plan",
     "served",

@@ -111,6 +111,13 @@ def served(executed: Sequence[Executed], handler: str) -> tuple[JobWrite, ...]:
     One for each function, among those that the handler may call, whose text stores
     into a global; add them to those that still stand.
     """
+    reached, every = reached_by(executed, handler), [e.step.facts for e in executed]
+    writers = (f.binds & reached for f in every if f.deferred_binds or f.deferred_changes)
+    return tuple(JobWrite(min(names), handler) for names in writers if names)
+
+
+def reached_by(executed: Sequence[Executed], handler: str) -> set[str]:
+    """Return the names that a job of `handler` may look up, through what they lead to."""
     every = [e.step.facts for e in executed]
     reached, todo = set[str](), [handler]
     while todo:
@@ -120,5 +127,4 @@ def served(executed: Sequence[Executed], handler: str) -> tuple[JobWrite, ...]:
             for found in every:
                 if name in found.binds:
                     todo.extend(found.reads | found.deferred_reads)
-    writers = (f.binds & reached for f in every if f.deferred_binds or f.deferred_changes)
-    return tuple(JobWrite(min(names), handler) for names in writers if names)
+    return reached

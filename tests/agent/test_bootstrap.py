@@ -137,23 +137,36 @@ def test_relay_and_keeper_run_on_the_oldest_python(agent):
 
 def test_scope_is_asked_for_where_logind_kills(tmp_path, monkeypatch):
     _pretend_login(tmp_path, monkeypatch, "yes")
-    assert bootstrap.scope()[:3] == ["systemd-run", "--user", "--scope"]
+    assert bootstrap.scope(print)[:3] == ["systemd-run", "--user", "--scope"]
     assert (tmp_path / "linger").exists()
 
 
 def test_scope_is_left_out_where_logind_spares(tmp_path, monkeypatch):
     _pretend_login(tmp_path, monkeypatch, "no")
-    assert bootstrap.scope() == []
+    assert bootstrap.scope(print) == []
 
 
 def test_scope_is_left_out_where_there_is_no_login(tmp_path, monkeypatch):
     _pretend_login(tmp_path, monkeypatch, "yes", cgroup="0::/docker/abc\n")
-    assert bootstrap.scope() == []
+    assert bootstrap.scope(print) == []
 
 
-def _pretend_login(folder, monkeypatch, kills, cgroup="0::/user.slice/session-3.scope\n"):
+def test_login_that_cannot_be_outlived_is_said(tmp_path, monkeypatch):
+    _pretend_login(tmp_path, monkeypatch, "yes", systemd_run="exit 1")
+    said = []
+    assert bootstrap.scope(said.append) == []
+    assert "KillUserProcesses" in said[0]
+
+
+def _pretend_login(
+    folder,
+    monkeypatch,
+    kills,
+    cgroup="0::/user.slice/session-3.scope\n",
+    systemd_run='while [ "$1" != echo ]; do shift; done; "$@"',
+):
     loginctl = f'[ "$1" = enable-linger ] && touch {folder}/linger || echo {kills}'
-    for name, text in (("loginctl", loginctl), ("systemd-run", "")):
+    for name, text in (("loginctl", loginctl), ("systemd-run", systemd_run)):
         (folder / name).write_text(f"#!/bin/sh\n{text}\n")
         (folder / name).chmod(0o755)
     (folder / "cgroup").write_text(cgroup)

@@ -209,14 +209,32 @@ def test_crash_in_a_job_finishes_it_as_failed(peer):
     assert not finished.buffers and peer.log["out"] == b"last words\n"
 
 
-def test_program_is_rebuilt_after_a_crash(peer):
+def test_program_is_rebuilt_after_a_crash_without_being_asked(peer):
     peer.run("a", HANDLER)
-    text = HANDLER + "\ndef handler(job): import os; os._exit(1)"
-    peer.run("b", text, jobs=[job(1)])
-    peer.run("c", HANDLER)
-    peer.run("d", HANDLER + "import os; os._exit(2)")
-    assert peer.run("e", None, jobs=[job(5)]).kind == "done"
-    assert peer.events[-1].request == "e" and "planned" in peer.kinds("e")
+    peer.run("b", HANDLER + "import os; os._exit(2)")
+    assert peer.ended("rebuild-2").kind == "done"
+    assert peer.run("c", None, jobs=[job(5)]).kind == "done"
+    assert "planned" not in peer.kinds("c"), "the last program that worked was there already"
+
+
+def test_program_that_kills_its_worker_is_rebuilt_once(peer):
+    """The brake: what dies of being rebuilt waits for the next request."""
+    dies = "import os, threading\nthreading.Timer(0.05, os._exit, (9,)).start()"
+    assert peer.run("a", dies).kind == "done"
+    while peer.event("born").body["generation"] < 3:
+        pass
+    peer.run("b", HANDLER, jobs=[job(1)])
+    assert [e.request for e in peer.events if e.kind == "synced"] == ["a", "rebuild-2", "b"]
+
+
+def test_program_is_not_rebuilt_by_a_restart_that_was_asked_for(peer):
+    """It may be asked for to get rid of the load."""
+    peer.run("a", HANDLER)
+    peer.send(Restart("again"))
+    peer.ended("again")
+    peer.event("born")
+    peer.run("b", "1")
+    assert [e.request for e in peer.events if e.kind == "synced"] == ["a", "b"]
 
 
 def test_worker_that_ends_by_itself_is_followed_by_another(peer):
@@ -422,7 +440,8 @@ def test_secrets_reach_this_worker_and_the_next(peer):
     look = "import os; print(os.environ.get('TOKEN'))"
     peer.run("a", look)
     peer.run("b", "import os; os._exit(1)")
-    peer.run("c", look)
+    # What "a" printed, and what the fresh worker does, to which the program was given again.
+    peer.ended("rebuild-2")
     assert peer.log["out"] == b"s3cret\ns3cret\n"
 
 

@@ -332,7 +332,8 @@ def test_jobs_run_in_order_without_a_concurrency_modifier(shared_worker: Worker)
 def test_jobs_overlap_as_the_concurrency_modifier_says(shared_worker: Worker) -> None:
     body = (
         "import asyncio\nseen = []\nasync def handler(job):\n    seen.append(job['input'])\n"
-        "    await asyncio.sleep(0.01)\n    seen.append(job['input'])\n    return list(seen)"
+        "    while len(seen) < 2:\n        await asyncio.sleep(0)\n"
+        "    seen.append(job['input'])\n    return list(seen)"
     )
     start = '{"handler": handler, "concurrency_modifier": lambda now: 2}'
     events = shared_worker.run(handler_program(body, start), 1, 2, 3)

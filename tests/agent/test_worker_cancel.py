@@ -55,6 +55,17 @@ def test_cancelled_job_ends_soon_and_worker_lives(worker: Worker, kind: str) -> 
     assert posted(after) == {"output": "alive"}
 
 
+def test_what_a_cancelled_job_half_wrote_is_made_anew_and_the_model_is_kept(worker: Worker) -> None:
+    body = _BEGIN + (
+        "model = object()\nstate = {}\n"
+        "def handler(job):\n    if job['input'] != {}:\n        return [id(model), dict(state)]\n"
+        "    state['half'] = 1\n    begin(job)\n    time.sleep(30)\n    state['whole'] = 1\n"
+    )
+    before = posted(worker.job(handler_program(body), 1))["output"]
+    _cancel_when_running(worker, body)
+    assert posted(worker.job(handler_program(body), 1))["output"] == before
+
+
 def test_job_that_answers_its_cancellation_is_completed(worker: Worker) -> None:
     """As in production: what a handler returns after CancelledError is posted."""
     body = (
