@@ -12,7 +12,10 @@ CASES = {
     "one lazy load is whole or not there": ("global model\nmodel = model or load()", set()),
     "one attribute of the model": ("pipe.scheduler = job", set()),
     "two stores may be one": ("cache[1] = 2\ncache[2] = 3", {"cache"}),
-    "two lazy loads may be one": ("global model, tokens\nmodel = 1\ntokens = 2", {"model", "tokens"}),
+    "two lazy loads may be one": (
+        "global model, tokens\nmodel = 1\ntokens = 2",
+        {"model", "tokens"},
+    ),
     "a loop may stop anywhere": ("for each in job:\n    cache[each] = 1", {"cache"}),
     "a call that changes counts": ("cache.update(job)\ncache.clear()", {"cache"}),
     "a store by another name is not counted": ("c = cache\nc[1] = 2", {"cache"}),
