@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, NoReturn
 
-from ..errors import CannotPrepare, NoPython
+from ..errors import AgentError, CannotPrepare, NoPython
 from .directory import RunDirectory, Settings, root, worker_path
 
 Report = Callable[[str], None]
@@ -48,9 +48,12 @@ def start(worker: str, options: Options, *, agent: Path, on_progress: Report) ->
         NoSpace: no writable folder.
         NoPython: `options.python` names none.
         CannotPrepare: the overlay could not be made, or the relay did not start.
+        AgentError: the worker is alive and of another version of rpnb.
     """
     home = root()
     directory = RunDirectory(worker_path(home, worker))
+    if directory.is_foreign():
+        _make_way(directory, on_progress)
     known = _known(directory)
     settings = known
     if known is None or not _fits(known, options) or not directory.is_relay_alive():
@@ -115,6 +118,21 @@ def scope(on_progress: Report) -> list[str]:
         return command
     on_progress(_THREAT)
     return []
+
+
+def _make_way(directory: RunDirectory, on_progress: Report) -> None:
+    """Put aside what another version of rpnb left; leave a worker of its that is alive."""
+    name = directory.worker
+    if directory.is_alive():
+        raise AgentError(
+            f"the worker {name} was started by another version of rpnb, whose agent speaks "
+            f"another protocol. It runs on, and so does its job. `rpnb stop {name}` ends it, "
+            "another --name starts a worker beside it, and the version that started it can still "
+            "attach to it."
+        )
+    aside = directory.path.with_name(f"{name}.{time.strftime('%Y%m%d-%H%M%S')}")
+    directory.path.rename(aside)
+    on_progress(f"what another version of rpnb had left of this worker lies in {aside}")
 
 
 def _known(directory: RunDirectory) -> Settings | None:

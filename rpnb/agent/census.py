@@ -35,13 +35,13 @@ def stop(worker: str) -> bool:
         AgentError: a process does not end, whatever it is told.
     """
     directory = RunDirectory(worker_path(root(), worker))
-    was_alive = _is_alive(directory)
+    was_alive = directory.is_alive()
     if directory.is_relay_alive():
         _signal(int(directory.relay_lock.read_bytes() or b"0"), signal.SIGTERM)
     elif was_alive:
         _end_worker(directory)
     deadline = time.monotonic() + _STOP_TIMEOUT
-    while _is_alive(directory):
+    while directory.is_alive():
         if time.monotonic() > deadline:
             raise AgentError(
                 f"the worker {worker} does not end: a driver may hold it. Look at {directory.path}."
@@ -50,14 +50,10 @@ def stop(worker: str) -> bool:
     return was_alive
 
 
-def _is_alive(directory: RunDirectory) -> bool:
-    return directory.is_relay_alive() or directory.is_worker_alive() or directory.is_keeper_alive()
-
-
 def _end_worker(directory: RunDirectory) -> None:
     pids = read_json(directory.pids)
     # Its number may be another's by now.
-    if pids is not None and started(pids["worker"]) in (None, pids["started"]):
+    if pids is not None and started(pids["worker"]) in (None, pids.get("started")):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pids["worker"], signal.SIGKILL)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 from ..errors import CannotPrepare, NoSpace, TargetError
+from ..protocol.messages import VERSION
 
 # sun_path has 108 bytes on Linux and 104 on macOS, the final NUL included.
 MAX_SOCKET_PATH = 100
@@ -64,6 +65,8 @@ class RunDirectory:
         self.relay_lock = self.path / "relay.lock"
         self.settings = self.path / "settings"
         self.generation = self.path / "generation"
+        # The version of the protocol, and so of the journal, in which all this is written.
+        self.version = self.path / "version"
         self.pids = self.path / "pids"
         self.relay_log = self.path / "relay.log"
         self.socket_path = self.path / "socket.path"
@@ -92,6 +95,8 @@ class RunDirectory:
             self.path.chmod(0o700)
             for log in (self.out, self.err):
                 log.touch(mode=0o600)
+            if not self.version.exists():
+                write_file(self.version, str(VERSION).encode())
             if not self.socket_path.exists() and not _can_bind(self.path):
                 write_file(self.socket_path, str(_short_folder(self.path)).encode())
 
@@ -122,6 +127,17 @@ class RunDirectory:
     def write_program(self, program: dict[str, Any]) -> None:
         """Store the program that was synced last."""
         write_file(self.program, json.dumps(program).encode())
+
+    def is_alive(self) -> bool:
+        """Tell whether any process of this worker's runs."""
+        return self.is_relay_alive() or self.is_worker_alive() or self.is_keeper_alive()
+
+    def is_foreign(self) -> bool:
+        """Tell whether another version of rpnb wrote it: what lies here is not to be read."""
+        try:
+            return self.version.read_bytes() != str(VERSION).encode()
+        except OSError:
+            return self.journal.exists()
 
     def read_generation(self) -> int:
         """Return the number of the worker that was started last, 0 before the first."""

@@ -128,7 +128,7 @@ class Generation:
         if pids is None or pids["generation"] != self.number or not self._is_held():
             return
         # Its number may be another's by now; while it has children left it cannot be.
-        if started(pids["worker"]) not in (None, pids["started"]):
+        if started(pids["worker"]) not in (None, pids.get("started")):
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pids["worker"], number)

@@ -72,6 +72,29 @@ def test_start_after_a_kill_finds_the_old_worker(agent):
     assert agent.worker_pid() == pid
 
 
+def test_worker_of_another_version_is_left_alone_and_said(agent):
+    agent.start()
+    Peer(agent).wait_ready()
+    agent.directory.version.write_text("0")
+    pid = agent.worker_pid()
+    error = json.loads(agent.run("start", "--worker", "w").stdout)["error"]
+    assert error["type"] == "AgentError" and "`rpnb stop w` ends it" in error["message"]
+    os.kill(pid, 0)
+    assert agent.run("stop", "--worker", "w").returncode == 0
+    assert not agent.directory.is_alive()
+
+
+def test_what_another_version_left_is_put_aside_and_kept(agent):
+    agent.start()
+    Peer(agent).run("r", "1")
+    agent.run("stop", "--worker", "w")
+    agent.directory.version.write_text("0")
+    done = agent.run("start", "--worker", "w")
+    kept = [path for path in agent.directory.path.parent.iterdir() if path.name != "w"]
+    assert str(kept[0]) in done.stdout and (kept[0] / "journal").exists()
+    assert Peer(agent).welcome.seq <= 1
+
+
 def test_start_with_a_long_home_works(tmp_path):
     agent = Agent(tmp_path / ("x" * 80))
     try:
