@@ -95,12 +95,8 @@ def _handler(cells: Sequence[Cell]) -> str:
     marked = [cell for cell in cells if cell.kind == "handler"]
     if marked:
         return handler_name(marked[-1])
-    for cell in cells:
-        for call in start_call.calls(python_text(cell)):
-            named = start_call.handler_expression(call)
-            if named is not None:
-                return ast.unparse(named)
-    return ""
+    named = (start_call.handler(python_text(cell)) for cell in cells)
+    return next(filter(None, named), "")
 
 
 def _two_starts(cells: Sequence[Prepared]) -> list[ProgramError]:

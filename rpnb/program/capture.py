@@ -16,7 +16,7 @@ from .literals import literal
 from .names import Names
 from .provenance import Definition
 from .rebuilt import assembled, closure, method, partial
-from .sources import Captured, from_definition, is_code, is_plain_display, registered, typed
+from .sources import Captured, from_definition, is_code, is_plain_display, is_typing, registered, typed
 from .steps import Capture
 
 
@@ -60,7 +60,7 @@ def capture_value(
         rebuilt = rebuild(name, value, names, capture_value)
         if rebuilt is not None:
             return rebuilt
-    if definition is not None and is_plain_display(definition):
+    if definition is not None and (is_plain_display(definition) or is_typing(definition)):
         return from_definition(definition, names)
     members = registered(definition, names)
     if definition is not None and members:

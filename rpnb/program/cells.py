@@ -218,10 +218,9 @@ def handler_name(cell: Cell) -> str:
     """
     text = python_text(cell)
     tree = ast.parse(text)
-    for call in start_call.calls(text):
-        named = start_call.handler_expression(call)
-        if named is not None:
-            return ast.unparse(named)
+    named = start_call.handler(text)
+    if named:
+        return named
     functions = _functions(tree)
     for choose in (is_handler, lambda node: node.name == "handler"):
         chosen = [node for node in functions if choose(node)]
@@ -232,6 +231,9 @@ def handler_name(cell: Cell) -> str:
     candidates = {node.name: node for node in functions if _takes_one(node)}
     if len(candidates) == 1:
         return next(iter(candidates))
+    unseen = start_call.unseen_handler(text)
+    if unseen:
+        return unseen
     raise NoHandler(_no_handler(cell, functions, list(candidates)))
 
 

@@ -99,6 +99,7 @@ _TABLE: dict[type, Callable[[Any], str | None]] = {
     dt.datetime: _moment,
     dt.date: _moment,
     dt.timedelta: repr,
+    object: lambda _: "object()",
     range: repr,
     slice: lambda value: (
         f"slice({value.start!r}, {value.stop!r}, {value.step!r})"

@@ -20,6 +20,8 @@ from .uses import split, uses
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _EMPTY_CONTAINERS = ("{}", "[]", "dict()", "list()", "set()")
+# `list[int]` and `int | None`; the typing module's own kinds are told by their module.
+_GENERIC = (types.GenericAlias, types.UnionType)
 _FUTURE_ANNOTATIONS = 0x1000000  # CO_FUTURE_ANNOTATIONS, the same since 3.7
 
 
@@ -196,6 +198,13 @@ def is_plain_display(definition: Definition) -> bool:
         return False
     inner = (each for each in ast.walk(shown) if isinstance(each, ast.Call))
     return sized and (all(_in_lambda(each, shown) for each in inner))
+
+
+def is_typing(definition: Definition) -> bool:
+    """Whether a statement such as `T = TypeVar("T")` made something that only types speak of."""
+    kind = type(definition.value)
+    of_typing = kind.__module__ in ("typing", "typing_extensions")
+    return (of_typing or kind in _GENERIC) and not definition.in_block
 
 
 def registered(definition: Definition | None, names: Names) -> list[str]:

@@ -126,6 +126,12 @@ HANDLERS = {
     'import runpod.serverless as s\ns.start({"handler": a})': "a",
     'from runpod import serverless\nserverless.start({"handler": a})': "a",
     'if __name__ == "__main__":\n    runpod.serverless.start({"handler": a})': "a",
+    'def a(x): ...\ndef b(n): ...\nc = {"handler": b}\nrunpod.serverless.start(c)': "b",
+    'c = {}\nc["handler"] = app.run\nrunpod.serverless.start(c)': "app.run",
+    'c = {"handler": a}\nc["handler"] = b\nrunpod.serverless.start(c)': "b",
+    'def main():\n    c: dict = {"handler": a}\n    runpod.serverless.start(c)': "a",
+    "def a(x): ...\ndef b(x): ...\nrunpod.serverless.start(made(a, b))": 'made(a, b)["handler"]',
+    "def run(job): ...\nrunpod.serverless.start(made())": "run",
     "%matplotlib inline\ndef run(job): ...": "run",
 }
 
