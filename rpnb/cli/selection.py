@@ -1,7 +1,7 @@
 """Which ordinary cells must be executed so that the remote cells find what they use.
 
 A cell is needed when it binds a name that is needed, or surely changes what
-such a name holds; and then so is what it reads itself. A cell that asks for a
+such a name holds, itself or by what it calls; and then so is what it reads. A cell that asks for a
 connection only to look at results is not: nothing here runs jobs.
 """
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..planner.facts import facts, free_names, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .parts import Local
 
@@ -55,7 +55,8 @@ def select(
     """Return those of `cells` that `names` depend on, and `forced`, in notebook order."""
     parsed = [_Parsed.of(cell.text) for cell in cells]
     stable = frozenset[str]().union(*(_imported_or_defined(each.nodes) for each in parsed))
-    effects = [_effects(each, stable) for each in parsed]
+    within = _Within.of(parsed)
+    effects = [_effects(each, stable, within) for each in parsed]
     needed = set(names)
     chosen = {index for index, cell in enumerate(cells) if cell in forced}
     chosen |= {index for index, each in enumerate(effects) if each.paths}
@@ -114,9 +115,37 @@ class _Parsed:
         return cls(text, nodes)
 
 
-def _effects(cell: _Parsed, stable: frozenset[str]) -> _Effects:
+@dataclass(frozen=True)
+class _Within:
+    """What the functions and classes of the cells change when called, and what they use."""
+
+    changes: Mapping[str, frozenset[str]]
+    uses: Mapping[str, frozenset[str]]
+
+    @classmethod
+    def of(cls, cells: Iterable[_Parsed]) -> _Within:
+        changes: dict[str, frozenset[str]] = {}
+        uses: dict[str, frozenset[str]] = {}
+        for found in (facts(each) for cell in cells for each in split(cell.text)):
+            for name in found.binds:
+                inside = found.deferred_changes | found.deferred_binds
+                changes[name] = changes.get(name, frozenset()) | inside
+                uses[name] = uses.get(name, frozenset()) | found.reads | found.deferred_reads
+        return cls(changes, uses)
+
+    def changed_by(self, called: Iterable[str]) -> set[str]:
+        """Return the names that calls of these change, through whatever they call in turn."""
+        reached, more = set[str](), set(called)
+        while more:
+            reached |= more
+            more = {name for each in more for name in self.uses.get(each, ())} - reached
+        return {name for each in reached for name in self.changes.get(each, ())}
+
+
+def _effects(cell: _Parsed, stable: frozenset[str], within: _Within) -> _Effects:
     found = [facts(each) for each in split(cell.text)]
     changes = {name for node in cell.nodes for name in _changed(node, stable)}
+    changes |= within.changed_by({name for node in cell.nodes for name in _called(node)})
     # A function looks its names up when it is called: a later cell may have bound them anew.
     later = frozenset[str]().union(*(each.deferred_reads for each in found))
     return _Effects(
@@ -178,6 +207,19 @@ def _changed(node: ast.AST, stable: frozenset[str]) -> Iterator[str]:
             given = [*call.args, *(each.value for each in call.keywords)]
             names = (each.id for each in given if isinstance(each, ast.Name))
             yield from (name for name in names if name not in stable)
+
+
+def _called(node: ast.AST) -> Iterator[str]:
+    """What a statement calls as it runs: also its decorators, and the bases of a class."""
+    if isinstance(node, ast.Call):
+        called = [node.func]
+    elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        called = node.decorator_list
+    elif isinstance(node, ast.ClassDef):
+        called = [*node.decorator_list, *node.bases, *(each.value for each in node.keywords)]
+    else:
+        called = []
+    yield from (name for each in called if (name := _root(each)))
 
 
 def _stored_into(target: ast.AST) -> Iterator[str]:

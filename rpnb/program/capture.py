@@ -16,7 +16,15 @@ from .literals import literal
 from .names import Names
 from .provenance import Definition
 from .rebuilt import assembled, closure, method, partial
-from .sources import Captured, from_definition, is_code, is_plain_display, is_typing, registered, typed
+from .sources import (
+    Captured,
+    from_definition,
+    is_code,
+    is_plain_display,
+    is_typing,
+    registered,
+    typed,
+)
 from .steps import Capture
 
 

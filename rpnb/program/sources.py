@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import types
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from ..errors import CannotCapture
@@ -64,6 +65,8 @@ def from_definition(definition: Definition, names: Names) -> Captured:
     if _defaults_moved(definition, names):
         passage = passage.followed_by(*set_defaults(definition.name, definition.value))
     now.discard(definition.name)
+    if isinstance(definition.value, type):
+        later |= _registered_in(definition.value, names)
     found = typed(
         definition.name,
         "source",
@@ -121,6 +124,8 @@ def _patches(definition: Definition, names: Names) -> tuple[list[str], set[str]]
         if key in before and before[key] == fingerprint(each, 1):
             continue
         found = expression(each, names)
+        if isinstance(each, (dict, list, set)) and _members(each, names):
+            continue
         if found is None:
             raise CannotCapture(
                 f"the class `{definition.name}` was changed after its cell ran "
@@ -208,22 +213,38 @@ def is_typing(definition: Definition) -> bool:
 
 
 def registered(definition: Definition | None, names: Names) -> list[str]:
-    """The decorated functions that put themselves into a registry which began empty."""
+    """The functions and classes that put themselves into a registry which began empty."""
     node = definition.node if definition is not None else None
     if definition is None or not isinstance(node, (ast.Assign, ast.AnnAssign)):
         return []
     if node.value is None or ast.unparse(node.value) not in _EMPTY_CONTAINERS:
         return []
-    value = definition.value
-    items = list(value.values() if isinstance(value, dict) else value)
+    return _members(definition.value, names)
+
+
+def _members(registry: Any, names: Names) -> list[str]:
+    """The names of what a container holds, if all of it can have put itself there."""
     found = []
-    for each in items[:1000]:
+    items = registry.values() if isinstance(registry, dict) else registry
+    for each in islice(items, 1000):
         name = names.name_of(each) if callable(each) else None
         made_by = names.definition(name) if name is not None else None
-        if name is None or not getattr(made_by and made_by.node, "decorator_list", None):
+        if name is None or made_by is None or not _runs_code(made_by.node):
             return []
         found.append(name)
     return found
+
+
+def _runs_code(definition: ast.stmt) -> bool:
+    """Whether a decorator, a base or a metaclass sees what the definition makes."""
+    seen_by = (getattr(definition, each, None) for each in ("decorator_list", "bases", "keywords"))
+    return any(seen_by)
+
+
+def _registered_in(kind: type, names: Names) -> set[str]:
+    """What put itself into containers of a class: plugins, found by `Base.plugins[name]`."""
+    held = [each for _, each in attributes(kind) if isinstance(each, (dict, list, set))]
+    return {name for each in held for name in _members(each, names)}
 
 
 def _in_lambda(node: ast.AST, root: ast.AST) -> bool:

@@ -36,6 +36,28 @@ CASES = {
     "not a cell that runs jobs": (["x = {}", "print(rpnb.run(x))\nx.items()"], {"x"}, [0]),
     "an edit of sys.path": (["import sys", 'sys.path.append("src")', "a = 1"], {"a"}, [0, 1, 2]),
     "a global set by a function": (["def f():\n    global K\n    K = 1"], {"K"}, [0]),
+    "a registry's decorator": (
+        [
+            "R = {}\ndef reg(n):\n    def d(f):\n        R[n] = f\n    return d",
+            "@reg('a')\ndef a(): ...",
+        ],
+        {"R"},
+        [0, 1],
+    ),
+    "a subclass that registers itself": (
+        [
+            "class B:\n    k = []\n    def __init_subclass__(c):\n        B.k.append(c)",
+            "class C(B): ...",
+        ],
+        {"B"},
+        [0, 1],
+    ),
+    "a call that fills it": (
+        ["D = {}\ndef put():\n    D['a'] = 1\ndef warm():\n    put()", "x = warm()", "warm"],
+        {"D"},
+        [0, 1],
+    ),
+    "not a call that only reads it": (["D = {}\ndef f():\n    return D", "f()"], {"D"}, [0]),
     "star imports where a name is in doubt": (["from math import *", "a = sqrt(4)"], {"a"}, [0, 1]),
     "no star import for a known name": (["from math import *", "a = len([])"], {"a"}, [1]),
     "what a shell line gives": (["files = !ls", "a = 1"], {"files"}, [0]),

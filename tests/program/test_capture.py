@@ -88,6 +88,28 @@ SAME = {
     "range": ("r = range(3, 9, 2)", "list(r)"),
     "registry": ("REG = {}\ndef register(f):\n    REG[f.__name__] = f\n    return f\n"
                  "@register\ndef a(x): return x", "[list(REG), REG['a'](1), a(2)]"),
+    "registry of subclasses": ("class Base:\n    kinds = {}\n"
+                               "    def __init_subclass__(cls, key):\n"
+                               "        Base.kinds[key] = cls\n"
+                               "class One(Base, key='one'):\n    def go(self): return 1",
+                               "Base.kinds['one']().go()"),
+    "registry outside its classes": ("KINDS = []\nclass Base:\n    def __init_subclass__(cls):\n"
+                                     "        KINDS.append(cls)\nclass One(Base): n = 1",
+                                     "[each.n for each in KINDS]"),
+    "registry of a metaclass": ("class Meta(type):\n    kinds = {}\n"
+                                "    def __init__(cls, name, bases, body):\n"
+                                "        if bases: Meta.kinds[name] = cls\n"
+                                "class Base(metaclass=Meta): pass\nclass One(Base): n = 1",
+                                "Meta.kinds['One'].n"),
+    "registry of a decorator's class": ("class App:\n    routes = {}\n    @classmethod\n"
+                                        "    def route(cls, path):\n        def deco(f):\n"
+                                        "            cls.routes[path] = f\n            return f\n"
+                                        "        return deco\n@App.route('/a')\ndef a(): return 1",
+                                        "App.routes['/a']()"),
+    "new type": ("import typing\nUser = typing.NewType('User', int)\nT = typing.TypeVar('T')\n"
+                 "class Box(typing.Generic[T]):\n    def __init__(self, n: T): self.n = n",
+                 "[User(2), Box[int](3).n]"),
+    "sentinel": ("NONE = object()\ndef f(x=NONE): return x is NONE", "f()"),
     "dispatch": ("import functools\n@functools.singledispatch\ndef f(x): return 'any'\n"
                  "@f.register\ndef _(x: int): return 'int'", "[f(1), f('')]"),
     "abstract class": ("import abc\nclass A(abc.ABC):\n    @abc.abstractmethod\n"
@@ -397,3 +419,22 @@ def test_value_of_a_class_that_a_call_made_is_the_same_bytes_in_each_build(noteb
     first = notebook.build()
     notebook.cell("Pt = namedtuple('Pt', 'x y'); p = Pt(1, 2)")
     assert notebook.build().files == first.files != {}
+
+
+def test_subclass_of_a_later_cell_registers_itself_there_too(notebook):
+    notebook.cell(
+        "class Base:\n    kinds = {}\n    def __init_subclass__(cls):\n"
+        "        Base.kinds[cls.__name__] = cls"
+    )
+    notebook.cell("class One(Base): n = 1")
+    notebook.setup("result = Base.kinds['One'].n")
+    assert notebook.remote_value("result") == 1
+
+
+def test_types_are_exported_as_written(notebook):
+    notebook.cell("import typing\nT = typing.TypeVar('T')\nMaybe = int | None\nNONE = object()")
+    notebook.setup("def f(x: T = NONE) -> Maybe: ...")
+    program = notebook.build()
+    lines = {"T = typing.TypeVar('T')", "Maybe = int | None", "NONE = object()"}
+    assert not program.files
+    assert lines <= set(program.text.split("\n"))
