@@ -50,6 +50,7 @@ def run(
 def _jobs(
     loaded: Source, session: Session, progress: Progress, *, as_json: bool, timeout: float | None
 ) -> int:
+    from ..program.data_files import left_behind
     from .play import play, report
 
     code = 0
@@ -60,5 +61,9 @@ def _jobs(
         with progress.working(f"job {job['id']}"):
             result = play(session, loaded.program, job, progress=progress, timeout=timeout)
         report(result, as_json=as_json, label=session.target.label, progress=progress)
-        code = code if result.ok else FAILED
+        if not result.ok:
+            code = FAILED
+            missed = left_behind(loaded.program.text, loaded.program.files, loaded.path.parent)
+            if missed:
+                progress.line(missed)
     return code

@@ -64,6 +64,8 @@ def watch_job(
     if result is None:
         raise unfinished(notebook, outcome, screen, "handler")
     _draw(outcome, result, source, screen)
+    if not result.ok:
+        _tell_what_lacks(notebook, screen)
     if keep:
         notebook.remember(job)
         notebook.record_job(job, result)
@@ -128,8 +130,19 @@ def unfinished(notebook: Notebook, outcome: Outcome, screen: Screen, what: str) 
     if other is not None and other.label != notebook.label:
         drop = f"%runpod_drop {other.name or repr(other.label)}"
         screen.line((target, f"{other.label} is part of the program: mend it, or `{drop}`"))
+    _tell_what_lacks(notebook, screen)
     error = raised(outcome.failed)
     return ProgramError(str(error)) if outcome.failed.phase == "plan" else error
+
+
+def _tell_what_lacks(notebook: Notebook, screen: Screen) -> None:
+    """Name files that the program may have missed."""
+    from ..program.data_files import left_behind
+
+    program = notebook.base
+    said = program and left_behind(program.text, program.files, notebook.folder)
+    if said:
+        screen.line((notebook.target, said))
 
 
 def failure(result: Result) -> JobFailed:

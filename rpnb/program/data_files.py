@@ -7,13 +7,16 @@ they travel with it like its modules.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
 from .path_expressions import ELSEWHERE, Reading
 
 # A larger folder is not meant to travel with each edit: weights, a data set.
 _LIMIT_BYTES = 64 << 20
+# A text that is longer, or has such characters, is no file's name.
+_LONGEST, _NO_NAME = 200, re.compile(r"\A/|[\x00-\x1f{}<>]|(\A|/)\.\.(/|\Z)")
 _SKIPPED = frozenset({"__pycache__", "node_modules", "venv", "env"})
 
 
@@ -34,6 +37,31 @@ def named_by_file(text: str, file: Path, *, beside: str, cwd: Path) -> dict[str,
     named = dict.fromkeys(_named(tree, here, there))
     inside = [each for each in named if root in each.parents and each not in (file, *file.parents)]
     return {str(each.relative_to(root)): each for each in inside}
+
+
+def left_behind(text: str, sent: Collection[str], folder: Path) -> str | None:
+    """Return what to say of files in `folder` that a text names and that are not among `sent`.
+
+    For a run that failed: a plain relative name does not make a file travel, and
+    what misses it may be a child process or a library with an error of its own.
+    """
+    named = (str(PurePosixPath(each)) for each in dict.fromkeys(_file_names(text)))
+    found = [each for each in named if each not in sent and (folder / each).is_file()][:3]
+    if not found:
+        return None
+    them = ("lies", "it does") if len(found) == 1 else ("lie", "they do")
+    return (
+        f"{', '.join(f'`{each}`' for each in found)} {them[0]} beside the notebook and did not "
+        f'travel: written as `pathlib.Path(__file__).parent / "{found[0]}"` {them[1]}'
+    )
+
+
+def _file_names(text: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            name = node.value
+            if len(name) <= _LONGEST and not _NO_NAME.search(name) and PurePosixPath(name).suffix:
+                yield name
 
 
 def files_of(place: str, path: Path) -> dict[str, Path]:

@@ -170,3 +170,15 @@ def test_note_on_how_the_target_was_reached_stays_in_the_page(book, sshd, tmp_pa
     said = book.run(f"%runpod_connect {target}")
     _end_processes(home)
     assert "skipped what cannot be read, line 2" in said.text
+
+
+def test_file_that_did_not_travel(connected):
+    (connected.folder / "labels.txt").write_text("fox\n")
+    text = said_by(
+        connected,
+        '%%runpod_handler --input {"n": 0}\n'
+        'def handler(job): return open("labels.txt").read().split()[job["input"]["n"]]',
+        errors.JobFailed,
+    )
+    assert "`labels.txt` lies beside the notebook and did not travel" in text
+    assert '`pathlib.Path(__file__).parent / "labels.txt"`' in text

@@ -2,6 +2,7 @@ import pytest
 
 from rpnb.program.build import build
 from rpnb.program.cells import Cell
+from rpnb.program.data_files import left_behind
 from rpnb.program.names import Names
 
 FILES = ("config.json", "data/a.txt", "data/deep/b.txt", "data/.hidden", "other.txt")
@@ -54,3 +55,19 @@ def test_script_named_by_file_brings_its_modules(tmp_path):
 def test_folder_over_the_limit_stays_here(tmp_path, monkeypatch):
     monkeypatch.setattr("rpnb.program.data_files._LIMIT_BYTES", 1)
     assert sent(tmp_path, "import os\nD = os.path.join(os.path.dirname(__file__), 'data')") == set()
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("open('./data/a.txt')", ["data/a.txt"]),
+        ("import subprocess\nsubprocess.Popen(['python', '-u', 'other.txt'])", ["other.txt"]),
+        ("open('/config.json'); open('../config.json'); open('nope.json')", []),
+        ("job = {'data': 1}; job['data']; x = 'a text. With words'; y = f'{x}.txt'", []),
+        ("open('config.json')", []),
+    ],
+)
+def test_plain_names_of_files_that_did_not_travel_are_named(tmp_path, source, names):
+    sent(tmp_path, source)
+    said = left_behind(source, {"config.json"}, tmp_path) or ""
+    assert [each for each in (*FILES, "nope.json") if f"`{each}`" in said] == names
