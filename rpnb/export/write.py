@@ -36,6 +36,12 @@ class Written:
     settings: tuple[str, ...] = ()
 
     @property
+    def shown(self) -> str:
+        """The path as a person here would type it."""
+        folder = Path.cwd()
+        return str(self.path.relative_to(folder) if folder in self.path.parents else self.path)
+
+    @property
     def summary(self) -> str:
         """One line, such as "wrote handler.py (41 lines, 2 set-up steps, handler, start)"."""
         parts = [_count(self.lines, "line")]
@@ -45,7 +51,7 @@ class Written:
         verb = "unchanged:" if self.same else "wrote"
         beside = f" and {_count(len(self.beside), 'file')} beside it" if self.beside else ""
         settings = f" │ needs {', '.join(self.settings)} set where it runs" if self.settings else ""
-        return f"{verb} {self.path.name} ({', '.join(parts)}){beside}{settings}"
+        return f"{verb} {self.shown} ({', '.join(parts)}){beside}{settings}"
 
 
 def write(

@@ -53,7 +53,10 @@ def _secret(notebook: Notebook, name: str) -> str:
         return value
     ask = ask_secret(notebook.shell)
     if ask is None:
-        raise BadInput(f"{name} is not in the environment here, and nobody can be asked")
+        raise BadInput(
+            f"{name} is not in the environment here, and nobody can be asked: set it where this "
+            f"notebook is started (export {name}=…)"
+        )
     return str(ask(f"{name}: "))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ def export(notebook: Notebook, options: Options) -> None:
     for note in program.notes:
         screen.line((note,))
     if not options.has("verify"):
-        screen.lead((written.summary, _try_it(notebook, path)))
+        screen.lead((written.summary, _try_it(notebook, written.shown)))
         return
     screen.lead((written.summary, "verifying"), final=False)
     verified = _verify(notebook, program, screen)
@@ -93,10 +94,10 @@ def _verify(notebook: Notebook, program: Program, screen: CellScreen) -> Verifie
     return verify(attached(notebook), program, recorded, on_progress=tell)
 
 
-def _try_it(notebook: Notebook, path: Path) -> str:
+def _try_it(notebook: Notebook, path: str) -> str:
     there, value = notebook.memory.last_input
     example = json.dumps(value) if there else "{}"
     if len(example) > _LONGEST_EXAMPLE or "'" in example:
         example = "@input.json"
     target = notebook.session.target.text if notebook.session else "local"
-    return f"try it: rpnb run {path.name} --input '{example}' --target {target}"
+    return f"try it: rpnb run {shlex.quote(path)} --input '{example}' --target {target}"

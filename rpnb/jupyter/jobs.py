@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .notebook import Notebook
     from .screen import Screen
 
+# Of what an exception or a handler says, this much stands on the line.
+_LONGEST_REASON = 200
+
 
 def run_job(
     notebook: Notebook,
@@ -157,7 +160,7 @@ def failure(result: Result) -> JobFailed:
 def reason_of(kind: str, message: str, where: str | None) -> str:
     """One line on an exception: "KeyError 'prompt' — cell 6, line 3"."""
     plain = kind.removeprefix("<class '").removesuffix("'>").rpartition(".")[2]
-    first = (message.splitlines() or [""])[0][:200]
+    first = (message.splitlines() or [""])[0][:_LONGEST_REASON]
     return f"{plain} {first}".strip() + (f" — {where}" if where else "")
 
 
@@ -168,6 +171,13 @@ def _draw(outcome: Outcome, result: Result, source: str, screen: Screen) -> None
     size = lines.json_size(result.size_bytes)
     if size:
         screen.line((outcome.target, size))
+
+
+def _plain(said: Any) -> str:
+    """A sentence as it is, up to its first line's end; any other error as JSON."""
+    if isinstance(said, str) and said:
+        return said.splitlines()[0][:_LONGEST_REASON]
+    return pretty.shown(said)
 
 
 def _line(outcome: Outcome, result: Result, source: str) -> lines.Line:
@@ -185,6 +195,6 @@ def _line(outcome: Outcome, result: Result, source: str) -> lines.Line:
     if exception is not None:
         reason = reason_of(exception.type, exception.message, exception.where)
     else:
-        reason = pretty.shown(result.problem or result.error).strip('"')
+        reason = _plain(result.problem or result.error)
     seconds = float(result.metrics.get("seconds") or outcome.seconds)
     return lines.failed(outcome.target, result.status, seconds, reason)

@@ -97,6 +97,8 @@ def _run(notebook: Notebook, program: Program, test: Test, number: int, chosen: 
     result = jobs.run_job(notebook, program, chosen, screen)
     fault = _fault(notebook, test, number, result)
     if fault is None:
+        if passed := _expected(test.options):
+            screen.line((notebook.target, label, f"✓ {passed}"))
         return
     if isinstance(fault, JobFailed):
         raise fault
@@ -118,6 +120,15 @@ def _fault(notebook: Notebook, test: Test, number: int, result: Result) -> str |
     compare = options.text("compare") if options else None
     key = f"{test.name}/{number}/{_mark(test.values[number])}"
     return _compared(notebook, compare, key, _answer(result))
+
+
+def _expected(options: Options | None) -> str:
+    """What a test that passed says: of one without an expectation the job's line is enough."""
+    if options is None:
+        return ""
+    if options.has("expect-error"):
+        return "failed, as expected"
+    return "as expected" if options.has("expect") or options.has("compare") else ""
 
 
 def _expected_error(result: Result, text: str | None) -> str | None:

@@ -51,7 +51,11 @@ def as_job(value: Any) -> Job:
 
     An object whose only keys are a job's, `input` among them, is the job;
     anything else is what goes inside.
+
+    Raises:
+        BadInput: JSON cannot carry it; names the place inside.
     """
+    check_json(value)
     if isinstance(value, dict) and "input" in value:
         if JOB_KEYS.issuperset(value):
             return Job(dict(value), wrapped=False, doubtful=False)

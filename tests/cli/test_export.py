@@ -28,9 +28,9 @@ def notebook(tmp_path):
 
 
 def test_export_writes_beside_the_notebook_by_default(notebook):
-    done = rpnb("export", notebook)
+    done = rpnb("export", notebook, cwd=notebook.parents[1])
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("wrote handler.py (")
+    assert done.stdout.startswith("wrote project/handler.py (")
     assert "1 set-up step, handler, start)" in done.stdout
     assert "def twice(value):\n    return 2 * value\n" in (
         notebook.parent / "handler.py"

@@ -25,10 +25,18 @@ def test_write_puts_modules_and_data_beside_the_handler(folder):
     assert [path.name for path in written.beside] == ["words.py", "w-1.pkl"]
 
 
-def test_write_summary_counts_lines_steps_and_start(folder):
+def test_write_summary_counts_lines_steps_and_start(folder, monkeypatch):
+    monkeypatch.chdir(folder)
     setups = tuple(Cell(f"s{n}", "setup", "", f"cell {n}", "x = 1", 2) for n in (1, 2))
     written = write(program(setups=setups), folder / "handler.py")
     assert written.summary == "wrote handler.py (8 lines, 2 set-up steps, handler, start)"
+
+
+def test_write_summary_names_the_file_as_one_would_type_it(folder, monkeypatch, tmp_path_factory):
+    monkeypatch.chdir(folder)
+    assert write(program(), folder / "out" / "h.py").summary.startswith("wrote out/h.py (")
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "h.py"
+    assert write(program(), elsewhere).summary.startswith(f"wrote {elsewhere} (")
 
 
 def test_write_again_changes_nothing_and_says_so(folder):

@@ -210,6 +210,20 @@ def test_rpnb_stream_yields_and_leaving_cancels(connected):
     assert list(zip(range(2), rpnb.stream({"a": 1}), strict=False)) == [(0, 0), (1, 1)]
 
 
+def test_rpnb_run_of_what_json_cannot_carry_names_the_place(connected):
+    connected.run(SETUP)
+    connected.run(HANDLER)
+    said = connected.run("import rpnb\nrpnb.run({'pictures': [b'raw']})")
+    assert isinstance(said.error, errors.BadInput)
+    assert "the input['input']['pictures'][0] is a bytes" not in said.text
+    assert "the input['pictures'][0] is a bytes, which JSON cannot carry" in said.text
+
+
+def test_output_that_production_loses_is_a_plain_sentence(connected):
+    said = connected.run("%%runpod_handler --input 1\ndef handler(job):\n    return {'x': b''}")
+    assert '│ output["x"] is a bytes, which JSON cannot carry' in said.text
+
+
 def test_rpnb_run_without_a_handler_says_what_to_do(book):
     with pytest.raises(errors.NoHandler, match="run a %%runpod_handler cell first"):
         rpnb.run({})
@@ -298,7 +312,7 @@ def test_test_cell_runs_here_and_as_a_job(connected):
 @pytest.mark.parametrize(
     ("options", "passes", "message"),
     [
-        ("--expect {'y': 6}", True, ""),
+        ("--expect {'y': 6}", True, "local │ test t │ ✓ as expected"),
         ("--expect {'y': 7}", False, "output['y'] is 6, expected 7"),
         ("--expect-error", False, "completed, but an error was expected"),
     ],
@@ -314,7 +328,9 @@ def test_test_expectation_decides(connected, options, passes, message):
 def test_test_expected_error_passes(connected):
     connected.run(SETUP)
     connected.run(HANDLER)
-    assert connected.run("%%runpod_test t --expect-error KeyError\n{'z': 3}").error is None
+    said = connected.run("%%runpod_test t --expect-error KeyError\n{'z': 3}")
+    assert said.error is None
+    assert "local │ test t │ ✓ failed, as expected" in said.text
 
 
 def test_test_compare_uses_the_last_accepted_output(connected):
@@ -430,6 +446,7 @@ def test_program_is_what_export_writes(connected):
     said = connected.run("%runpod_export")
     assert "wrote handler.py (" in said.text
     assert "│ try it: rpnb run handler.py --input " in said.text
+    assert "│ try it: rpnb run out/h.py --input " in connected.run("%runpod_export out/h.py").text
     assert (connected.folder / "handler.py").read_text().strip() in shown
 
 
