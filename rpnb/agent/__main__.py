@@ -60,7 +60,7 @@ def _bridge(options: argparse.Namespace) -> int:
 def _ps(_options: argparse.Namespace) -> None:
     from . import census
 
-    _say(census.workers())
+    _say(census.census())
 
 
 def _stop(options: argparse.Namespace) -> None:

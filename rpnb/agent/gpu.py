@@ -8,7 +8,8 @@ import subprocess
 import time
 from typing import Any
 
-_QUERY = "index,uuid,name,memory.used,memory.total"
+_QUERY = "--query-gpu=index,uuid,name,memory.used,memory.total"
+_PROCESSES = "--query-compute-apps=pid,used_memory"
 # A healthy one answers in 50 ms; one whose driver hangs never does.
 _TIMEOUT = 5.0
 # After a failure it is left alone for so long: a reading is made at every sync.
@@ -28,11 +29,10 @@ def readings() -> list[dict[str, Any]]:
     global _asked_again_at
     if time.monotonic() < _asked_again_at:
         return []
-    text = _ask()
-    if text is None:
+    rows = _ask(_QUERY)
+    if rows is None:
         _asked_again_at = time.monotonic() + _PATIENCE
         return []
-    rows = [[cell.strip() for cell in line.split(",")] for line in text.splitlines()]
     # A card split by MIG says "[N/A]" for its memory.
     whole = [row for row in rows if len(row) == 5 and row[3].isdigit() and row[4].isdigit()]
     return [_reading(row) for row in whole if _is_visible(row[0], row[1])]
@@ -58,13 +58,25 @@ def _used(found: list[dict[str, Any]]) -> int:
     return sum(reading["used_bytes"] for reading in found)
 
 
-def _ask() -> str | None:
+def by_process() -> dict[int, int]:
+    """Return the bytes of GPU memory that each process holds, as far as the driver tells.
+
+    In a container it often tells nothing, or numbers of processes outside.
+    """
+    held: dict[int, int] = {}
+    for row in _ask(_PROCESSES) or []:
+        if len(row) == 2 and row[0].isdigit() and row[1].isdigit():
+            held[int(row[0])] = held.get(int(row[0]), 0) + int(row[1]) * _MIB
+    return held
+
+
+def _ask(query: str) -> list[list[str]] | None:
     command = shutil.which("nvidia-smi")
     if command is None:
         return None
     try:
         run = subprocess.run(
-            [command, f"--query-gpu={_QUERY}", "--format=csv,noheader,nounits"],
+            [command, query, "--format=csv,noheader,nounits"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -72,7 +84,9 @@ def _ask() -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return run.stdout if run.returncode == 0 else None
+    if run.returncode != 0:
+        return None
+    return [[cell.strip() for cell in line.split(",")] for line in run.stdout.splitlines()]
 
 
 def _reading(row: list[str]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def stop(
 
     with reached(Connection(target, accept_key, python), progress=Progress()) as transport:
         label = transport.target.label
-        found = running(bootstrap.workers(transport, python=python))
+        found = running(bootstrap.census(transport, python=python)["workers"])
         known = [str(each["worker"]) for each in found]
         for worker in chosen(name, known, label):
             bootstrap.stop(transport, worker, python=python)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..session.pretty import size
+from ..session.pretty import size, span
 
 Line = tuple[str, ...]
 # RunPod takes 10 MB from /run and 20 MB from /runsync; half of it is worth a word.
@@ -23,13 +23,6 @@ _WORTH_NAMING_SECONDS = 0.05
 def join(line: Sequence[str], *, box: bool = True) -> str:
     """Return the line as one text; `box` draws the separator."""
     return (" │ " if box else " | ").join(part for part in line if part)
-
-
-def age(seconds: float) -> str:
-    """A time span as people read it: "8 s", "12 min", "3 h"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.0f} h"
 
 
 def connected(target: str, info: Mapping[str, Any], seconds: float) -> Line:
@@ -207,9 +200,9 @@ def _with_age(item: Mapping[str, Any]) -> str:
     large = (item.get("bytes") or 0) >= WORTH_NAMING_BYTES
     facts = [size(item["bytes"])] if large else []
     if item.get("age") is not None:
-        facts.append(f"loaded {age(item['age'])} ago")
+        facts.append(f"loaded {span(item['age'])} ago")
     return f"{item['name']} kept ({', '.join(facts)})" if facts else f"{item['name']} kept"
 
 
 def _ago(at: Any) -> str:
-    return f"{age(max(time.time() - at, 0))} ago" if isinstance(at, (int, float)) else ""
+    return f"{span(max(time.time() - at, 0))} ago" if isinstance(at, (int, float)) else ""

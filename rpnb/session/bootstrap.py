@@ -67,11 +67,11 @@ def start(
     raise _silent(transport, place)
 
 
-def workers(transport: Transport, *, python: str | None = None) -> list[dict[str, Any]]:
-    """Return the workers of this login on the target, as the agent's `ps` lists them."""
+def census(transport: Transport, *, python: str | None = None) -> dict[str, Any]:
+    """Return {"workers", "gpus"} of this login on the target, as the agent's `ps` lists them."""
     place, answers = _call(transport, ["ps"], python or _own_python(transport))
     for answer in answers:
-        if isinstance(answer, list):
+        if isinstance(answer, dict) and isinstance(answer.get("workers"), list):
             return answer
     raise _silent(transport, place)
 

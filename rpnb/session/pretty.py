@@ -30,6 +30,15 @@ def size(count: float) -> str:
     return f"{count:.0f} B"
 
 
+def span(seconds: float) -> str:
+    """Return a time as people say it: "8 s", "12 min", "3 h", "2 d"."""
+    seconds = max(seconds, 0.0)
+    for least, unit, name in ((129_600, 86_400, "d"), (5400, 3600, "h"), (90, 60, "min")):
+        if seconds >= least:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds:.0f} s"
+
+
 def _cut(value: Any) -> Any:
     if isinstance(value, str) and len(value) > _LONGEST:
         return f"{value[:_HEAD]}… ({size(len(value.encode('utf-8', 'surrogatepass')))})"

@@ -8,12 +8,12 @@ import signal
 import subprocess
 
 from rpnb.protocol.connection import CLIENT, Connection
-from rpnb.protocol.messages import Hello, Ping, Pong, encode
+from rpnb.protocol.messages import Hello, Ping, Pong, Submit, encode
 from tests.agent.agents import Agent, Peer, program, until
 
 
 def ps(agent):
-    return json.loads(agent.run("ps").stdout)
+    return json.loads(agent.run("ps").stdout)["workers"]
 
 
 def stop(agent, worker="w"):
@@ -29,6 +29,39 @@ def test_ps_tells_of_a_worker(agent, peer):
     assert found["worker"] == "w" and found["alive"] and found["relay"]
     assert found["generation"] == 1 and found["bytes"] > 1_000_000
     assert abs(found["since"] - peer.events[0].at if peer.events else 0) < 60
+
+
+def test_ps_tells_what_a_worker_is_at(agent, peer):
+    waits = "import time\ndef handler(job):\n    time.sleep(60)"
+    peer.send(Submit("r", program(waits), jobs=[{"id": "j", "input": 1}]))
+    peer.event("job")
+    (found,) = ps(agent)
+    assert [(job["request"], job["status"]) for job in found["jobs"]] == [("r", "IN_PROGRESS")]
+    assert found["idle"] < 60
+
+
+def test_ps_tells_of_the_gpus_and_what_a_worker_holds_of_them(agent, peer, tmp_path):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(
+        f"""#!/bin/sh
+case "$1" in
+*gpu=*) echo "0, GPU-1, NVIDIA Stand-in, 700, 24000";;
+*apps=*) echo "{agent.worker_pid()}, 600"; echo "1, 50";;
+esac
+"""
+    )
+    tool.chmod(0o755)
+    agent.env["PATH"] = f"{tmp_path}:{agent.env['PATH']}"
+    said = json.loads(agent.run("ps").stdout)
+    assert said["gpus"][0]["used_bytes"] == 700 << 20
+    assert said["workers"][0]["gpu_bytes"] == 600 << 20
+
+
+def test_ps_does_not_wait_for_an_agent_that_is_stopped(agent, peer):
+    os.kill(agent.relay_pid(), signal.SIGSTOP)
+    (found,) = ps(agent)
+    os.kill(agent.relay_pid(), signal.SIGCONT)
+    assert found["alive"] and found["jobs"] == []
 
 
 def test_ps_tells_of_a_worker_without_a_relay(agent, peer):

@@ -78,7 +78,7 @@ def converse(path, message, until):
 
 @each_minor
 def test_ps_in_each_minor_lists_no_worker(agent_in, python):
-    assert agent_in(python, "ps") == [[]]
+    assert agent_in(python, "ps") == [{"workers": [], "gpus": []}]
 
 
 @each_minor
@@ -109,4 +109,4 @@ def test_stop_leaves_no_worker_alive(agent_in, with_packages, python):
     agent_in(python, "start", "--worker", "w")
     agent_in(python, "stop", "--worker", "w")
     [listed] = agent_in(python, "ps")
-    assert not any(row["alive"] or row["relay"] for row in listed)
+    assert not any(row["alive"] or row["relay"] for row in listed["workers"])

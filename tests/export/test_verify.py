@@ -81,7 +81,8 @@ def test_verify_goes_on_after_a_job_that_kills_its_worker(session):
 def test_verify_leaves_the_warm_worker_and_no_other(session):
     made = program(COUNTING)
     verify(session, made, recorded(session, made, "a"))
-    alive = [each["worker"] for each in bootstrap.workers(open_transport("local")) if each["alive"]]
+    workers = bootstrap.census(open_transport("local"))["workers"]
+    alive = [each["worker"] for each in workers if each["alive"]]
     assert alive == ["demo"]
     assert recorded(session, made, "count")[0][1].output["served"] == 2
 

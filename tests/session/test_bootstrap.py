@@ -20,7 +20,8 @@ said = {
               "root": os.environ["RPNB_HOME"], "sdk": "1.12.0", "python": sys.executable}
 }
 print(json.dumps({"progress": "installing runpod"}))
-print(json.dumps(said if sys.argv[1] == "start" else [{"worker": "w 1", "argv": sys.argv[1:]}]))
+listed = {"workers": [{"worker": "w 1", "argv": sys.argv[1:]}]}
+print(json.dumps(said if sys.argv[1] == "start" else listed))
 """
 
 
@@ -231,8 +232,8 @@ def test_start_on_a_login_without_a_shell_says_what_it_said(box, monkeypatch):
         bootstrap.start(box, "w 1")
 
 
-def test_workers_lists_what_the_agent_lists(box):
-    assert bootstrap.workers(box) == [{"worker": "w 1", "argv": ["ps"]}]
+def test_census_is_what_the_agent_lists(box):
+    assert bootstrap.census(box)["workers"] == [{"worker": "w 1", "argv": ["ps"]}]
 
 
 def test_stop_names_the_worker(box, monkeypatch, tmp_path):
@@ -245,8 +246,11 @@ def test_stop_names_the_worker(box, monkeypatch, tmp_path):
 
 def test_start_gives_the_agent_the_callers_umask(box, tmp_path, monkeypatch):
     """Files of user code must get the modes that they get in production."""
-    carry(monkeypatch, f"import os; open({str(tmp_path / 'made')!r}, 'w'); print('[]')")
-    bootstrap.workers(box)
+    carry(
+        monkeypatch,
+        f"import os; open({str(tmp_path / 'made')!r}, 'w'); print('{{\"workers\": []}}')",
+    )
+    bootstrap.census(box)
     mask = os.umask(0o022)
     os.umask(mask)
     assert stat.S_IMODE((tmp_path / "made").stat().st_mode) == 0o666 & ~mask
