@@ -46,7 +46,8 @@ def zipped(main):
 
 def carry(monkeypatch, main, name="0123456789ab"):
     """Let rpnb carry another agent: one that answers, and starts nothing."""
-    monkeypatch.setattr(agent, "pack", lambda: (zipped(main), name))
+    packed = zipped(main)
+    monkeypatch.setattr(agent, "pack", lambda: (packed, name))
 
 
 @pytest.fixture
