@@ -62,7 +62,7 @@ class Charge:
         # A worker that another agent left may be at work already.
         self._is_adopting = self.generation.state is State.STARTING
         if self.generation.state is State.GONE:
-            if self.generation.number > record.exited or record.open_requests():
+            if self.generation.number > record.known.exited or record.open_requests():
                 self._bury()
             self.generation.start()
 
@@ -207,7 +207,7 @@ class Charge:
             self.requests.take()
             self.generation.move("take")
             self._is_rebuilt = request.submit.request.startswith(_REBUILD)
-            stored = None if self._record.is_synced else self._directory.read_program()
+            stored = None if self._record.known.is_synced else self._directory.read_program()
             self._tell(with_program(request.submit, stored))
 
     def _is_under_way(self, request: Request) -> bool:
@@ -252,7 +252,7 @@ class Charge:
         if self.generation.state is not State.GONE:
             self.generation.move("die")
         # One that died at birth would be followed by the next, for ever.
-        had_work = self._was_born() and self._record.is_synced
+        had_work = self._was_born() and self._record.known.is_synced
         lost = self._lost_program() if had_work else None
         had_work = had_work or self.requests.current is not None
         self._bury("The program is being rebuilt in a fresh worker." if lost else "")
@@ -289,7 +289,7 @@ class Charge:
         # Forwarded to one that was already on its way out, after a stopPod for one:
         # what was never accepted was never executed.
         untaken = current is not None and trace is None and self._was_born() and not self._endings
-        if self.generation.number > self._record.exited:
+        if self.generation.number > self._record.known.exited:
             obituary.exited(self._reason(fresh or _REASONS.get(ended["code"])))
         again = bool(fresh or untaken) and self.requests.again()
         self._end_requests(obituary, current if again else None)
@@ -318,8 +318,8 @@ class Charge:
             self.requests.drop(waiting)
 
     def _was_born(self) -> bool:
-        born = self._record.born
-        return born is not None and born.body["generation"] == self.generation.number
+        born = self._record.known.born
+        return born is not None and born["generation"] == self.generation.number
 
     def _reason(self, fresh: str | None) -> str | None:
         if self._endings:

@@ -72,7 +72,15 @@ class Desk:
         trace = self._record.traces.get(message.request)
         if trace is not None:
             client.rerun(self._record, trace)
-        return trace is not None
+        return trace is not None or self._is_forgotten(client, message.request)
+
+    def _is_forgotten(self, client: Client, request: str) -> bool:
+        """Tell whether a run is no longer kept; the client is told so."""
+        status = self._record.known.forgotten.get(request)
+        if status is not None:
+            text = f"The request {request[:4]} ended {status}; what it said is no longer kept."
+            client.say(Refused("trimmed", text, request))
+        return status is not None
 
     def _may(self, client: Client, message: Message) -> bool:
         """Tell whether the client may say so; it is told why not."""
@@ -105,8 +113,8 @@ class Desk:
 
     def _welcome(self, client: Client) -> Welcome:
         record, generation = self._record, self._charge.generation
-        born = record.born
-        is_born = born is not None and born.body["generation"] == generation.number
+        born = record.known.born
+        is_born = born is not None and born["generation"] == generation.number
         return Welcome(
             worker=self._directory.worker,
             generation=generation.number,
@@ -116,7 +124,7 @@ class Desk:
             drives=self._driver is client,
             program=self._directory.read_program(),
             requests=[trace.summary() for trace in list(record.traces.values())[-_RECENT:]],
-            info=born.body["info"] if born is not None and is_born else {},
+            info=born["info"] if born is not None and is_born else {},
             warm=record.warm(),
         )
 
@@ -145,6 +153,8 @@ class Desk:
         trace = self._record.traces.get(replay.request)
         if trace is not None:
             client.rerun(self._record, trace)
+        elif self._is_forgotten(client, replay.request):
+            pass
         elif self._charge.requests.find(replay.request) is None:
             text = f"This worker knows no request {replay.request}."
             client.say(Refused("unknown", text, replay.request))

@@ -53,6 +53,8 @@ class RunDirectory:
         self.out = self.path / "out"
         self.err = self.path / "err"
         self.journal = self.path / "journal"
+        # What a relay knows of the journal, so that the next one need not read it all.
+        self.index = self.path / "index"
         # The program as `handler.py`, and what lies beside it.
         self.app = self.path / "app"
         self.program = self.path / "program"

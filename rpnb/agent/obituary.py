@@ -10,7 +10,8 @@ from typing import Any
 from . import death
 from .directory import RunDirectory
 from .journal import Journal
-from .record import Record, Trace
+from .known import Trace
+from .record import Record
 from .requests import Request
 
 _LAST_WORDS = 4000
@@ -79,8 +80,8 @@ class Obituary:
         }
 
     def _early(self) -> str:
-        born = self._record.born
-        was_born = born is not None and born.body["generation"] == self._ended["generation"]
+        born = self._record.known.born
+        was_born = born is not None and born["generation"] == self._ended["generation"]
         return "" if was_born else " before it was ready"
 
     def _crash(self) -> str:
@@ -98,9 +99,9 @@ class Obituary:
     def _words(self, trace: Trace | None) -> str:
         """Return the end of what the worker wrote to its error log, within this request."""
         size = self._sizes["err"]
-        first = self._record.offsets(trace.seqs[0])["err"] if trace and trace.seqs else 0
+        first = trace.starts["err"] if trace is not None else 0
         start = max(first, size - _LAST_WORDS)
-        return self._record.read_log("err", start, size - start).decode("utf-8", "replace")
+        return self._record.logs["err"].read(start, size - start).decode("utf-8", "replace")
 
     def _finished(self, request: str, job: str, status: str, problem: str, exception: Any) -> None:
         body = {"job": job, "status": status, "problem": problem, "exception": exception}

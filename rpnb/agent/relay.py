@@ -227,7 +227,7 @@ class Relay:
         except OSError:
             self._drop(client)
             return
-        if client.is_closing and not client.channel.pending_bytes:
+        if client.is_done:
             self._drop(client)
         else:
             self._want_write(client.channel, bool(client.channel.pending_bytes))
@@ -236,7 +236,7 @@ class Relay:
         if client in self._clients:
             self._clients.remove(client)
             self._forget(client.channel)
-            client.channel.close()
+            client.close()
         self._desk.leave(client)
 
     def _on_signal(self, _mask: int) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from ..protocol.messages import Cancel, Submit
 from .clients import Client
+from .known import Trace
 from .limits import time_limit
-from .record import Trace
 
 # A worker that does not stop within this time is killed.
 GRACE = 3.0

@@ -99,7 +99,7 @@ class FrameReader:
     def _take(self, start: int, head_size: int, sizes: tuple[int, ...]) -> Frame:
         view = memoryview(self._data)
         try:
-            head = _loads(bytes(view[start : start + head_size]))
+            head = loads(bytes(view[start : start + head_size]))
             position, buffers = start + head_size, []
             for size in sizes:
                 buffers.append(bytes(view[position : position + size]))
@@ -111,7 +111,12 @@ class FrameReader:
         return Frame(head, tuple(buffers))
 
 
-def _loads(text: bytes) -> dict[str, Any]:
+def loads(text: bytes) -> dict[str, Any]:
+    """Return a frame's head.
+
+    Raises:
+        ProtocolError: it is no JSON object.
+    """
     try:
         head = json.loads(text.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError) as error:
