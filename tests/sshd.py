@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import shutil
@@ -11,10 +12,27 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 HOW_TO_ENABLE = "no OpenSSH server here; enable these tests with: apt-get install openssh-server"
+NO_USERS = "users of a test's own need root and the right to mount (unshare --mount)"
 _START_SECONDS = 10.0
+PASSWORD = "open sesame"
+# Of that password, by `openssl passwd -6`.
+_HASH = (
+    "$6$rpnbtest$"
+    "l0QAo8.GX5HWrpHGdi1E0hcMysAiYrAxI5cKcGBpEUE2yBOYENBNzZxWhLPpX673Vg0xryZdmXnJ9TTDoVO3e1"
+)
+
+
+class User(NamedTuple):
+    """An account that only its server sees; its password is PASSWORD."""
+
+    name: str
+    shell: str = "/bin/sh"
+    # The day on which the password was set; 0: it must be changed now.
+    changed: int = 19000
 
 
 def is_available() -> bool:
@@ -22,15 +40,31 @@ def is_available() -> bool:
     return os.access(SSHD, os.X_OK)
 
 
+@functools.cache
+def may_have_users() -> bool:
+    """Whether a server here can have users of its own."""
+    tried = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
+    return os.getuid() == 0 and tried.returncode == 0
+
+
 class Sshd:
     """A running server in `folder`: own host key, own accounts file, own known_hosts.
 
     Sessions get an empty home (`home`). `options` are lines of sshd_config, such as
-    AllowStreamLocalForwarding="no".
+    AllowStreamLocalForwarding="no". `users` are accounts of its own, with root's rights;
+    `pam` is what it finds as /etc/pam.d/sshd.
     """
 
-    def __init__(self, folder: Path, **options: str) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        address: str = "127.0.0.1",
+        users: tuple[User, ...] = (),
+        pam: str = "",
+        **options: str,
+    ) -> None:
+        self.folder, self.address = folder, address
         self.home = folder / "home"
         self.home.mkdir(parents=True)
         self.host_key = make_key(folder / "host_key")
@@ -42,39 +76,51 @@ class Sshd:
         self.known_hosts = folder / "known_hosts"
         self.accept()
         self._write_config(options)
+        self._mounts = self._own_accounts(users, pam)
         self.start()
 
     @property
     def name(self) -> str:
         """The server's name in known_hosts."""
-        return f"[127.0.0.1]:{self.port}"
+        return f"[{self.address}]:{self.port}"
 
     @property
     def target(self) -> str:
         """A TARGET that logs in here with the first account."""
         return self.target_of(self.key)
 
-    def target_of(self, key: Path, **options: str) -> str:
+    def target_of(self, key: Path | str | None, user: str = "", **options: str) -> str:
         """A TARGET that logs in here with `key`; `options` are ssh's own."""
-        settings = {"UserKnownHostsFile": str(self.known_hosts), **options}
-        words = ["ssh", "-F", "/dev/null", "-p", str(self.port), "-i", str(key)]
-        words += [word for item in settings.items() for word in ("-o", "=".join(item))]
         # An agent of the person who runs the tests has no part in them.
-        words += ["-o", "IdentityAgent=none", f"{self.user}@127.0.0.1"]
-        return shlex.join(words)
+        settings = {"UserKnownHostsFile": str(self.known_hosts), "IdentityAgent": "none", **options}
+        words = ["ssh", "-F", "/dev/null", "-p", str(self.port)]
+        words += ["-o", "IdentityFile=none"] if key is None else ["-i", str(key)]
+        words += [word for item in settings.items() for word in ("-o", "=".join(item))]
+        return shlex.join([*words, f"{user or self.user}@{self.address}"])
 
-    def account(self, name: str, environment: Mapping[str, str] = {}, passphrase: str = "") -> Path:
+    def account(
+        self,
+        name: str,
+        environment: Mapping[str, str] = {},
+        passphrase: str = "",
+        options: str = "",
+    ) -> Path:
         """Make a key that may log in, and return its path.
 
-        `environment` is set in the sessions of that key, HOME to an empty one.
+        `environment` is set in the sessions of that key, HOME to an empty one;
+        `options` are further ones of authorized_keys.
         """
         key = make_key(self.folder / name, passphrase)
-        values = {"HOME": str(self.home), **environment}
-        options = ",".join(f'environment="{key}={value}"' for key, value in values.items())
-        public = key.with_name(f"{name}.pub").read_text()
-        with self.authorized_keys.open("a") as file:
-            file.write(f"{options} {public}")
+        self.authorize(key, environment, options)
         return key
+
+    def authorize(self, key: Path, environment: Mapping[str, str] = {}, options: str = "") -> None:
+        """Let a key log in, as `account` does."""
+        values = {"HOME": str(self.home), **environment}
+        settings = [f'environment="{name}={value}"' for name, value in values.items()]
+        public = key.with_name(f"{key.name}.pub").read_text()
+        with self.authorized_keys.open("a") as file:
+            file.write(",".join(filter(None, [*settings, options])) + f" {public}")
 
     def accept(self) -> None:
         """Write the server's host key, and nothing else, to its known_hosts."""
@@ -87,11 +133,15 @@ class Sshd:
             # sshd, as root, locks its unprivileged half up in there.
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         self._process = subprocess.Popen(
-            [SSHD, "-D", "-f", str(self.folder / "sshd_config"), "-E", str(self.folder / "log")],
+            [
+                *self._mounts,
+                *(SSHD, "-D", "-f", str(self.folder / "sshd_config")),
+                *("-E", str(self.folder / "log")),
+            ],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-        _await_port(self.port, self._process, self.folder / "log")
+        _await_port(self.address, self.port, self._process, self.folder / "log")
 
     def stop(self) -> None:
         """End the server and its connections."""
@@ -115,7 +165,7 @@ class Sshd:
     def _write_config(self, options: Mapping[str, str]) -> None:
         settings = {
             "Port": self.port,
-            "ListenAddress": "127.0.0.1",
+            "ListenAddress": self.address,
             "HostKey": self.host_key,
             "AuthorizedKeysFile": self.authorized_keys,
             "PidFile": "none",
@@ -132,6 +182,45 @@ class Sshd:
         }
         lines = "".join(f"{key} {value}\n" for key, value in settings.items())
         (self.folder / "sshd_config").write_text(lines)
+
+    def _own_accounts(self, users: tuple[User, ...], pam: str) -> list[str]:
+        """Return what goes before sshd: a namespace in which /etc has these accounts."""
+        if not users:
+            return []
+        files = {"pam.d/sshd": pam} if pam else {}
+        for name in ("passwd", "shadow"):
+            files[name] = Path("/etc", name).read_text()
+        for user in users:
+            files["passwd"] += f"{user.name}:x:0:0::{self.home}:{user.shell}\n"
+            files["shadow"] += f"{user.name}:{_HASH}:{user.changed}:0:99999:7:::\n"
+        commands = []
+        for name, text in files.items():
+            ours = self.folder / name.replace("/", "-")
+            ours.write_text(text)
+            commands.append(f"mount --bind {ours} /etc/{name}")
+        script = " && ".join([*commands, 'exec "$@"'])
+        return ["unshare", "--mount", "sh", "-c", script, "sh"]
+
+
+class Agent:
+    """A running ssh-agent at the socket `path`, with nothing in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
+        end = time.monotonic() + 10
+        while not path.exists() and time.monotonic() < end:
+            time.sleep(0.01)
+
+    def add(self, *words: str | Path) -> None:
+        """Give it keys, by ssh-add's words."""
+        environment = {**os.environ, "SSH_AUTH_SOCK": str(self.path)}
+        subprocess.run(["ssh-add", "-q", *words], check=True, env=environment)
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
 
 
 def make_key(path: Path, passphrase: str = "", kind: str = "ed25519") -> Path:
@@ -151,17 +240,20 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def _await_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def _await_port(address: str, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + _START_SECONDS
-    while not _listens(port):
+    while not _listens(address, port):
         if process.poll() is not None or time.monotonic() > end:
             raise RuntimeError(f"sshd did not start: {log.read_text() if log.exists() else ''}")
         time.sleep(0.01)
 
 
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def _listens(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def _children(pid: int) -> list[int]:

@@ -72,6 +72,7 @@ def reached(connection: Connection, *, progress: Progress) -> Iterator[Transport
             ask=_asking(),
             accept_key=connection.accept_key,
             ask_secret=_asking_secret(),
+            tell=progress.now,
         )
     try:
         yield transport

@@ -288,6 +288,7 @@ class Session:
             ask=options.ask,
             accept_key=options.accept_key,
             ask_secret=options.ask_secret,
+            tell=options.on_progress,
         )
 
     @contextlib.contextmanager

@@ -11,6 +11,8 @@ from ..errors import BadTarget
 from .targets import Kind, Target, parse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .stream import Ask, AskSecret, Transport
 
 
@@ -20,12 +22,14 @@ def open_transport(
     ask: Ask | None = None,
     accept_key: str | None = None,
     ask_secret: AskSecret | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Transport:
     """Return an open transport to `target`; the caller closes it.
 
-    `ask` answers whether to accept an unknown host key, `ask_secret` gives the
-    passphrase of a key file, and `accept_key` is a fingerprint (`SHA256:…`)
-    that is accepted unasked. What nobody can answer is an error that says how.
+    `ask` answers whether to accept an unknown host key; `ask_secret` gives what a
+    login takes: a passphrase, a password, a code. `accept_key` is a fingerprint
+    (`SHA256:…`) that is accepted unasked. What nobody can answer is an error that
+    says how. `tell` hears what a host says while one waits for it.
 
     Raises:
         TargetError: one of its leaves, named by what is in the way.
@@ -40,7 +44,7 @@ def open_transport(
             f"{place.text}: finding a pod by its id or name comes later. The console's Connect page"
             " has its line ('SSH over exposed TCP'): %runpod_connect ssh root@IP -p PORT"
         )
-    from .hostkeys import Consent
+    from .asking import Person, or_askpass
     from .ssh import SshTransport
 
-    return SshTransport.open(place, Consent(ask, accept_key), ask_secret)
+    return SshTransport.open(place, Person(ask, or_askpass(ask_secret), accept_key, tell))

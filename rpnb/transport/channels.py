@@ -9,8 +9,10 @@ from collections.abc import Callable
 import paramiko
 
 from ..errors import CannotReach
+from .asking import plain
 from .commands import Pipes
 from .failures import connected
+from .stream import Completed
 
 # The default of 2 MiB limits a long link to one window per round trip.
 # Reads take as much: a smaller one moves the rest of paramiko's buffer each time.
@@ -20,6 +22,8 @@ WINDOW_BYTES = 16 << 20
 _PACKET_BYTES = (32 << 10) - 64
 # A pod's ~/.bashrc may print a welcome before any command: what stands above this is not ours.
 _MARK = "rpnb: begins here"
+# A host that prints more than this before our command does not mean to run it.
+_MOST_ABOVE_BYTES = 1 << 20
 
 
 def marked(command: str) -> str:
@@ -69,34 +73,52 @@ class ChannelStream:
     def _explain(self) -> None:
         said = b"".join(iter(lambda: self._channel.recv_stderr(WINDOW_BYTES), b""))
         if said:
-            raise CannotReach(
-                f"the agent on {self._label} cannot be reached:"
-                f" {said.decode('utf-8', 'replace').strip()}"
-            )
+            words = plain(said.decode("utf-8", "replace")).strip()
+            raise CannotReach(f"the agent on {self._label} cannot be reached: {words}")
 
 
 class Output:
-    """A command's stdout, from the mark on."""
+    """A command's stdout, from the mark on; `above` is what was printed before it."""
 
     def __init__(self, channel: paramiko.Channel) -> None:
         self._channel = channel
-        self._above: bytes | None = b""
+        self.above = b""
+        self.has_begun = False
 
     def read(self) -> bytes:
-        """Return what has come; b"" at the end."""
-        while self._above is not None:
+        """Return what has come; b"" at the end, which may come before the command has begun.
+
+        Raises:
+            Displaced: there is a terminal in between, or something else floods it.
+        """
+        while not self.has_begun:
             data = self._channel.recv(WINDOW_BYTES)
-            above, mark, below = (self._above + data).partition(f"{_MARK}\n".encode())
-            self._above = None if mark or not data else above
+            above, mark, below = (self.above + data).partition(f"{_MARK}\n".encode())
+            self.above, self.has_begun = above, bool(mark)
             if below or not data:
                 return below
+            if f"{_MARK}\r\n".encode() in above:
+                raise Displaced("it gives a terminal, which changes bytes on their way")
+            if not mark and len(above) > _MOST_ABOVE_BYTES:
+                raise Displaced("something else prints without end")
         return self._channel.recv(WINDOW_BYTES)
 
 
-def pipes(channel: paramiko.Channel) -> Pipes:
-    """Return the streams of the command that `channel` runs."""
+class Displaced(Exception):
+    """What runs is not the command that was given; says what is known of it."""
+
+
+def displaced(output: Output, done: Completed) -> str:
+    """Return what is known of a command that ended without having begun."""
+    printed = plain(output.above.decode("utf-8", "replace") + done.stderr).strip()
+    said = f" and printed: {' · '.join(printed.splitlines()[:5])}" if printed else ""
+    return f"something else ran, ended with status {done.code}{said}"
+
+
+def pipes(channel: paramiko.Channel, output: Output) -> Pipes:
+    """Return the streams of the command that `channel` runs, its stdout through `output`."""
     return Pipes(
-        read_out=Output(channel).read,
+        read_out=output.read,
         read_err=lambda: channel.recv_stderr(WINDOW_BYTES),
         feed=lambda data: _feed(channel, data),
         wait=channel.recv_exit_status,

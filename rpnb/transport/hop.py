@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Sequence
 
 import paramiko
 
+from ..errors import CannotReach
+from .asking import Memory, Person, plain
 from .channels import WINDOW_BYTES
-from .dial import dial
+from .dial import Proxy, dial
 from .failures import connecting
-from .hostkeys import Consent, HostKey, KnownHosts, kinds, verify
-from .login import Identity, Login
+from .hostkeys import refuse_listed, verify
+from .identities import Identity
+from .keys import PublicKey
+from .knownhosts import KnownHosts, kinds
+from .login import Login
 from .sshconfig import Settings
-from .stream import AskSecret
+from .userauth import UserAuth
 
 # 975-1370 MB/s with it, 500 with paramiko's default order.
 _FIRST_CIPHER = "aes128-gcm@openssh.com"
@@ -29,41 +36,46 @@ _ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")}
 
 
 class Hop:
-    """One SSH connection of a route, and the identity that logged in there."""
+    """One SSH connection of a route, and what let it in there.
 
-    def __init__(
-        self,
-        settings: Settings,
-        identity: Identity | None = None,
-        known: KnownHosts | None = None,
-    ) -> None:
-        self.settings = settings
-        self.transport: paramiko.Transport | None = None
-        self._identity = identity
+    `memory` is shared by the hops of a route, so nothing is asked twice.
+    """
+
+    def __init__(self, settings: Settings, memory: Memory, earlier: Hop | None = None) -> None:
+        self.settings, self.memory = settings, memory
+        self.transport: _Transport | None = None
+        self._proxy: Proxy | None = None
+        self._identity: Identity | None = earlier._identity if earlier else None
         # Kept for `again`: a key that was accepted but could not be written down stays accepted.
-        self._known = known
+        self._known: KnownHosts | None = earlier._known if earlier else None
 
     def again(self) -> Hop:
         """Return a hop that will connect alike: the same identity, the same accepted keys."""
-        return Hop(self.settings, self._identity, self._known)
+        return Hop(self.settings, self.memory, self)
 
-    def connect(
-        self, before: Hop | None, consent: Consent, ask_secret: AskSecret | None, notes: list[str]
-    ) -> None:
+    def connect(self, before: Hop | None, person: Person, notes: list[str]) -> None:
         """Connect, through `before` if given; check the host key; log in.
 
         Raises:
             TargetError: one of its leaves.
         """
-        with connecting(self.settings):
-            known = self._known = self._known or self._read_known_hosts()
+        settings = self.settings
+        with connecting(settings, lambda: self._proxy.last_words() if self._proxy else ""):
+            known = self._known = self._known or KnownHosts(
+                settings.known_hosts,
+                settings.known_hosts_of_machine,
+                hash_names=settings.hash_names,
+            )
             self.transport = transport = _transport(self._socket(before))
-            _prefer(transport, kinds(known.about(self.settings.key_name)))
-            transport.start_client(timeout=self.settings.timeout)
-            self._verify(transport, known, consent)
+            transport.ask_for(
+                kinds(known.about(settings.key_name)), bool(known.authorities(settings.key_name))
+            )
+            self._shake_hands(transport, person)
+            self._verify(transport, known, person)
             notes += known.notes
             known.notes.clear()
-            self._identity = Login(self.settings, ask_secret).log_in(transport, self._identity)
+            auth = UserAuth(transport, settings.user, person.hear)
+            self._identity = Login(settings, auth, person, self.memory).log_in(self._identity)
             transport.set_keepalive(_KEEPALIVE_SECONDS)
 
     def close(self) -> None:
@@ -71,39 +83,84 @@ class Hop:
         if self.transport is not None:
             self.transport.close()
 
-    def _read_known_hosts(self) -> KnownHosts:
-        settings = self.settings
-        return KnownHosts(
-            settings.known_hosts, settings.known_hosts_of_machine, hash_names=settings.hash_names
-        )
-
     def _socket(self, before: Hop | None) -> object:
-        if before is None:
-            return dial(self.settings)
-        assert before.transport is not None
-        place = (self.settings.host, self.settings.port)
-        return before.transport.open_channel(
-            "direct-tcpip", place, ("127.0.0.1", 0), timeout=self.settings.timeout
-        )
-
-    def _verify(self, transport: paramiko.Transport, known: KnownHosts, consent: Consent) -> None:
         settings = self.settings
-        # start_client returns without a word when its time is over.
-        if not transport.initial_kex_done:
-            raise TimeoutError
-        shown = transport.get_remote_server_key()
-        verify(
-            known,
-            f"{settings.target.label} ({settings.address})",
-            settings.key_name,
-            HostKey(shown.get_name(), shown.asbytes()),
-            strict=settings.strict,
-            consent=consent,
+        if before is None:
+            if settings.proxy_command is None:
+                return dial(settings)
+            self._proxy = Proxy(settings.proxy_command)
+            return self._proxy.socket
+        assert before.transport is not None
+        place = (settings.host, settings.port)
+        return before.transport.open_channel(
+            "direct-tcpip", place, ("127.0.0.1", 0), timeout=settings.timeout
         )
 
+    def _shake_hands(self, transport: _Transport, person: Person) -> None:
+        seconds, proxy = self.settings.handshake_timeout, self._proxy
+        # Its own limits only come after ours, which says what it is.
+        transport.banner_timeout = transport.handshake_timeout = seconds + 5
+        done, deadline = threading.Event(), time.monotonic() + seconds
+        transport.start_client(done)
+        while not (done.wait(0.05) or not transport.is_active()):
+            if proxy is not None:
+                person.hear(proxy.news())
+            if time.monotonic() > deadline:
+                raise TimeoutError(seconds)
+        if transport.initial_kex_done:
+            return
+        error = transport.get_exception() or EOFError()
+        if isinstance(error, (paramiko.SSHException, OSError, EOFError)):
+            raise error
+        # paramiko's reader met bytes that it did not expect: anything may come of that.
+        raise CannotReach(
+            f"cannot reach {self.settings.target.label}: {self.settings.address} does not"
+            f" speak SSH as it should ({type(error).__name__}: {plain(str(error))})"
+        ) from error
 
-def _transport(connection: object) -> paramiko.Transport:
-    transport = paramiko.Transport(connection, default_window_size=WINDOW_BYTES)  # type: ignore[arg-type] # a Channel is socket enough
+    def _verify(self, transport: _Transport, known: KnownHosts, person: Person) -> None:
+        settings, shown = self.settings, transport.shown_key()
+        who = f"{settings.target.label} ({settings.address})"
+        if settings.revoked_keys is not None:
+            refuse_listed(settings.revoked_keys, who, shown)
+        person = person.unattended() if settings.is_batch else person
+        verify(known, who, settings.key_name, shown, strict=settings.strict, person=person)
+
+
+class _Transport(paramiko.Transport):
+    """paramiko's, with the host's key algorithms in our order and its last words kept."""
+
+    last_words = ""
+    _wanted: tuple[str, ...] = ()
+
+    def ask_for(self, known: list[str], has_authority: bool) -> None:
+        """Prefer certificates where an authority is known, then the kinds of key that are."""
+        offered = super().preferred_keys
+        certified = [name for name in offered if "-cert-" in name] if has_authority else []
+        names = [name for kind in known for name in _ALGORITHMS.get(kind, (kind,))]
+        self._wanted = _first(offered, [*certified, *names])
+
+    @property
+    def preferred_keys(self) -> tuple[str, ...]:
+        return self._wanted
+
+    def shown_key(self) -> PublicKey:
+        """Return what the host proved itself by: a key or a certificate."""
+        key = self.get_remote_server_key()
+        certificate = key.public_blob
+        if certificate is not None:
+            return PublicKey(certificate.key_type, certificate.key_blob)
+        return PublicKey(key.get_name(), key.asbytes())
+
+    def _parse_disconnect(self, message: paramiko.Message) -> None:
+        message.get_int()
+        self.last_words = plain(message.get_string().decode("utf-8", "replace"))
+        message.rewind()
+        super()._parse_disconnect(message)  # type: ignore[misc]  # the stub leaves it out
+
+
+def _transport(connection: object) -> _Transport:
+    transport = _Transport(connection, default_window_size=WINDOW_BYTES)  # type: ignore[arg-type] # a Channel is socket enough
     logging.getLogger(_LOG).setLevel(logging.CRITICAL)  # what it logs, we raise
     transport.set_log_channel(_LOG)
     transport.packetizer.REKEY_BYTES = _REKEY_BYTES
@@ -113,15 +170,8 @@ def _transport(connection: object) -> paramiko.Transport:
     return transport
 
 
-def _prefer(transport: paramiko.Transport, known: list[str]) -> None:
-    """Ask for the kinds of key by which the host is known, before others it may have, too."""
-    names = [x for kind in known for x in _ALGORITHMS.get(kind, (kind,))]
-    options = transport.get_security_options()
-    options.key_types = _first(options.key_types, names)
-
-
 def _first(offered: Sequence[str], wanted: list[str]) -> tuple[str, ...]:
     return (
-        *(name for name in wanted if name in offered),
+        *(name for name in dict.fromkeys(wanted) if name in offered),
         *(name for name in offered if name not in wanted),
     )

@@ -1,209 +1,246 @@
-"""Logging in: the identities a person has, in the order in which they are offered."""
+"""Logging in: by keys, by what a person types, by several of them where a server wants that."""
 
 from __future__ import annotations
 
-import base64
-import contextlib
-import os
-import socket
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import replace
 
 import paramiko
-from paramiko.agent import AgentSSH
 
-from ..errors import LoginRefused
+from ..errors import CannotReach, LoginRefused
+from .asking import Memory, Person, is_one_time
+from .identities import Identities, Identity, signing
+from .keys import LockedKey, PublicKey, UnreadableKey, load
+from .sshagent import SshAgentError
 from .sshconfig import Settings
-from .stream import AskSecret
+from .userauth import NoAlgorithm, Question, Reply, UserAuth
 
 # As many as ssh gives.
 _PASSPHRASES = 3
-_AGENT_SECONDS = 5.0
 
 
-@dataclass
-class Identity:
-    """A key and the name by which people know it."""
-
-    name: str
-    key: paramiko.PKey
-
-
-@dataclass
 class Login:
-    """One attempt to log in; `tried` tells what was offered, for the error."""
+    """One attempt to log in; knows at its end what was tried, for the error."""
 
-    settings: Settings
-    ask_secret: AskSecret | None = None
-    tried: list[str] = field(default_factory=list)
-    _locked: list[str] = field(default_factory=list)
-    _seen: set[bytes] = field(default_factory=set)
+    def __init__(self, settings: Settings, auth: UserAuth, person: Person, memory: Memory) -> None:
+        self._settings, self._auth, self._memory = settings, auth, memory
+        self._person = person.unattended() if settings.is_batch else person
+        self._tried: list[str] = []
+        self._seen: set[bytes] = set()
+        self._given_up: set[str] = set()
+        self._methods: tuple[str, ...] = ()
+        self._accepted: Identity | None = None
+        # What was typed in this attempt, and what of the memory was used.
+        self._typed: dict[str, str] = {}
+        self._recalled: set[str] = set()
+        self._is_one_time = False
 
-    def log_in(self, transport: paramiko.Transport, first: Identity | None = None) -> Identity:
-        """Return the identity that the server accepted; `first` is offered before all others.
+    def log_in(self, first: Identity | None = None) -> Identity | None:
+        """Return the identity that was accepted, None where a person's answers were.
+
+        `first` is offered before anything is asked or looked for.
 
         Raises:
-            LoginRefused: it accepted none; says what was offered and what helps.
+            LoginRefused: says what was tried and what helps.
+            CannotReach: the connection ended.
         """
-        with contextlib.ExitStack() as stack:
-            for identity in self._identities(stack, first):
-                if self._offer(transport, identity):
-                    return identity
-                if not transport.is_active():
-                    break
-        raise LoginRefused(self._refusal(transport))
-
-    def _offer(self, transport: paramiko.Transport, identity: Identity) -> bool:
-        blob = identity.key.asbytes()
-        if blob in self._seen:
-            return False
-        self._seen.add(blob)
-        self.tried.append(identity.name)
         try:
-            more = transport.auth_publickey(self.settings.user, identity.key)
-        except paramiko.BadAuthenticationType as error:
-            taken = ", ".join(error.allowed_types) or "nothing that is known here"
-            self.tried[-1] += f" (the server takes no keys, but {taken})"
-            return False
-        except (paramiko.SSHException, OSError, EOFError):
-            return False
-        if more:
-            self.tried[-1] += f" (accepted, but the server also wants {', '.join(more)})"
-        return not more
+            is_let_in = self._is_let_in(first)
+        except EOFError as error:
+            if not self._auth.last_words:
+                raise CannotReach(
+                    f"cannot reach {self._settings.target.label}: {self._settings.address}"
+                    " ended the connection during the login"
+                ) from error
+            is_let_in = False
+        if not is_let_in:
+            for question in self._recalled:
+                # Not once more: hosts count wrong answers.
+                self._memory.answers.pop(question, None)
+            raise LoginRefused(self._refusal())
+        self._memory.answers.update(self._typed)
+        self._memory.is_one_time |= self._is_one_time
+        return self._accepted
 
-    def _identities(
-        self, stack: contextlib.ExitStack, first: Identity | None
-    ) -> Iterator[Identity]:
-        if first is not None:
-            yield from self._once_more(stack, first)
-        settings = self.settings
-        # What was named comes first: a full agent would use up the server's six tries.
-        for path in settings.identities:
-            if not Path(path).exists():
-                self.tried.append(f"{path} (no such file)")
-        yield from self._files(settings.identities)
-        yield from self._agent_keys(stack)
-        yield from self._files(settings.usual_identities)
-        for path in self._locked:
-            yield from self._unlocked(path)
+    def _is_let_in(self, first: Identity | None) -> bool:
+        reply = (self._offer(first) if first else None) or self._auth.none()
+        ways = self._ways()
+        while not reply.is_accepted:
+            self._methods = reply.methods
+            allowed = [name for name in self._settings.methods if name in reply.methods]
+            name = next((name for name in allowed if name in ways), None)
+            if name is None:
+                return False
+            answer = next(ways[name], None)
+            if answer is None:
+                del ways[name]
+                continue
+            reply = answer
+            if reply.is_partial:
+                self._note(f"accepted, but the server also wants {', '.join(reply.methods)}")
+                ways = self._ways()
+        return True
 
-    def _once_more(self, stack: contextlib.ExitStack, first: Identity) -> Iterator[Identity]:
-        if not isinstance(first.key, paramiko.AgentKey):
-            yield first
-            return
-        # Its way to the agent was closed after the login.
-        blob = first.key.asbytes()
-        yield from (x for x in self._agent_keys(stack) if x.key.asbytes() == blob)
+    def _ways(self) -> dict[str, Iterator[Reply]]:
+        return {
+            "publickey": self._by_keys(),
+            "keyboard-interactive": self._by_answers(),
+            "password": self._by_password(),
+        }
 
-    def _agent_keys(self, stack: contextlib.ExitStack) -> Iterator[Identity]:
-        if self.settings.agent is None:
-            return
-        agent = _Agent()
-        stack.callback(agent.close)
+    def _by_keys(self) -> Iterator[Reply]:
+        for identity in Identities(self._settings, self._memory.keys, self._tried):
+            reply = self._offer(identity)
+            if reply is not None:
+                yield reply
+
+    def _by_answers(self) -> Iterator[Reply]:
+        for _ in range(self._settings.prompts):
+            self._tried.append("keyboard-interactive")
+            reply = self._auth.interactive(self._answer)
+            if reply is None:
+                self._note(self._unanswered("no answer was given"))
+                return
+            yield reply
+
+    def _by_password(self) -> Iterator[Reply]:
+        for _ in range(self._settings.prompts):
+            self._tried.append("password")
+            password = self._ask(f"Password of {self._who}: ")
+            if not password:
+                self._note(self._unanswered("none was given"))
+                return
+            reply = self._auth.password(password)
+            if reply is None:
+                command = self._settings.target.command
+                self._note(f"it has expired there: '{command}' in a terminal changes it")
+                return
+            yield reply
+
+    def _offer(self, identity: Identity) -> Reply | None:
+        """Return what the server says of the identity, None where it cannot be offered."""
+        if identity.shown is not None and not self._is_new(identity.shown):
+            return None
+        self._tried.append(identity.name)
         try:
-            agent.open(self.settings.agent)
-        except (OSError, paramiko.SSHException) as error:
-            self.tried.append(f"the agent at {self.settings.agent} ({error})")
-            return
-        files = (*self.settings.identities, *self.settings.usual_identities)
-        wanted = {_public_blob(path) for path in files}
-        for key in agent.get_keys():
-            if not self.settings.identities_only or key.asbytes() in wanted:
-                # paramiko < 3.2 does not keep an agent key's comment.
-                name = getattr(key, "comment", "") or key.get_name()
-                yield Identity(f"agent key {name!r}", key)
+            if identity.sign is None and identity.shown is not None:
+                # Nobody is asked for the passphrase of a key that is no use.
+                refusal = self._auth.refuses(identity.shown)
+                if refusal is not None:
+                    return refusal
+            ready = identity if identity.sign else self._unlock(identity)
+            if ready is None or ready.shown is None or ready.sign is None:
+                return None
+            reply = self._auth.publickey(ready.shown, ready.sign)
+        except NoAlgorithm as error:
+            self._note(str(error))
+            return None
+        except SshAgentError as error:
+            self._note(f"the ssh agent does not sign: {error}")
+            return None
+        if reply.is_accepted or reply.is_partial:
+            self._accepted = ready
+        return reply
 
-    def _files(self, paths: tuple[str, ...]) -> Iterator[Identity]:
-        for path in filter(os.path.exists, paths):
-            key = self._load(path)
-            if key is not None:
-                yield Identity(path, key)
+    def _is_new(self, shown: PublicKey) -> bool:
+        is_new = shown.blob not in self._seen
+        self._seen.add(shown.blob)
+        return is_new
 
-    def _load(self, path: str) -> paramiko.PKey | None:
-        try:
-            return load(path)
-        except paramiko.PasswordRequiredException:
-            self._locked.append(path)
-        except (paramiko.SSHException, OSError) as error:
-            self.tried.append(f"{path} ({error})")
+    def _unlock(self, identity: Identity) -> Identity | None:
+        path = identity.locked
+        key = self._memory.keys.get(path) or self._unlocked(path)
+        if key is None:
+            return None
+        self._memory.keys[path] = key
+        shown = identity.shown or PublicKey.from_blob(key.asbytes())
+        if identity.shown is None and not self._is_new(shown):
+            return None
+        return replace(identity, shown=shown, sign=signing(key))
+
+    def _unlocked(self, path: str) -> paramiko.PKey | None:
+        if path in self._given_up:
+            return None
+        self._given_up.add(path)
+        for _ in range(_PASSPHRASES):
+            passphrase = self._person.secret(f"Passphrase of {path}: ")
+            if not passphrase:
+                self._note(f"has a passphrase: 'ssh-add {path}' unlocks it{self._nobody}")
+                return None
+            try:
+                return load(path, passphrase)
+            except LockedKey:
+                continue
+            except UnreadableKey as error:
+                self._note(str(error))
+                return None
+        self._note(f"the passphrase was wrong {_PASSPHRASES} times")
         return None
 
-    def _unlocked(self, path: str) -> Iterator[Identity]:
-        if _public_blob(path) in self._seen:
-            return
-        for _ in range(_PASSPHRASES):
-            passphrase = self._passphrase(path)
-            if not passphrase:
-                break
-            with contextlib.suppress(paramiko.SSHException):
-                yield Identity(path, load(path, passphrase))
-                return
-        self.tried.append(f"{path} (has a passphrase: 'ssh-add {path}' unlocks it)")
+    def _answer(self, question: Question) -> list[str] | None:
+        answers = list[str]()
+        above = f"{question.text}\n" if question.text else ""
+        for prompt, _is_shown in question.prompts:
+            answer = self._ask(f"{above}{self._who}: {prompt}")
+            if answer is None:
+                return None
+            self._is_one_time |= is_one_time(prompt)
+            answers.append(answer)
+            above = ""
+        return answers
 
-    def _passphrase(self, path: str) -> str | None:
-        try:
-            return self.ask_secret(f"Passphrase of {path}: ") if self.ask_secret else None
-        except EOFError:  # getpass() where nobody sits
-            return None
+    def _ask(self, question: str) -> str | None:
+        known = self._memory.answers.get(question)
+        if known is not None and question not in self._recalled:
+            self._recalled.add(question)
+            return known
+        answer = self._person.secret(question)
+        if answer is not None:
+            self._typed[question] = answer
+        return answer
 
-    def _refusal(self, transport: paramiko.Transport) -> str:
-        who = f"{self.settings.target.label} ({self.settings.user}@{self.settings.address})"
-        if not self.tried:
+    def _note(self, text: str) -> None:
+        self._tried[-1] += f" ({text})"
+
+    def _unanswered(self, otherwise: str) -> str:
+        return self._nobody.removeprefix("; ") or otherwise
+
+    @property
+    def _nobody(self) -> str:
+        if self._person.ask_secret is not None:
+            return ""
+        return "; nobody can be asked here, but SSH_ASKPASS may name a program that answers"
+
+    @property
+    def _who(self) -> str:
+        return f"{self._settings.user}@{self._settings.target.label}"
+
+    def _refusal(self) -> str:
+        settings, tried = self._settings, "; ".join(_counted(self._tried))
+        who = f"{settings.target.label} ({settings.user}@{settings.address})"
+        takes_keys = "publickey" in self._methods or not self._methods
+        if not tried and takes_keys and "publickey" in settings.methods:
             return (
                 f"{who}: there is no key to log in with. 'ssh-keygen -t ed25519' makes one; its"
                 " .pub goes into the console's settings (SSH public keys) before the pod starts."
             )
-        text = f"{who} refused the login; tried: {'; '.join(self.tried)}."
-        if not transport.is_active() and len(self.tried) > 1:
-            text += " It hung up after that many: name the right one with -i FILE."
-        return text + (
-            " The public key must be in ~/.ssh/authorized_keys there (for a pod: in the"
-            " console's settings, before it starts); -i FILE names another."
-        )
+        text = f"{who} refused the login; tried: {tried or 'nothing'}."
+        if self._methods:
+            text += f" It takes {', '.join(self._methods)}."
+        if self._auth.last_words:
+            text += f" It hung up after that many: {self._auth.last_words}."
+            text += " Name the right one with -i FILE."
+        if self._auth.said:
+            text += f" It says: {self._auth.said}"
+        if takes_keys:
+            text += (
+                " The public key must be in ~/.ssh/authorized_keys there (for a pod: in the"
+                " console's settings, before it starts); -i FILE names another."
+            )
+        return text
 
 
-def load(path: str, passphrase: str | None = None) -> paramiko.PKey:
-    """Return the private key in the file, with its certificate where there is one beside it.
-
-    Raises:
-        PasswordRequiredException: it has a passphrase and none was given.
-        SSHException: it is no key of a kind that is understood, or the passphrase is wrong.
-    """
-    for kind in (paramiko.Ed25519Key, paramiko.RSAKey, paramiko.ECDSAKey):
-        try:
-            key = kind.from_private_key_file(path, passphrase)
-        except paramiko.PasswordRequiredException:
-            raise
-        except (paramiko.SSHException, ValueError, UnicodeDecodeError):
-            continue
-        certificate = Path(f"{path}-cert.pub")
-        if certificate.exists():
-            key.load_certificate(str(certificate))
-        return key
-    raise paramiko.SSHException("not a key that can be read here")
-
-
-class _Agent(AgentSSH):
-    """An ssh agent at a path: paramiko's own reads SSH_AUTH_SOCK only, not IdentityAgent."""
-
-    def open(self, path: str) -> None:
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(_AGENT_SECONDS)
-        try:
-            connection.connect(path)
-        except OSError:
-            connection.close()
-            raise
-        self._connect(connection)  # type: ignore[attr-defined]  # the stub leaves it out
-
-    def close(self) -> None:
-        self._close()  # type: ignore[attr-defined]  # the stub leaves it out
-
-
-def _public_blob(path: str) -> bytes | None:
-    try:
-        words = Path(f"{path}.pub").read_text(errors="replace").split()
-        return base64.b64decode(words[1])
-    except (OSError, IndexError, ValueError):
-        return None
+def _counted(tried: list[str]) -> Iterator[str]:
+    for text, count in Counter(tried).items():
+        yield text if count == 1 else f"{text} ({count} times)"

@@ -2,58 +2,71 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import paramiko
 
-from ..errors import LinkLost
-from .channels import WINDOW_BYTES, ChannelStream, Output, marked, pipes
+from ..errors import CannotReach, LinkLost, LoginRefused
+from .asking import Memory, Person
+from .channels import (
+    WINDOW_BYTES,
+    ChannelStream,
+    Displaced,
+    Output,
+    displaced,
+    marked,
+    pipes,
+)
 from .commands import complete
-from .failures import connected
+from .failures import connected, said
 from .hop import Hop
-from .hostkeys import Consent
 from .sshconfig import route
-from .stream import AskSecret, Completed
+from .stream import Completed
 from .streamlocal import open_streamlocal
 
 if TYPE_CHECKING:
     from .targets import Target
 
 _OPEN_SECONDS = 15.0
+_SESSION_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 class SshTransport:
     """A logged-in SSH connection. Made by `open`."""
 
-    def __init__(self, target: Target, hops: list[Hop], notes: list[str]) -> None:
+    def __init__(
+        self, target: Target, hops: list[Hop], notes: list[str], *, is_shared: bool = False
+    ) -> None:
         self.target = target
         self.notes = notes
         self._hops = hops
         self._lock = threading.Lock()
         self._has_run = False
+        # A shared connection is not ours to close: these are.
+        self._is_shared = is_shared
+        self._channels: list[paramiko.Channel] = []
 
     @classmethod
-    def open(cls, target: Target, consent: Consent, ask_secret: AskSecret | None) -> SshTransport:
+    def open(cls, target: Target, person: Person) -> SshTransport:
         """Connect and log in, jump hosts first.
 
         Raises:
             TargetError: one of its leaves, named by what is in the way.
         """
-        return cls._connect(
-            target, [Hop(settings) for settings in route(target)], consent, ask_secret
-        )
+        memory = Memory()
+        return cls._connect(target, [Hop(settings, memory) for settings in route(target)], person)
 
     @classmethod
-    def _connect(
-        cls, target: Target, hops: list[Hop], consent: Consent, ask_secret: AskSecret | None
-    ) -> SshTransport:
+    def _connect(cls, target: Target, hops: list[Hop], person: Person) -> SshTransport:
         notes: list[str] = []
         before: Hop | None = None
         try:
             for hop in hops:
-                hop.connect(before, consent, ask_secret, notes)
+                hop.connect(before, person, notes)
                 before = hop
         except BaseException:
             _close(hops)
@@ -67,16 +80,22 @@ class SshTransport:
 
         Raises:
             LinkLost: the connection ended before the command did.
+            CannotReach: the host runs no commands, or another one.
         """
         with connected(self.target.label):
             channel = self._exec(command)
+            output = Output(channel)
             try:
-                done = complete(pipes(channel), stdin, on_line)
+                done = complete(pipes(channel, output), stdin, on_line)
+            except Displaced as error:
+                raise self._useless(str(error)) from error
             finally:
                 channel.close()
         # paramiko's word for "no exit status came": killed by a signal there, or the link is gone.
         if done.code == -1 and not self._last.is_active():
             raise LinkLost(f"the connection to {self.target.label} ended while a command ran there")
+        if not output.has_begun:
+            raise self._useless(displaced(output, done))
         return done
 
     def connect(self, socket: str, bridge: str) -> ChannelStream:
@@ -88,24 +107,38 @@ class SshTransport:
         with connected(self.target.label):
             self._turn_nagle_off()
             try:
-                return ChannelStream(
-                    open_streamlocal(
-                        self._last, socket, window_bytes=WINDOW_BYTES, timeout=_OPEN_SECONDS
-                    ),
-                    self.target.label,
+                channel = open_streamlocal(
+                    self._last, socket, window_bytes=WINDOW_BYTES, timeout=_OPEN_SECONDS
                 )
+                return ChannelStream(self._kept(channel), self.target.label)
             except paramiko.ChannelException:
                 # The same answer stands for "forbidden" and "nobody listens": the bridge knows.
                 channel = self._exec(bridge)
                 return ChannelStream(channel, self.target.label, Output(channel).read)
 
     def again(self) -> SshTransport:
-        """Return a second connection to the same target, logged in alike; asks nothing."""
-        return self._connect(self.target, [hop.again() for hop in self._hops], Consent(), None)
+        """Return a second connection to the same target, logged in alike; asks nothing.
+
+        Where each login takes a new code, it is a share of this connection.
+
+        Raises:
+            LoginRefused: of what was typed, nothing holds for another login.
+        """
+        if not self._hops[0].memory.is_one_time:
+            return self._connect(self.target, [hop.again() for hop in self._hops], Person())
+        if not self._last.is_active():
+            raise LoginRefused(
+                f"{self.target.label} asks for a new code at each login, and nobody is asked while"
+                " a lost link comes back: connect again. The worker and its job go on."
+            )
+        return SshTransport(self.target, self._hops, [], is_shared=True)
 
     def close(self) -> None:
         """Close the connection and its streams."""
-        _close(self._hops)
+        if not self._is_shared:
+            _close(self._hops)
+        for channel in self._channels:
+            channel.close()
 
     @property
     def _last(self) -> paramiko.Transport:
@@ -114,10 +147,26 @@ class SshTransport:
         return transport
 
     def _exec(self, command: str) -> paramiko.Channel:
-        channel = self._last.open_session(timeout=_OPEN_SECONDS)
-        channel.exec_command(marked(command))
+        channel = self._session()
+        try:
+            channel.exec_command(marked(command))
+        except paramiko.SSHException as error:
+            if not self._last.is_active():
+                raise
+            raise self._useless("it refuses every command") from error
         self._has_run = True
-        return channel
+        return self._kept(channel)
+
+    def _session(self) -> paramiko.Channel:
+        # With a small MaxSessions one that was closed here may still be ending there.
+        for pause in _SESSION_PAUSES:
+            with contextlib.suppress(paramiko.ChannelException):
+                return self._last.open_session(timeout=_OPEN_SECONDS)
+            time.sleep(pause)
+        try:
+            return self._last.open_session(timeout=_OPEN_SECONDS)
+        except paramiko.ChannelException as error:
+            raise self._useless(f"it opens no session: {said(error)}") from error
 
     def _turn_nagle_off(self) -> None:
         # sshd sets TCP_NODELAY on its side with the first exec and never unsets it. With
@@ -125,6 +174,18 @@ class SshTransport:
         with self._lock:
             if not self._has_run:
                 self._exec("true").close()
+
+    def _kept(self, channel: paramiko.Channel) -> paramiko.Channel:
+        if self._is_shared:
+            self._channels.append(channel)
+        return channel
+
+    def _useless(self, problem: str) -> CannotReach:
+        return CannotReach(
+            f"{self.target.label} lets in but does not run what rpnb asks it to: {problem}. A login"
+            " for files only (sftp), a forced command, or a start-up file that runs something"
+            f" else looks like this; '{self.target.command} true' should end with status 0."
+        )
 
 
 def _close(hops: list[Hop]) -> None:

@@ -10,6 +10,7 @@ import getpass
 import os
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,6 +23,9 @@ from .targets import Target, parse
 _READ_SECONDS = 10.0
 # The time that the style guide's message names.
 _CONNECT_SECONDS = 10.0
+# A host that was reached may look up our name before it says anything.
+_HANDSHAKE_SECONDS = 30.0
+_FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 # More is a loop: a jump host that is reached through itself.
 _MOST_HOPS = 8
 _DEFAULT_KEYS = (
@@ -43,6 +47,19 @@ _DEFAULTS = {
     "stricthostkeychecking": "ask",
     "hashknownhosts": "no",
     "connecttimeout": "none",
+    "pubkeyauthentication": "yes",
+    "kbdinteractiveauthentication": "yes",
+    "passwordauthentication": "yes",
+    "preferredauthentications": "publickey,keyboard-interactive,password",
+    "numberofpasswordprompts": "3",
+    "batchmode": "no",
+    "addressfamily": "any",
+}
+# What a login may use, by the option that forbids it.
+_METHODS = {
+    "publickey": "pubkeyauthentication",
+    "keyboard-interactive": "kbdinteractiveauthentication",
+    "password": "passwordauthentication",
 }
 # ssh -G prints two of its words as truth values.
 _STRICT = {"true": "yes", "false": "no", "off": "no"}
@@ -56,7 +73,8 @@ class Settings:
     """Everything that one connection needs to know, nothing left to look up.
 
     `identities` are the key files that somebody named, `usual_identities` those
-    that ssh tries where nobody did.
+    that ssh tries where nobody did; `methods` are the ways to log in that are
+    allowed, in order, and `prompts` how often each asks.
     """
 
     target: Target
@@ -65,16 +83,24 @@ class Settings:
     user: str
     identities: tuple[str, ...]
     usual_identities: tuple[str, ...]
+    certificates: tuple[str, ...]
     identities_only: bool
     agent: str | None
+    methods: tuple[str, ...]
+    prompts: int
+    is_batch: bool
     jump: str | None
     proxy_command: str | None
     known_hosts: tuple[Path, ...]
     known_hosts_of_machine: tuple[Path, ...]
+    revoked_keys: Path | None
     key_name: str
     strict: str
     hash_names: bool
     timeout: float
+    handshake_timeout: float
+    family: socket.AddressFamily | None
+    bind_address: str | None
 
     @property
     def address(self) -> str:
@@ -136,6 +162,7 @@ def read(target: Target) -> Settings:
     tokens = _tokens(target, host, port, user)
     named, usual = _identities(target, answers.get("identityfile", []), tokens)
     jump, command = _unless_none(one.get("proxyjump")), _unless_none(one.get("proxycommand"))
+    revoked = _unless_none(one.get("revokedhostkeys"))
     name = one.get("hostkeyalias") or (host if port == 22 else f"[{host}]:{port}")
     strict = one["stricthostkeychecking"].lower()
     return Settings(
@@ -145,16 +172,24 @@ def read(target: Target) -> Settings:
         user=user,
         identities=named,
         usual_identities=usual,
-        identities_only=one["identitiesonly"].lower() == "yes",
+        certificates=tuple(_expand(x, tokens) for x in answers.get("certificatefile", [])),
+        identities_only=_is_yes(one["identitiesonly"]),
         agent=_agent(one["identityagent"], tokens),
+        methods=tuple(_methods(one)),
+        prompts=int(one["numberofpasswordprompts"]),
+        is_batch=_is_yes(one["batchmode"]),
         jump=jump,
         proxy_command=_expand(command, tokens) if command and not jump else None,
         known_hosts=_files(one["userknownhostsfile"], tokens),
         known_hosts_of_machine=_files(one["globalknownhostsfile"], tokens),
+        revoked_keys=Path(_expand(revoked, tokens)) if revoked else None,
         key_name=name.lower(),
         strict=_STRICT.get(strict, strict),
-        hash_names=one["hashknownhosts"].lower() == "yes",
-        timeout=_seconds(one["connecttimeout"]),
+        hash_names=_is_yes(one["hashknownhosts"]),
+        timeout=_seconds(one["connecttimeout"]) or _CONNECT_SECONDS,
+        handshake_timeout=_seconds(one["connecttimeout"]) or _HANDSHAKE_SECONDS,
+        family=_FAMILIES.get(one["addressfamily"].lower()),
+        bind_address=_unless_none(one.get("bindaddress")),
     )
 
 
@@ -260,6 +295,16 @@ def _identities(
     return tuple(paths), tuple(_expand(path, tokens) for path in usual)
 
 
+def _methods(one: dict[str, str]) -> Iterator[str]:
+    for name in one["preferredauthentications"].split(","):
+        if name in _METHODS and one[_METHODS[name]].lower() not in ("no", "false"):
+            yield name
+
+
+def _is_yes(value: str) -> bool:
+    return value.lower() in ("yes", "true")
+
+
 def _unless_none(value: str | None) -> str | None:
     return None if value in (None, "none", "") else value
 
@@ -283,4 +328,4 @@ def _files(value: str, tokens: dict[str, str]) -> tuple[Path, ...]:
 
 
 def _seconds(value: str) -> float:
-    return float(value) if value.isdigit() and int(value) else _CONNECT_SECONDS
+    return float(value) if value.isdigit() else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,9 @@ def server(tmp_path: Path) -> Iterator[Callable[..., servers.Sshd]]:
         pytest.skip(servers.HOW_TO_ENABLE)
     started: list[servers.Sshd] = []
 
-    def start(**options: str) -> servers.Sshd:
+    def start(**options: Any) -> servers.Sshd:
+        if options.get("users") and not servers.may_have_users():
+            pytest.skip(servers.NO_USERS)
         started.append(servers.Sshd(tmp_path / f"sshd{len(started)}", **options))
         return started[-1]
 
@@ -59,3 +62,11 @@ def listener(tmp_path: Path) -> Iterator[Callable[..., Listener]]:
     yield start
     for one in started:
         one.close()
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[servers.Agent]:
+    """An ssh agent of the test's own, with nothing in it."""
+    started = servers.Agent(tmp_path / "agent")
+    yield started
+    started.stop()

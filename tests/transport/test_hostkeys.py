@@ -10,18 +10,21 @@ from pathlib import Path
 import pytest
 
 from rpnb.errors import HostKeyChanged, HostKeyUnknown
-from rpnb.transport.hostkeys import Consent, HostKey, KnownHosts, verify
+from rpnb.transport.asking import Person
+from rpnb.transport.hostkeys import verify
+from rpnb.transport.keys import PublicKey
+from rpnb.transport.knownhosts import KnownHosts
 from rpnb.transport.ssh import SshTransport
 from tests.sshd import HOW_TO_ENABLE, Sshd, make_key
 
 Connect = Callable[..., SshTransport]
 needs_keygen = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason=HOW_TO_ENABLE)
 
-KEY = HostKey("ssh-ed25519", b"\0\0\0\x0bssh-ed25519" + bytes(range(32)))
-OTHER = HostKey("ssh-rsa", b"\0\0\0\x07ssh-rsa" + bytes(range(99)))
+KEY = PublicKey("ssh-ed25519", b"\0\0\0\x0bssh-ed25519" + bytes(range(32)))
+OTHER = PublicKey("ssh-rsa", b"\0\0\0\x07ssh-rsa" + bytes(range(99)))
 
 
-def _line(names: str, key: HostKey = KEY, marker: str = "") -> str:
+def _line(names: str, key: PublicKey = KEY, marker: str = "") -> str:
     return f"{marker} {names} {key.kind} {base64.b64encode(key.blob).decode()}\n".lstrip()
 
 
@@ -31,8 +34,8 @@ def _known(tmp_path: Path, text: str | bytes) -> KnownHosts:
     return KnownHosts([path])
 
 
-def _check(known: KnownHosts, name: str, key: HostKey = KEY, strict: str = "ask") -> None:
-    verify(known, "my-gpu", name, key, strict=strict, consent=Consent())
+def _check(known: KnownHosts, name: str, key: PublicKey = KEY, strict: str = "ask") -> None:
+    verify(known, "my-gpu", name, key, strict=strict, person=Person())
 
 
 @pytest.mark.parametrize(
@@ -118,7 +121,7 @@ def test_host_key_revoked_for_another_key_is_trusted(tmp_path: Path) -> None:
 
 def test_host_key_vouched_for_by_an_authority_is_unknown_and_says_why(tmp_path: Path) -> None:
     known = _known(tmp_path, _line("*", marker="@cert-authority"))
-    with pytest.raises(HostKeyUnknown, match="authority in known_hosts is not understood"):
+    with pytest.raises(HostKeyUnknown, match="has no certificate of the authority in .*, line 1"):
         _check(known, "host")
 
 
@@ -170,7 +173,7 @@ def test_host_key_that_cannot_be_written_is_accepted_with_a_note(tmp_path: Path)
 def test_host_key_fingerprint_is_the_one_ssh_prints(tmp_path: Path) -> None:
     path = make_key(tmp_path / "key")
     kind, blob = path.with_name("key.pub").read_text().split()[:2]
-    key = HostKey(kind, base64.b64decode(blob))
+    key = PublicKey(kind, base64.b64decode(blob))
     printed = subprocess.check_output(["ssh-keygen", "-lf", path], text=True)
     assert f" {key.fingerprint} " in printed
     assert printed.endswith(f"({key.title})\n")
@@ -228,7 +231,7 @@ def test_unknown_host_with_nobody_at_the_question_is_refused(tmp_path: Path) -> 
         raise EOFError
 
     with pytest.raises(HostKeyUnknown, match="It was not accepted"):
-        verify(_known(tmp_path, ""), "my-gpu", "h", KEY, strict="ask", consent=Consent(ask))
+        verify(_known(tmp_path, ""), "my-gpu", "h", KEY, strict="ask", person=Person(ask))
 
 
 @pytest.mark.ssh
@@ -299,4 +302,4 @@ def fresh(tmp_path: Path) -> Path:
 
 def _fingerprint(sshd: Sshd) -> str:
     kind, blob = sshd.host_key.with_name("host_key.pub").read_text().split()[:2]
-    return HostKey(kind, base64.b64decode(blob)).fingerprint
+    return PublicKey(kind, base64.b64decode(blob)).fingerprint

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import socket
-import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from rpnb.errors import BadTarget, CannotReach, HostKeyUnknown, LoginRefused
+from rpnb.errors import BadTarget, CannotReach, HostKeyUnknown
 from rpnb.transport.ssh import SshTransport
-from tests.sshd import Sshd, make_key
+from tests.sshd import Sshd
 
 pytestmark = pytest.mark.ssh
 
@@ -58,95 +55,6 @@ def test_port_of_another_service_is_no_traceback(connect: Connect) -> None:
         _answer(listener, b"HTTP/1.1 400 Bad Request\r\n\r\n")
         with pytest.raises(CannotReach, match=str(port)):
             connect(f"127.0.0.1:{port}")
-
-
-def test_login_with_a_key_the_server_does_not_know_is_refused(
-    sshd: Sshd, connect: Connect, tmp_path: Path
-) -> None:
-    key = make_key(tmp_path / "stranger")
-    with pytest.raises(LoginRefused) as caught:
-        connect(sshd.target_of(key))
-    assert f"{sshd.user}@127.0.0.1:{sshd.port}) refused the login; tried: {key}." in str(
-        caught.value
-    )
-
-
-def test_login_with_a_key_file_that_is_missing_says_so(sshd: Sshd, connect: Connect) -> None:
-    with pytest.raises(LoginRefused, match=re.escape("/no/key (no such file)")):
-        connect(sshd.target_of(Path("/no/key")))
-
-
-def test_login_with_a_file_that_is_no_key_says_so(
-    sshd: Sshd, connect: Connect, tmp_path: Path
-) -> None:
-    (tmp_path / "notes").write_text("not a key")
-    with pytest.raises(LoginRefused, match="notes .not a key that can be read here"):
-        connect(sshd.target_of(tmp_path / "notes"))
-
-
-def test_login_where_keys_are_not_taken_names_what_is(server: Server, connect: Connect) -> None:
-    sshd = server(PubkeyAuthentication="no", PasswordAuthentication="yes")
-    with pytest.raises(LoginRefused, match="the server takes no keys, but password"):
-        connect(sshd.target)
-
-
-def test_login_that_tries_too_many_keys_says_so(
-    server: Server, connect: Connect, tmp_path: Path
-) -> None:
-    sshd = server(MaxAuthTries="2")
-    strangers = [f"-i {make_key(tmp_path / name)}" for name in "abcd"]
-    with pytest.raises(LoginRefused, match="hung up after that many"):
-        connect(sshd.target.replace("ssh ", f"ssh {' '.join(strangers)} ", 1))
-
-
-@pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
-def test_login_works_with_each_kind_of_key(
-    kind: str, sshd: Sshd, connect: Connect, tmp_path: Path
-) -> None:
-    key = make_key(tmp_path / kind, kind=kind)
-    _authorize(sshd, key)
-    assert connect(sshd.target_of(key)).run("true").code == 0
-
-
-def test_login_with_a_locked_key_asks_for_its_passphrase(sshd: Sshd, connect: Connect) -> None:
-    key = sshd.account("id_locked", passphrase="open sesame")
-    answers = iter(["wrong", "open sesame"])
-    asked: list[str] = []
-
-    def ask(question: str) -> str:
-        asked.append(question)
-        return next(answers)
-
-    transport = connect(sshd.target_of(key), ask_secret=ask)
-    transport.again().close()
-    assert asked == [f"Passphrase of {key}: "] * 2
-
-
-def test_login_with_a_locked_key_and_nobody_to_ask_names_ssh_add(
-    sshd: Sshd, connect: Connect
-) -> None:
-    key = sshd.account("id_unasked", passphrase="open sesame")
-    with pytest.raises(LoginRefused, match=re.escape(f"'ssh-add {key}' unlocks it")):
-        connect(sshd.target_of(key))
-
-
-def test_login_takes_a_key_of_the_agent(
-    sshd: Sshd, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    key = sshd.account("id_agent", passphrase="")
-    agent = tmp_path / "agent"
-    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(agent)], stdout=subprocess.DEVNULL)
-    try:
-        _wait_for(agent)
-        monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
-        subprocess.run(["ssh-add", "-q", str(key)], check=True)
-        key.unlink()
-        config = f"-F /dev/null -o UserKnownHostsFile={sshd.known_hosts}"
-        target = f"ssh {config} -p {sshd.port} -i {key} {sshd.user}@127.0.0.1"
-        assert connect(target).again().run("true").code == 0
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_jump_host_leads_to_a_host_behind_it(
@@ -236,11 +144,6 @@ def _config(folder: Path, **servers: Sshd) -> Path:
     return path
 
 
-def _authorize(sshd: Sshd, key: Path) -> None:
-    with sshd.authorized_keys.open("a") as file:
-        file.write(key.with_name(f"{key.name}.pub").read_text())
-
-
 def _answer(listener: socket.socket, text: bytes) -> None:
     def answer() -> None:
         peer, _ = listener.accept()
@@ -248,10 +151,3 @@ def _answer(listener: socket.socket, text: bytes) -> None:
             peer.sendall(text)
 
     threading.Thread(target=answer, daemon=True).start()
-
-
-def _wait_for(path: Path) -> None:
-    end = time.monotonic() + 10
-    while not path.exists() and time.monotonic() < end:
-        time.sleep(0.01)
-    assert path.exists()
