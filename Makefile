@@ -3,7 +3,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 HOURS ?= 1
 
-.PHONY: help demo test quick lint types bench soak gpu docs dev demo-env clean
+.PHONY: help demo test quick lint types bench soak minors gpu docs dev demo-env clean
 
 help:
 	@echo "make demo    run the quickstart notebook here: a real model, no account, no GPU"
@@ -14,6 +14,7 @@ help:
 	@echo "make docs    check the links and samples in the documents"
 	@echo "make bench   measure the loop against scp + ssh python handler.py"
 	@echo "make soak    random edits against a fresh process, for hours (HOURS=$(HOURS)); prints seeds"
+	@echo "make minors  every pair of Python versions on this machine: what one defines, the other runs"
 	@echo "make gpu     the tests that need an NVIDIA GPU"
 	@echo "make clean   remove .venv and what tools leave behind"
 
@@ -50,6 +51,9 @@ bench: dev
 
 soak: dev
 	@$(BIN)/python -m tests.planner.soak --hours $(HOURS)
+
+minors: dev
+	@$(BIN)/python -m tests.minors.pairs
 
 gpu: dev
 	@$(PYTEST) -q -m gpu

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import traceback
 from pathlib import Path
 from types import TracebackType
@@ -28,11 +29,16 @@ def details(error: BaseException, app: str) -> dict[str, Any]:
 
 
 def syntax_details(error: SyntaxError, name: str) -> dict[str, Any]:
-    """Return the same for source that does not parse; its one frame is the faulty line."""
+    """Return the same for source that does not parse; its one frame is the faulty line.
+
+    The client's Python has read it: where this one cannot, they differ.
+    """
     line = error.lineno or 1
+    own = platform.python_version()
     return {
         "type": type(error).__name__,
-        "message": error.msg or "",
+        "message": f"{error.msg}: the target's Python {own} does not read this line, as the one "
+        "where it was typed does. Write it in the older syntax, or choose another with --python",
         "frames": [[name, line, "<module>", (error.text or "").strip()]],
         "traceback": "".join(traceback.format_exception_only(type(error), error)).splitlines(),
     }

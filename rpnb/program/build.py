@@ -42,7 +42,7 @@ def build(
     Raises:
         ProgramError: everything that is wrong, at once, each with its cell and line.
     """
-    prepared = _prepared(_in_order(cells))
+    prepared = _prepared(_in_order(cells), names.python)
     names.requested = skew.requested(r for each in prepared for r in each.requirements)
     found = resolve(prepared, names, base, lazy_annotations=_is_lazy(prepared))
     problems = list(found.problems)
@@ -75,11 +75,11 @@ def _in_order(cells: Sequence[Cell]) -> list[Cell]:
     return sorted(cells, key=lambda cell: cell.kind == "handler")
 
 
-def _prepared(cells: Sequence[Cell]) -> list[Prepared]:
+def _prepared(cells: Sequence[Cell], python: str = "") -> list[Prepared]:
     found, problems = [], []
     for number, cell in enumerate(cells):
         try:
-            found.append(prepare(cell, is_first=number == 0))
+            found.append(prepare(cell, is_first=number == 0, python=python))
         except ProgramError as problem:  # noqa: PERF203 - every cell's problem is reported
             problems.append(problem)
     raise_all(problems)

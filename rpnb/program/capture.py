@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 import types
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,13 +17,14 @@ from .literals import literal
 from .names import Names
 from .provenance import Definition
 from .rebuilt import assembled, closure, method, partial
+from .referring import Referring
 from .sources import (
     Captured,
+    as_begun,
     from_definition,
     is_code,
     is_plain_display,
     is_typing,
-    registered,
     typed,
 )
 from .steps import Capture
@@ -57,25 +59,74 @@ def capture_value(
         value = list(value)
     text = literal(value)
     if text is not None:
-        return _literal(name, text, definition)
-    found = importable(value)
-    if found is not None:
-        return _imported(name, value, found)
+        found = _literal(name, text, definition)
+        return replace(found, value=value, parts=values.containers(value))
+    by_name = importable(value)
+    if by_name is not None:
+        return _imported(name, value, by_name)
     call = made(value, names)
     if call is not None:
-        return assembled(name, call.text, [(call, None)])
+        found = assembled(name, call.text, [(call, None)])
+        return replace(found, value=value, parts=values.containers(value))
     for rebuild in (closure, partial, method):
         rebuilt = rebuild(name, value, names, capture_value)
         if rebuilt is not None:
             return rebuilt
     if definition is not None and (is_plain_display(definition) or is_typing(definition)):
         return from_definition(definition, names)
-    members = registered(definition, names)
-    if definition is not None and members:
-        empty = from_definition(definition, names)
-        later = tuple(sorted({*empty.capture.later, *members}))
-        return replace(empty, capture=replace(empty.capture, later=later))
     return _pickled(name, value, names)
+
+
+def together(holder: str, held: tuple[Any, ...], names: Names) -> Captured:
+    """Return several values, which share parts, as one pickle: a tuple under the name `holder`.
+
+    Raises:
+        CannotCapture: it cannot travel.
+    """
+    return _pickled(holder, held, names, limit=None)
+
+
+def element(name: str, holder: str, at: int) -> Captured:
+    """Return a name that holds one of the values of `together`."""
+    return Captured(Capture(name, "literal", f"{name} = {holder}[{at}]", now=(holder,)))
+
+
+def alias(name: str, other: str) -> Captured:
+    """Return a name for the object that another name holds."""
+    return Captured(Capture(name, "literal", f"{name} = {other}", now=(other,)))
+
+
+def begun(name: str, made: tuple[str, ...], names: Names) -> Captured:
+    """Return a registry as it began; the definitions `made` fill it again on the target.
+
+    Raises:
+        CannotCapture: no statement here says how it began, or it holds what they do not give it.
+    """
+    definition = names.definition(name)
+    listed = " and ".join(f"`{each}`" for each in made)
+    if definition is None or definition.in_block:
+        problem = "no statement of a cell makes it empty"
+    else:
+        found = as_begun(definition, made)
+        known = {*made, *found.capture.now, *found.capture.later}
+        other = next((o for o in _definitions_in(names[name]) if o.__name__ not in known), None)
+        if other is None:
+            return found
+        problem = f"something else put `{other.__name__}` into it"
+    raise CannotCapture(
+        f"`{name}` is filled while {listed} is defined, but {problem}: define and fill it in a "
+        "remote cell",
+        name=name,
+        path=name,
+    )
+
+
+def _definitions_in(value: Any) -> Iterator[Any]:
+    """The functions and classes of the notebook's cells that plain containers hold."""
+    for each in values.inside(getattr(value, "__dict__", value)).values():
+        own = getattr(each, "__module__", "") == "__main__"
+        if own and "<locals>" not in getattr(each, "__qualname__", "<locals>"):
+            yield each
 
 
 def _import(name: str, module: types.ModuleType, definition: Definition | None) -> Captured:
@@ -124,19 +175,17 @@ def _literal(name: str, text: str, definition: Definition | None) -> Captured:
     return Captured(Capture(name, "literal", f"{name} = {text}"))
 
 
-def _pickled(name: str, value: Any, names: Names) -> Captured:
-    def has_source(each: str) -> bool:
-        if each == name or each not in names:
-            return False
-        definition = names.definition(each)
-        if definition is None:
-            return False
-        # A class that a call made, such as a named tuple's, is its statement.
-        made = isinstance(definition.value, type) and is_plain_display(definition)
-        return made or is_code(definition)
-
-    limit = None if name in names.send else values.LARGE_BYTES
-    found = values.dump(name, value, names.namespace, has_source=has_source, limit=limit)
+def _pickled(
+    name: str, value: Any, names: Names, limit: int | None = values.LARGE_BYTES
+) -> Captured:
+    refer = Referring(name, names, capture_value)
+    if name in names.send:
+        limit = None
+    found = values.dump(name, value, names.namespace, refer=refer, limit=limit)
+    if refer.is_sharing:
+        # Their bytecode keeps what they share, and stays with this version of Python.
+        refer = Referring(name, names, capture_value, makes=False)
+        found = values.dump(name, value, names.namespace, refer=refer, limit=limit)
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     if found.bytecode and names.python not in ("", here):
         raise CannotCapture(
@@ -163,7 +212,10 @@ def _pickled(name: str, value: Any, names: Names) -> Captured:
             bytecode=found.bytecode,
         ),
         files={path: found.data},
+        before=tuple(refer.before),
         modules=found.modules,
+        value=value,
+        parts=found.parts,
         note=f"`{name}` was on this machine's GPU: its copy in memory travels"
         if found.from_gpu
         else "",

@@ -11,6 +11,8 @@ from .constructors import constructor, enum_member
 from .literals import literal
 from .names import Names
 
+_CHANGED = (list, dict, set)
+
 
 @dataclass(frozen=True)
 class Expression:
@@ -22,13 +24,16 @@ class Expression:
 
 
 def expression(value: Any, names: Names) -> Expression | None:
-    """Return an expression for `value`, None where there is none."""
+    """Return an expression for `value`, None where there is none.
+
+    What could be changed goes by its name, if it has one: it is the same object then.
+    """
     text = literal(value)
-    if text is not None:
-        return Expression(text)
-    own = names.name_of(value)
+    own = names.name_of(value) if text is None or isinstance(value, _CHANGED) else None
     if own is not None:
         return Expression(own, frozenset({own}))
+    if text is not None:
+        return Expression(text)
     return importable(value) or made(value, names)
 
 

@@ -5,6 +5,7 @@ Identity does not: a dictionary of lambdas, a class whose method was replaced.
 
 from __future__ import annotations
 
+import enum
 import types
 from collections.abc import Iterator
 from itertools import islice
@@ -41,9 +42,10 @@ def _print(value: Any, depth: int, budget: list[int]) -> Any:
 
 
 def attributes(kind: type) -> Iterator[tuple[str, Any]]:
-    """Yield a class's own attributes, less those that Python and abc keep for themselves."""
+    """Yield a class's own attributes, less those that Python, abc and enum keep for themselves."""
+    kept = ("__", "_abc_", *(["_"] if isinstance(kind, enum.EnumMeta) else []))
     for name, each in sorted(vars(kind).items()):
-        own = not (name.startswith("__") and name.endswith("__")) and not name.startswith("_abc_")
+        own = not (name.startswith(kept) and name.endswith("_")) and not name.startswith("_abc_")
         if own or isinstance(each, types.FunctionType):
             yield name, each
 

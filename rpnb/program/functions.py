@@ -8,8 +8,9 @@ import linecache
 import textwrap
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from .literals import literal
 from .passages import Passage
 from .provenance import Provenance
 
@@ -66,6 +67,44 @@ def _cut(text: str, node: _Definition) -> Found | None:
     last = node.end_lineno or node.lineno
     part = Passage.typed("\n".join(lines[node.lineno - 1 : last]), node.lineno)
     return Found(part, False, len(part.lines[0]) - len(part.lines[0].lstrip()))
+
+
+def with_defaults(found: Found, function: types.FunctionType) -> Found | None:
+    """Return the text with the defaults that the function has, None where text cannot say them.
+
+    Those that it was written with need not be there any more: `lambda x, i=i: x + i`.
+    """
+    lines = list(found.passage.lines)
+    try:
+        defaults = _defaults(found, function)
+    except (ValueError, KeyError):
+        return None  # others than it was written with, and not as many
+    for node, value in reversed(defaults):
+        text = literal(value)
+        if text is None or node.lineno != node.end_lineno:
+            return None
+        number = node.lineno - 2
+        line = lines[number].encode()
+        written = line[node.col_offset : node.end_col_offset].decode()
+        if written != text:
+            head, tail = line[: node.col_offset], line[node.end_col_offset :]
+            lines[number] = f"{head.decode()}{text}{tail.decode()}"
+    return replace(found, passage=replace(found.passage, lines=tuple(lines)))
+
+
+def _defaults(found: Found, function: types.FunctionType) -> list[tuple[ast.expr, object]]:
+    """The expressions of the defaults, in the order of the text, each with its value now.
+
+    Lines count from 2: above the text stands what it is a part of.
+    """
+    head = "(" if found.is_lambda else "if 1:" if found.indent else ""
+    tree = ast.parse(f"{head}\n{found.passage.text}\n{')' if found.is_lambda else ''}")
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+    arguments = next(node.args for node in ast.walk(tree) if isinstance(node, kinds))
+    positional = zip(arguments.defaults, function.__defaults__ or (), strict=True)
+    named = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    given = function.__kwdefaults__ or {}
+    return [*positional, *((node, given[arg.arg]) for arg, node in named if node is not None)]
 
 
 def in_factory(found: Found, name: str, free: list[str], function_name: str) -> Passage:

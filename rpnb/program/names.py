@@ -44,6 +44,8 @@ class Names:
         self.send = frozenset(send)
         # Distributions that the program installs itself.
         self.requested: frozenset[str] = frozenset()
+        # Functions (by id) whose closures are being written: one may hold itself.
+        self.rebuilding: set[int] = set()
         self._hidden = hidden or {}
 
     def __contains__(self, name: object) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import operator
 import types
 from collections.abc import Callable, Mapping
 from pickle import PickleBuffer
@@ -52,11 +53,11 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self,
         file: Any,
         namespace: Mapping[str, Any],
-        has_source: Callable[[str], bool],
+        refer: Callable[[Any], str | None],
         on_buffer: Callable[[PickleBuffer], None] | None,
     ) -> None:
         super().__init__(file, protocol=PROTOCOL, buffer_callback=on_buffer)
-        self.namespace, self.has_source = namespace, has_source
+        self.namespace, self.refer = namespace, refer
         self.references: set[str] = set()
         self.global_names: set[str] = set()
         self.modules: set[str] = set()
@@ -72,10 +73,12 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         if isinstance(module, str):
             self.modules.add(module.partition(".")[0])
         if isinstance(obj, (type, types.FunctionType)):
-            name = getattr(obj, "__name__", "")
-            if self.namespace.get(name) is obj and self.has_source(name):
-                self.references.add(name)
-                return getattr, (self._main, name)
+            path = self.refer(obj)
+            if path is not None:
+                self.references.add(path.partition(".")[0])
+                if "." in path:
+                    return operator.attrgetter(path), (self._main,)
+                return getattr, (self._main, path)
         elif isinstance(obj, io.IOBase) and not isinstance(obj, (io.BytesIO, io.StringIO)):
             raise RefusedError("it holds an open file")
         elif _is_on_gpu(obj):

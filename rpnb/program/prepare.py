@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from dataclasses import dataclass, field
 
 from ..errors import BadSyntax, ProgramError
@@ -38,8 +39,8 @@ class Prepared:
         return split(self.body.text)
 
 
-def prepare(cell: Cell, *, is_first: bool) -> Prepared:
-    """Return the cell as it will stand in the program.
+def prepare(cell: Cell, *, is_first: bool, python: str = "") -> Prepared:
+    """Return the cell as it will stand in the program; `python` is the target's version.
 
     Raises:
         BadSyntax: Python cannot parse it; shows cell, line and a caret.
@@ -48,7 +49,7 @@ def prepare(cell: Cell, *, is_first: bool) -> Prepared:
     translated = translate(source, label=cell.label, first_line=cell.first_line)
     text = translated.text
     passage = Passage.typed(text, cell.first_line, cell=cell.id, label=cell.label)
-    tree = _parsed(text, passage)
+    tree = _parsed(text, passage, python)
     gone = mark_lines(tree) | _idle_imports(tree)
     future, future_lines = _future(tree, passage)
     head_end = _docstring_end(tree) if is_first else 0
@@ -67,25 +68,35 @@ def prepare(cell: Cell, *, is_first: bool) -> Prepared:
     )
 
 
-def _parsed(text: str, passage: Passage) -> ast.Module:
+def _parsed(text: str, passage: Passage, python: str) -> ast.Module:
     try:
         tree = ast.parse(text)
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         compile(text, "<cell>", "exec", flags, dont_inherit=True)
     except SyntaxError as error:
-        raise bad_syntax(error, passage) from None
+        raise bad_syntax(error, passage, python) from None
     except ValueError as error:  # a null character
         raise BadSyntax(f"{passage.label} is not Python: {error}") from None
     return tree
 
 
-def bad_syntax(error: SyntaxError, passage: Passage) -> ProgramError:
-    """Return a parser's complaint as one about the cell, with its line and a caret."""
+def bad_syntax(error: SyntaxError, passage: Passage, python: str = "") -> ProgramError:
+    """Return a parser's complaint as one about the cell, with its line and a caret.
+
+    It says so where the target's `python` is newer, and might read it.
+    """
     number = min(max(error.lineno or 1, 1), len(passage.lines))
     line = passage.lines[number - 1]
     caret = " " * max(min((error.offset or 1) - 1, len(line)), 0) + "^"
+    newer = ""
+    if python and tuple(map(int, python.split("."))) > sys.version_info[:2]:
+        here = f"{sys.version_info.major}.{sys.version_info.minor}"
+        newer = (
+            f"\n  The target has Python {python}; cells are read by the one here, which is {here}"
+        )
     return BadSyntax(
         f"{passage.label}, line {passage.places[number - 1]}: {error.msg}\n    {line}\n    {caret}"
+        f"{newer}"
     )
 
 

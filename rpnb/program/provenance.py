@@ -93,6 +93,10 @@ class Provenance:
         found = self._definitions.get(name)
         return found if found is not None and found.value is value else None
 
+    def definitions(self) -> list[Definition]:
+        """Return what is known of every name, in the order in which they were first bound."""
+        return list(self._definitions.values())
+
     def label_of(self, text: str) -> str:
         """Return the label of the cell that had this text, "" if none is known."""
         return self._labels.get(text.strip(), "")

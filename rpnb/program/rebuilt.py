@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from .expressions import Expression, expression
-from .functions import find, in_factory
-from .literals import literal
+from .functions import Found, find, in_factory, with_defaults
 from .names import Names
-from .sources import Captured, has_lazy_annotations, needs_of, set_defaults, typed
+from .passages import Passage
+from .sources import Captured, has_lazy_annotations, needs_of, typed
 from .steps import Capture
 
 _EMPTY = object()
@@ -23,8 +24,9 @@ def closure(name: str, value: Any, names: Names, capture_value: CaptureValue) ->
     if not isinstance(value, types.FunctionType) or value.__globals__ is not names.namespace:
         return None
     found = find(value, names.provenance)
+    found = with_defaults(found, value) if found is not None and not value.__dict__ else None
     free = list(value.__code__.co_freevars)
-    if found is None or "__class__" in free or not _simple_defaults(value):
+    if found is None or "__class__" in free:
         return None
     cells = dict(zip(free, value.__closure__ or (), strict=True))
     own = {key for key, cell in cells.items() if _content(cell) is value}
@@ -35,14 +37,7 @@ def closure(name: str, value: Any, names: Names, capture_value: CaptureValue) ->
         for key, cell in cells.items()
         if key not in own
     }
-    passage = in_factory(found, f"_make_{name}", list(parts), value.__code__.co_name)
-    given = ", ".join(part.text for part, _ in parts.values())
-    call: tuple[str, ...] = ()
-    if not free and not found.is_lambda and not found.indent and value.__name__ == name:
-        passage = found.passage
-    else:
-        call = ("", f"{name} = _make_{name}({given})")
-    passage = passage.followed_by(*call, *set_defaults(name, value))
+    passage = _passage(name, value, found, {key: part.text for key, (part, _) in parts.items()})
     now, later, optional = needs_of(passage.text, has_lazy_annotations(value))
     now = (now | {each for part, _ in parts.values() for each in part.now}) - {name}
     return Captured(
@@ -60,17 +55,25 @@ def closure(name: str, value: Any, names: Names, capture_value: CaptureValue) ->
     )
 
 
+def _passage(
+    name: str, function: types.FunctionType, found: Found, given: dict[str, str]
+) -> Passage:
+    """The statements that bind `name` to a function over what `given` says for each variable."""
+    free = function.__code__.co_freevars
+    if not free and found.is_lambda:
+        first, *rest = found.passage.lines
+        return replace(found.passage, lines=(f"{name} = {first}", *rest))
+    if not free and not found.indent and function.__name__ == name:
+        return found.passage
+    made = in_factory(found, f"_make_{name}", list(given), function.__code__.co_name)
+    return made.followed_by("", f"{name} = _make_{name}({', '.join(given.values())})")
+
+
 def _content(cell: types.CellType) -> Any:
     try:
         return cell.cell_contents
     except ValueError:
         return _EMPTY
-
-
-def _simple_defaults(function: types.FunctionType) -> bool:
-    """Defaults are evaluated in the factory: only constants are sure to be the same there."""
-    given = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
-    return all(literal(each) is not None for each in given) and not function.__dict__
 
 
 def _part(
@@ -106,7 +109,9 @@ def partial(name: str, value: Any, names: Names, capture_value: CaptureValue) ->
 
 def method(name: str, value: Any, names: Names, capture_value: CaptureValue) -> Captured | None:
     """A bound method, written as an attribute of its object."""
-    if not isinstance(value, types.MethodType):
+    if not isinstance(value, (types.MethodType, types.BuiltinMethodType)):
+        return None
+    if value.__self__ is None or isinstance(value.__self__, types.ModuleType):
         return None
     part = _part(f"_{name}_self", value.__self__, names, capture_value)
     return assembled(name, f"{part[0].text}.{value.__name__}", [part])

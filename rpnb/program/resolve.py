@@ -5,15 +5,16 @@ from __future__ import annotations
 import difflib
 import types
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..errors import CannotCapture, MissingName, ProgramError
-from .capture import capture
+from .capture import alias, begun, capture, element, together
 from .functions import shared_variables
 from .names import Names
 from .prepare import Prepared
 from .sources import Captured
 from .steps import Capture, Program
+from .ties import Ties, ties
 from .uses import BUILTINS, Uses, uses
 
 _NOT_THERE = {
@@ -65,7 +66,14 @@ def resolve(
     known: Known | None = None,
 ) -> Resolved:
     """Return the captures that the cells need; what is missing is among the problems."""
-    return _Resolver(cells, names, base, lazy_annotations, known or Known()).resolve()
+    told = Ties()
+    while True:
+        resolver = _Resolver(cells, names, base, lazy_annotations, known or Known(), told)
+        found = resolver.resolve()
+        more = ties(found.all, names, resolver.refused)
+        if more.names() <= told.names():
+            return found
+        told = told.with_more(more)
 
 
 def needs(cells: Sequence[Prepared], *, lazy_annotations: bool = False) -> dict[str, Need]:
@@ -74,7 +82,7 @@ def needs(cells: Sequence[Prepared], *, lazy_annotations: bool = False) -> dict[
     Those that they can do without are among them, and builtins: whoever binds
     such a name gives it to the cells.
     """
-    resolver = _Resolver(cells, Names({}), None, lazy_annotations, Known())
+    resolver = _Resolver(cells, Names({}), None, lazy_annotations, Known(), Ties())
     resolver.resolve()
     return resolver.wanted
 
@@ -123,8 +131,11 @@ class _Resolver:
         base: Program | None,
         lazy: bool,
         known: Known,
+        told: Ties,
     ) -> None:
-        self.cells, self.names = cells, names
+        self.cells, self.names, self.told = cells, names, told
+        # Names that cannot be captured, as far as this look shows.
+        self.refused: list[str] = []
         self.base = {each.name: each for each in base.captures} if base else {}
         self.found = Resolved({each.cell.id: [] for each in cells})
         self.missing: dict[str, Need] = {}
@@ -184,6 +195,8 @@ class _Resolver:
     def _place(self, name: str, captured: Captured, need: Need) -> None:
         """Put a capture before the cell that needs it, after what it needs itself."""
         self._done.add(name)
+        if name in self.told.held or name in self.told.alias:
+            captured = self._tied(name) or captured
         self.found.notes += [captured.note] if captured.note else []
         inner = Need(need.cell, need.place, name)
         for each in captured.before:
@@ -200,13 +213,31 @@ class _Resolver:
         """A builtin's name counts as the person's only where a cell of theirs bound it."""
         return name in self.base or (name in self.names and bool(self.names.definition(name)))
 
+    def _tied(self, name: str) -> Captured | None:
+        """How a name travels that has something in common with another."""
+        told = self.told
+        if name in told.held:
+            return element(name, *told.held[name])
+        if name in told.holders:
+            return together(name, told.holders[name], self.names)
+        if name in told.begun:
+            return begun(name, told.begun[name], self.names)
+        return alias(name, told.alias[name]) if name in told.alias else None
+
+    def _in_order(self, name: str, found: Captured) -> Captured:
+        """A definition that registers itself stands below the one that did so before it."""
+        now = {*found.capture.now, *self.told.above(name)}
+        return replace(found, capture=replace(found.capture, now=tuple(sorted(now))))
+
     def _captured(self, name: str, need: Need) -> Captured | None:
-        if name not in self.names:
-            return Captured(self.base[name]) if name in self.base else None
         try:
-            return capture(name, self.names)
+            tied = self._tied(name)
+            if tied is None and name not in self.names:
+                return Captured(self.base[name]) if name in self.base else None
+            return tied or self._in_order(name, capture(name, self.names))
         except ProgramError as problem:
             self._done.add(name)
+            self.refused.append(name)
             problem.args = (f"{problem}\n  {need} uses it.",)
             self.found.problems.append(problem)
             return Captured(Capture(name, "literal", f"{name} = None"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import types
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import CannotCapture
@@ -20,7 +20,6 @@ from .steps import Capture, runs
 from .uses import split, uses
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_EMPTY_CONTAINERS = ("{}", "[]", "dict()", "list()", "set()")
 # `list[int]` and `int | None`; the typing module's own kinds are told by their module.
 _GENERIC = (types.GenericAlias, types.UnionType)
 _FUTURE_ANNOTATIONS = 0x1000000  # CO_FUTURE_ANNOTATIONS, the same since 3.7
@@ -32,7 +31,8 @@ class Captured:
 
     `optional` are names of `capture.later` that are used only where they exist,
     `modules` the top-level modules that a pickle inside refers to; `note` a word for
-    the person.
+    the person. Of a `value` that travels, `parts` are the objects inside that could
+    be changed, by id.
     """
 
     capture: Capture
@@ -41,6 +41,8 @@ class Captured:
     optional: frozenset[str] = frozenset()
     modules: frozenset[str] = frozenset()
     note: str = ""
+    value: Any = field(default=None, repr=False)
+    parts: Mapping[int, Any] = field(default_factory=dict, repr=False)
 
 
 def passage_of(found: Capture) -> Passage:
@@ -58,22 +60,38 @@ def typed(name: str, kind: str, passage: Passage, **more: Any) -> Capture:
 def from_definition(definition: Definition, names: Names) -> Captured:
     """Return a value's own definition as its capture, brought up to what it is now."""
     passage = _without_marks(_joined(definition.passages))
-    now, later, optional = needs_of(passage.text, has_lazy_annotations(definition.value))
-    patches, patched = _patches(definition, names)
-    now |= patched
+    patches, needed = _patches(definition, names)
     passage = passage.followed_by(*patches)
     if _defaults_moved(definition, names):
         passage = passage.followed_by(*set_defaults(definition.name, definition.value))
-    now.discard(definition.name)
-    if isinstance(definition.value, type):
-        later |= _registered_in(definition.value, names)
+    return _of_passage(definition, passage, needed)
+
+
+def as_begun(definition: Definition, made: Sequence[str]) -> Captured:
+    """Return a registry as its own statement begins it: the definitions `made` fill it again."""
+    first, *more = definition.passages
+    changes = [each for each in more if not _is_definition(each)]
+    passage = _without_marks(_joined((first, *changes)))
+    found = _of_passage(definition, passage, set())
+    later = dict.fromkeys((*made, *found.capture.later))
+    return replace(found, capture=replace(found.capture, later=tuple(later)))
+
+
+def _is_definition(passage: Passage) -> bool:
+    return isinstance(ast.parse(passage.text).body[0], (*_FUNCTIONS, ast.ClassDef))
+
+
+def _of_passage(definition: Definition, passage: Passage, needed: set[str]) -> Captured:
+    is_lazy = has_lazy_annotations(definition.value)
+    now, later, optional = needs_of(passage.text, is_lazy)
+    now = (now | needed) - {definition.name}
     found = typed(
         definition.name,
         "source",
         passage,
         now=tuple(sorted(now)),
         later=tuple(sorted(later - now - {definition.name})),
-        future=("annotations",) if has_lazy_annotations(definition.value) else (),
+        future=("annotations",) if is_lazy else (),
     )
     return Captured(found, optional=frozenset(optional - now))
 
@@ -124,8 +142,6 @@ def _patches(definition: Definition, names: Names) -> tuple[list[str], set[str]]
         if key in before and before[key] == fingerprint(each, 1):
             continue
         found = expression(each, names)
-        if isinstance(each, (dict, list, set)) and _members(each, names):
-            continue
         if found is None:
             raise CannotCapture(
                 f"the class `{definition.name}` was changed after its cell ran "
@@ -166,7 +182,7 @@ def is_code(definition: Definition) -> bool:
     node, value = definition.node, definition.value
     if isinstance(node, _FUNCTIONS):
         return not isinstance(value, types.FunctionType) or _defaults_hold(definition)
-    if isinstance(node, ast.ClassDef):
+    if isinstance(node, ast.ClassDef) or type(node).__name__ == "TypeAlias":
         return True
     is_lambda = isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Lambda)
     if is_lambda:
@@ -188,7 +204,9 @@ def _defaults_hold(definition: Definition) -> bool:
 def is_plain_display(definition: Definition) -> bool:
     """Whether a statement such as `ops = {"double": lambda x: 2 * x}` says all there is."""
     node, value = definition.node, definition.value
-    if definition.in_block or definition.is_changed or not holds_code(value):
+    if definition.in_block or definition.is_changed:
+        return False
+    if not holds_code(value):
         return False
     if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
         return False
@@ -210,41 +228,6 @@ def is_typing(definition: Definition) -> bool:
     kind = type(definition.value)
     of_typing = kind.__module__ in ("typing", "typing_extensions")
     return (of_typing or kind in _GENERIC) and not definition.in_block
-
-
-def registered(definition: Definition | None, names: Names) -> list[str]:
-    """The functions and classes that put themselves into a registry which began empty."""
-    node = definition.node if definition is not None else None
-    if definition is None or not isinstance(node, (ast.Assign, ast.AnnAssign)):
-        return []
-    if node.value is None or ast.unparse(node.value) not in _EMPTY_CONTAINERS:
-        return []
-    return _members(definition.value, names)
-
-
-def _members(registry: Any, names: Names) -> list[str]:
-    """The names of what a container holds, if all of it can have put itself there."""
-    found = []
-    items = registry.values() if isinstance(registry, dict) else registry
-    for each in islice(items, 1000):
-        name = names.name_of(each) if callable(each) else None
-        made_by = names.definition(name) if name is not None else None
-        if name is None or made_by is None or not _runs_code(made_by.node):
-            return []
-        found.append(name)
-    return found
-
-
-def _runs_code(definition: ast.stmt) -> bool:
-    """Whether a decorator, a base or a metaclass sees what the definition makes."""
-    seen_by = (getattr(definition, each, None) for each in ("decorator_list", "bases", "keywords"))
-    return any(seen_by)
-
-
-def _registered_in(kind: type, names: Names) -> set[str]:
-    """What put itself into containers of a class: plugins, found by `Base.plugins[name]`."""
-    held = [each for _, each in attributes(kind) if isinstance(each, (dict, list, set))]
-    return {name for each in held for name in _members(each, names)}
 
 
 def _in_lambda(node: ast.AST, root: ast.AST) -> bool:

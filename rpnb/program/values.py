@@ -13,12 +13,21 @@ import io
 import pickle
 import sys
 import types
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import CannotCapture
 from .obstacles import Obstacle, find_obstacle
+
+# They cannot be changed: two names may have a copy each.
+_FIXED = (
+    *(int, float, complex, str, bytes, bool, type(None), type(...), range, slice, tuple, frozenset),
+    *(type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, types.CodeType),
+)
+# Looking through so many takes 0.05 s; what has more is data.
+_MANY = 200_000
 
 # Over this a value is not sent without being asked for.
 LARGE_BYTES = 64 << 20
@@ -31,7 +40,8 @@ class Pickled:
     `globals` are names that its functions look up when they are called;
     `bytecode` says that it holds code of this very Python version; `modules` are
     the top-level modules of its objects' classes; `from_gpu` that tensors on this
-    machine's GPU travel as copies in memory.
+    machine's GPU travel as copies in memory; `parts` are the objects in it that
+    could be changed, by id.
     """
 
     data: bytes = field(repr=False)
@@ -40,6 +50,7 @@ class Pickled:
     bytecode: bool = False
     modules: frozenset[str] = frozenset()
     from_gpu: bool = False
+    parts: Mapping[int, Any] = field(default_factory=dict, repr=False)
 
 
 def dump(
@@ -47,21 +58,21 @@ def dump(
     value: Any,
     namespace: Mapping[str, Any],
     *,
-    has_source: Callable[[str], bool] = frozenset().__contains__,
+    refer: Callable[[Any], str | None] = lambda _obj: None,
     limit: int | None = LARGE_BYTES,
 ) -> Pickled:
-    """Return `value` pickled; `has_source` tells for which names a pickle may refer to it.
+    """Return `value` pickled; `refer` says under which name the program has a function or class.
 
     Raises:
         CannotCapture: it cannot travel, or is larger than `limit`; names the path
             inside it and the remedy. A large value is measured, never held twice.
     """
     if limit is not None and _may_be_large(value):
-        size = _measured(name, value, namespace, has_source)
+        size = _measured(name, value, namespace, refer)
         if size > limit:
             raise CannotCapture(_too_large(name, size), name=name, path=name)
     file = io.BytesIO()
-    pickler = _run(name, value, file, namespace, has_source)
+    pickler = _run(name, value, file, namespace, refer)
     data = file.getvalue()
     if limit is not None and len(data) > limit:
         raise CannotCapture(_too_large(name, len(data)), name=name, path=name)
@@ -72,7 +83,39 @@ def dump(
         pickler.bytecode,
         frozenset(pickler.modules),
         pickler.from_gpu,
+        _parts(value, pickler.memo.copy()),
     )
+
+
+def containers(value: Any) -> dict[int, Any]:
+    """Return the objects of a plain value that could be changed, itself included, by id."""
+    return {key: each for key, each in inside(value).items() if not isinstance(each, _FIXED)}
+
+
+def inside(value: Any) -> dict[int, Any]:
+    """Return all objects that the lists, dictionaries and sets of a plain value hold, by id."""
+    found: dict[int, Any] = {}
+    todo = [value]
+    while todo:
+        each = todo.pop()
+        if id(each) not in found:
+            found[id(each)] = each
+            todo += _items(each)
+    return found
+
+
+def _items(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [*value, *value.values()]
+    return list(value) if isinstance(value, (list, tuple, set, frozenset, deque)) else []
+
+
+def _parts(value: Any, memo: Mapping[int, tuple[int, Any]]) -> dict[int, Any]:
+    """What a pickler has met, less what cannot change; of a great many only the value itself."""
+    if len(memo) > _MANY:
+        return {id(value): value}
+    found = {id(each): each for _, each in memo.values() if not isinstance(each, _FIXED)}
+    return {**found, id(value): value}
 
 
 class _Counter:
@@ -88,7 +131,7 @@ class _Counter:
 
 
 def _measured(
-    name: str, value: Any, namespace: Mapping[str, Any], has_source: Callable[[str], bool]
+    name: str, value: Any, namespace: Mapping[str, Any], refer: Callable[[Any], str | None]
 ) -> int:
     """Return how large the pickle would be; buffers are counted where they lie."""
     counter = _Counter()
@@ -96,7 +139,7 @@ def _measured(
     def count(buffer: pickle.PickleBuffer) -> None:
         counter.size += buffer.raw().nbytes
 
-    _run(name, value, counter, namespace, has_source, count)
+    _run(name, value, counter, namespace, refer, count)
     return counter.size
 
 
@@ -113,13 +156,13 @@ def _run(
     value: Any,
     file: Any,
     namespace: Mapping[str, Any],
-    has_source: Callable[[str], bool],
+    refer: Callable[[Any], str | None],
     on_buffer: Callable[[pickle.PickleBuffer], None] | None = None,
 ) -> Any:
     # cloudpickle is only imported when a value needs it.
     from .pickler import Pickler, RefusedError
 
-    pickler = Pickler(file, namespace, has_source, on_buffer)
+    pickler = Pickler(file, namespace, refer, on_buffer)
     try:
         pickler.dump(value)
     except RefusedError as refused:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import AgentError, JournalTrimmed
@@ -14,7 +15,7 @@ from .logs import KeptLog
 from .result import RemoteException, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from ..program.steps import Program
     from .link import Link, OpenRequest
@@ -26,7 +27,8 @@ _PATIENCE = 0.5
 _CELL = re.compile(r'File "(cell \d+)", line (\d+)')
 _PLACE = re.compile(r'File "(?:[^"]*/app/)?([^"/][^"]*)", line (\d+)')
 
-
+# What is new in a Python fails like this under an older one.
+_BY_VERSION = frozenset({"AttributeError", "ImportError", "ModuleNotFoundError", "TypeError"})
 # Nothing follows these.
 _LAST = (updates.Done, updates.Failed, messages.Refused, Exception)
 
@@ -186,6 +188,8 @@ class Run:
 
     def _failed(self, event: messages.Event) -> updates.Update:
         raised = remote_exception(event.body["error"], self._program)
+        if event.body["phase"] == "step" and raised.type in _BY_VERSION:
+            raised = replace(raised, message=raised.message + _older(self._link.info))
         return updates.Failed(event.body["phase"], raised, event.body["cell"])
 
     def _job(self, job: str) -> _Job:
@@ -224,6 +228,15 @@ def remote_exception(error: dict[str, Any], program: Program | None) -> RemoteEx
         frames=frames,
         traceback=[_named(text, program) for text in error.get("traceback") or ()],
     )
+
+
+def _older(info: Mapping[str, Any]) -> str:
+    """A word where the target's Python is older than the one here: it may lack what is used."""
+    there = str(info.get("python") or "")
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if not re.match(r"3\.\d+", there) or int(there.split(".")[1]) >= sys.version_info.minor:
+        return ""
+    return f" (the target has Python {there}, older than the {here} here)"
 
 
 def _place(program: Program | None, line: int | None) -> str | None:

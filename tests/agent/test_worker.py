@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 import re
 import socket
 from collections.abc import Iterator
@@ -144,6 +145,15 @@ def test_syntax_error_names_its_line_and_cell(worker: Worker) -> None:
 
     assert (failed["phase"], failed["cell"]) == ("plan", "c2")
     assert failed["error"]["frames"][0][:2] == ["handler.py", 3]
+
+
+def test_syntax_error_names_the_python_that_reads_the_program(worker: Worker) -> None:
+    failed = worker.run(wire("b = = 2"))[-1].body
+
+    assert (
+        f"the target's Python {platform.python_version()} does not read"
+        in (failed["error"]["message"])
+    )
 
 
 def test_sys_exit_in_a_step_is_a_failed_step(worker: Worker) -> None:

@@ -24,6 +24,13 @@ class Notebook:
         self.count = 0
         self.remote: list[Cell] = []
 
+    def reset(self) -> None:
+        """Begin anew, as after a restart of the kernel."""
+        self.shell.reset(new_session=False)
+        # IPython goes on compiling with what a cell's `from __future__` line asked for.
+        self.shell.compile.reset_compiler_flags()
+        self.provenance, self.remote, self.count = Provenance(), [], 0
+
     def cell(self, text: str) -> None:
         """Run an ordinary cell, as a kernel does, and record it."""
         self.count += 1

@@ -206,6 +206,15 @@ def test_return_outside_a_function_is_bad_syntax():
         built("return 1")
 
 
+@pytest.mark.parametrize(("python", "said"), [("3.99.0", True), ("3.9.18", False), ("", False)])
+def test_syntax_that_only_the_targets_newer_python_may_read_is_said_so(python, said):
+    with pytest.raises(BadSyntax) as raised:
+        built("x = = 1", names=Names({}, python=python))
+    assert (
+        "The target has Python 3.99; cells are read by the one here" in str(raised.value)
+    ) == said
+
+
 def test_every_bad_cell_is_said():
     with pytest.raises(BadSyntax, match="(?s)2 problems.*cell 1.*cell 2"):
         built("x = (", "y = (")

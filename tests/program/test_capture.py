@@ -1,6 +1,12 @@
+import sys
+
 import pytest
 
 from rpnb.errors import CannotCapture, MissingName, ProgramError
+from rpnb.program.build import build
+from rpnb.program.names import Names
+from tests.minors.defining import Notebook as Plain
+from tests.minors.table import CASES
 
 # Ordinary cells, and an expression of the names that they define. It must have
 # the same value here and in a fresh process that runs the built program.
@@ -178,6 +184,15 @@ def test_constant_keeps_the_persons_own_text(notebook):
     notebook.cell("SIZES = {  # in pixels\n    'small': 64,\n}")
     notebook.setup("s = SIZES")
     assert "SIZES = {  # in pixels\n    'small': 64,\n}" in notebook.build().text
+
+
+def test_registry_that_a_call_filled_too_is_refused(notebook):
+    notebook.cell("REG = {}\ndef register(f):\n    REG[f.__name__] = f\n    return f\n"
+                  "@register\ndef a(): return 1\ndef extra(): return 2\n"
+                  "def put(): REG['extra'] = extra\nput()")  # fmt: skip
+    notebook.setup("s = [a(), REG]")
+    with pytest.raises(CannotCapture, match="`REG` is filled while `a` is defined.*`extra`"):
+        notebook.build()
 
 
 SHARING = {
@@ -438,3 +453,37 @@ def test_types_are_exported_as_written(notebook):
     lines = {"T = typing.TypeVar('T')", "Maybe = int | None", "NONE = object()"}
     assert not program.files
     assert lines <= set(program.text.split("\n"))
+
+
+@pytest.mark.slow  # 160 notebooks
+@pytest.mark.timeout(180)
+def test_a_real_notebook_builds_what_the_pairs_of_versions_run(notebook, tmp_path, monkeypatch):
+    """`tests/minors` compiles cells by itself: where there is no IPython, too."""
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, case in CASES.items():
+        if sys.version_info[:2] < case.since:
+            continue
+        for file, text in case.files:
+            (tmp_path / file).write_text(text)
+            monkeypatch.delitem(sys.modules, file.partition(".")[0], raising=False)
+        notebook.reset()
+        for cell in case.cells:
+            notebook.cell(cell)
+        notebook.setup(f"x = {case.use}")
+        real = _text(notebook.remote, notebook.names())
+        main = sys.modules["__main__"]
+        try:
+            plain = Plain(tmp_path)
+            for cell in case.cells:
+                plain.cell(cell)
+            names = Names(plain.namespace, plain.provenance, tmp_path, [str(tmp_path)])
+            assert real == _text(notebook.remote, names), name
+        finally:
+            sys.modules["__main__"] = main
+
+
+def _text(cells, names):
+    try:
+        return build(cells, names).text
+    except CannotCapture as refused:
+        return str(refused)

@@ -1,3 +1,4 @@
+import sys
 import time
 
 import pytest
@@ -85,6 +86,26 @@ def test_log_text_that_does_not_come_is_counted(agent, link):
     assert updates.LeftOut("out", 2_000_000) in seen
     result = next(each.result for each in seen if isinstance(each, updates.Finished))
     assert result.logs == "\n[… 2 MB of output left out here …]\nend\n"
+
+
+def failing(agent, link, kind="AttributeError", python="3.8.1"):
+    link.info = INFO | {"python": python}
+    run = submitted(link)
+    error = {"type": kind, "message": "no StrEnum", "frames": [], "traceback": []}
+    agent.event("r1", "failed", {"phase": "step", "error": error, "cell": None})
+    return list(run)[-1].exception.message
+
+
+def test_step_that_fails_on_an_older_python_says_so(agent, link):
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert failing(agent, link) == (
+        f"no StrEnum (the target has Python 3.8.1, older than the {here} here)"
+    )
+
+
+@pytest.mark.parametrize("what", [{"kind": "KeyError"}, {"python": "3.99.0"}, {"python": ""}])
+def test_step_that_fails_for_another_reason_says_nothing_of_python(agent, link, what):
+    assert failing(agent, link, **what) == "no StrEnum"
 
 
 def test_notice_says_why_the_run_waits(agent, link):
