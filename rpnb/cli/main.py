@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import os
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
 import typer
@@ -25,8 +26,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _command in (run, test, export, ps, stop):
-    app.command()(_command)
+_COMMANDS: dict[Callable[..., None], str] = {
+    run: "Run the handler on inputs, in one warm worker.",
+    test: "Execute whole notebooks, as CI would.",
+    export: "Write, check or prove a notebook's handler.py.",
+    ps: "List the workers on a target.",
+    stop: "End workers on a target.",
+}
+for _command, _summary in _COMMANDS.items():
+    app.command(short_help=_summary)(_command)
 
 
 def _show_version(asked: bool) -> None:

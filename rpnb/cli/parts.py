@@ -30,6 +30,7 @@ class Local:
     text: str
     first_line: int = 1
     test: str | None = None
+    expects_error: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,9 @@ def _local(found: Found, lines: Mapping[str, options.Options]) -> Iterator[Local
         if magic is None:
             yield Local(cell, cell.source)
         elif magic.kind == "test":
-            yield Local(cell, magic.body, magic.first_line, lines[cell.id].word)
+            line = lines[cell.id]
+            fails = line.has("expect-error")
+            yield Local(cell, magic.body, magic.first_line, line.word, expects_error=fails)
 
 
 def _settings(cells: Sequence[CodeCell]) -> Iterator[tuple[str, str | None]]:

@@ -115,7 +115,8 @@ def _tests(parts: Parts, wanted: Wanted) -> list[Local]:
         return parts.tests
     named = {text.strip("\"'") for text in parts.inputs}
     chosen = [test for test in parts.tests if test.test in named]
-    return chosen if parts.inputs or parts.input_files else parts.tests[:1]
+    usual = [test for test in parts.tests if not test.expects_error]
+    return chosen if parts.inputs or parts.input_files else usual[:1]
 
 
 def _built(

@@ -60,7 +60,7 @@ def _attach(notebook: Notebook, options: Options) -> Result | None:
         raise BadInput(f"the worker knows no job {wanted}; it knows {there}")
     run = attach(session, known[-1]["request"])
     result = jobs.watch_job(
-        notebook, run, known[-1]["job"], "", CellScreen(notebook.shell), keep=False
+        notebook, run, known[-1]["job"], "", CellScreen(notebook.shell), record=False
     )
     if not result.ok:
         raise jobs.failure(result)

@@ -111,6 +111,7 @@ class Form:
         self._screen.lead((notebook.target, "handler", "running"), final=False)
         self._run = session.submit(program, job=job)
         jobs.watch_job(notebook, self._run, job, "the form", self._screen)
+        notebook.remember(job)
 
     def _value(self) -> Any:
         if self._whole is not None:

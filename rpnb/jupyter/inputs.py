@@ -35,6 +35,11 @@ class Test:
     options: Options | None = None
 
     @property
+    def expects_error(self) -> bool:
+        """Whether it passes where the job fails; no cell runs such an input by itself."""
+        return self.options is not None and self.options.has("expect-error")
+
+    @property
     def chosen(self) -> list[Chosen]:
         """Its inputs, each called by the test's name and, among several, its number."""
         many = len(self.values)
@@ -83,7 +88,7 @@ def choose_input(notebook: Notebook, fields: list[Field]) -> Chosen | None:
     if there:
         return Chosen(value, "last run")
     for test in notebook.tests.values():
-        if test.values:
+        if test.values and not test.expects_error:
             return test.chosen[0]
     beside = notebook.folder / "test_input.json"
     if beside.is_file():

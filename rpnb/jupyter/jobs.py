@@ -30,8 +30,11 @@ def run_job(
     screen: Screen,
     *,
     timeout: float | None = None,
+    remember: bool = True,
 ) -> Result:
     """Run one input through the handler, drawn as it goes; return what came of it.
+
+    The next handler cell runs the input again, unless not `remember`.
 
     Raises:
         RemoteError: a set-up step raised. A failed job is in the result.
@@ -44,7 +47,10 @@ def run_job(
         screen.line((notebook.target, note))
     screen.lead((notebook.target, "handler", f"running · input: {chosen.source}"), final=False)
     run = session.submit(program, job=job, timeout=timeout)
-    return watch_job(notebook, run, job, chosen.source, screen)
+    result = watch_job(notebook, run, job, chosen.source, screen)
+    if remember:
+        notebook.remember(job)
+    return result
 
 
 def watch_job(
@@ -54,9 +60,9 @@ def watch_job(
     source: str,
     screen: Screen,
     *,
-    keep: bool = True,
+    record: bool = True,
 ) -> Result:
-    """Follow a job to its end: draw it, remember it (unless not `keep`), bind `_result`.
+    """Follow a job to its end: draw it, record it (unless not `record`), bind `_result`.
 
     Raises:
         RemoteError: it ended before the handler was called.
@@ -69,8 +75,7 @@ def watch_job(
     _draw(outcome, result, source, screen)
     if not result.ok:
         _tell_what_lacks(notebook, screen)
-    if keep:
-        notebook.remember(job)
+    if record:
         notebook.record_job(job, result)
     notebook.shell.user_ns["_result"] = result
     return result

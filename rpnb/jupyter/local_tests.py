@@ -94,10 +94,12 @@ def _values(value: Any, options: Options) -> tuple[Any, ...]:
 def _run(notebook: Notebook, program: Program, test: Test, number: int, chosen: Chosen) -> None:
     label = chosen.source
     screen = CellScreen(notebook.shell)
-    result = jobs.run_job(notebook, program, chosen, screen)
+    # An input that must fail is none that a handler cell would run by itself.
+    keep = not test.expects_error
+    result = jobs.run_job(notebook, program, chosen, screen, remember=keep)
     fault = _fault(notebook, test, number, result)
     if fault is None:
-        if passed := _expected(test.options):
+        if passed := _expected(test):
             screen.line((notebook.target, label, f"✓ {passed}"))
         return
     if isinstance(fault, JobFailed):
@@ -122,13 +124,13 @@ def _fault(notebook: Notebook, test: Test, number: int, result: Result) -> str |
     return _compared(notebook, compare, key, _answer(result))
 
 
-def _expected(options: Options | None) -> str:
+def _expected(test: Test) -> str:
     """What a test that passed says: of one without an expectation the job's line is enough."""
-    if options is None:
-        return ""
-    if options.has("expect-error"):
+    if test.expects_error:
         return "failed, as expected"
-    return "as expected" if options.has("expect") or options.has("compare") else ""
+    options = test.options
+    named = options is not None and (options.has("expect") or options.has("compare"))
+    return "as expected" if named else ""
 
 
 def _expected_error(result: Result, text: str | None) -> str | None:

@@ -59,6 +59,12 @@ class Memory:
         self._facts.update(facts)
         self._write()
 
+    def forget(self, name: str) -> None:
+        """Drop this fact."""
+        if name in self._facts:
+            del self._facts[name]
+            self._write()
+
     def saw(self, request: str) -> None:
         """Remember that the person was shown how this request ended."""
         seen = [*(self._facts.get("seen") or ()), request]

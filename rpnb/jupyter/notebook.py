@@ -252,6 +252,10 @@ class Notebook:
         self.memory.keep(target=session.target.text or target)
         if self.path is not None:
             self.memory.keep(path=str(self.path), cells=self.saved_ids())
+        if is_headless():
+            # What the notebook does shall not depend on what ran before.
+            self.memory.forget("input")
+            return
         if session.adopted is None:
             return
         self.base = session.adopted

@@ -41,6 +41,23 @@ def test_test_names_the_failing_cell_and_goes_on_to_the_next_notebook(tmp_path):
     assert [suite.get("failures") for suite in suites] == ["1", "0"]
 
 
+def test_test_does_not_depend_on_what_ran_before(tmp_path):
+    sources = [
+        CONNECT,
+        "%%runpod_test t\n{'a': 1}",
+        "%%runpod_test bad --expect-error\n{'b': 1}",
+        "%%runpod_handler\ndef handler(job):\n    return job['input']['a']",
+        "%runpod_run {'a': 2}\nassert _result.output == 2",
+    ]
+    path = book(tmp_path / "n.ipynb", *sources)
+    first = rpnb("test", path, "--target", "local")
+    again = rpnb("test", path, "--target", "local")
+    assert (first.returncode, again.returncode) == (0, 0), again.stdout + again.stderr
+    sources[3] = sources[3].replace("['a']", "['b']")
+    book(path, *sources)
+    assert "cell 4 │ JobFailed: KeyError: 'b'" in rpnb("test", path, "--target", "local").stdout
+
+
 def test_test_of_a_failing_job_is_exit_1(tmp_path):
     path = book(
         tmp_path / "n.ipynb",

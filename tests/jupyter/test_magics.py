@@ -331,6 +331,7 @@ def test_test_expected_error_passes(connected):
     said = connected.run("%%runpod_test t --expect-error KeyError\n{'z': 3}")
     assert said.error is None
     assert "local │ test t │ ✓ failed, as expected" in said.text
+    assert connected.run(HANDLER).error is None, "not run on that input"
 
 
 def test_test_compare_uses_the_last_accepted_output(connected):
