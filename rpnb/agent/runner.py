@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Protocol
@@ -13,6 +14,7 @@ from .limits import time_limit
 from .runner_outcome import Outcome, judge, refuse
 from .runner_sdk import Recording, Sdk
 from .worker_cancel import Cancellation
+from .worker_start import Config
 from .worker_trace import details
 
 
@@ -44,7 +46,7 @@ class Runner:
         around.cancellation.entries |= set(self._sdk.user_code_callers)
         # Where the modifier stands; another start() begins with 1 again.
         self._concurrency = 1
-        self._config: dict[str, Any] | None = None
+        self._config: Callable[[], Config | None] = lambda: None
         # Why the modifier of this run's config lets no job through.
         self._problem: str | None = None
         # Jobs that run now, and what the first one that ends the process said.
@@ -57,10 +59,10 @@ class Runner:
         """Whether production would go on in a fresh process (stopPod, sys.exit), or should."""
         return self.has_stopped or self.is_broken or self.exit_code is not None
 
-    def run(self, config: dict[str, Any], jobs: list[Any], timeout: float | None) -> None:
+    def run(self, config: Config, jobs: list[Any], timeout: float | None) -> None:
         """Run the jobs on the worker's loop; each ends with a `finished` event."""
-        if config is not self._config:
-            self._config, self._concurrency = config, 1
+        if config is not self._config():
+            self._config, self._concurrency = weakref.ref(config), 1
         self._problem = None
         waiting = deque(_Job(config, job, timeout) for job in jobs)
         try:

@@ -47,6 +47,7 @@ class Requests:
         self._scratch = Scratch(
             parts.directory, parts.steps.namespace, parts.executor, parts.events
         )
+        parts.steps.on_drop = self._scratch.let_go
         self._runner: Runner | None = None
         # The program as it lies in the directory, for the next generation.
         self._stored: dict[str, Any] | None = None

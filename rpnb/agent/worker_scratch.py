@@ -6,7 +6,7 @@ import ast
 import linecache
 import os
 import types
-from typing import Any, Mapping
+from typing import Any, Collection, Mapping
 
 from . import worker_display
 from .directory import RunDirectory
@@ -66,6 +66,12 @@ class Scratch:
         except BaseException as error:  # noqa: BLE001 - a cell may raise anything; it is reported
             raise failure_of(error, "scratch", self._app) from None
         return spoiled_names(nodes, self._copied)
+
+    def let_go(self, ids: Collection[int]) -> None:
+        """Forget the values with these ids, under whatever names scratch cells gave them."""
+        for name in [name for name, value in self._namespace.items() if id(value) in ids]:
+            del self._namespace[name]
+        self._copied = {n: v for n, v in self._copied.items() if n in self._namespace}
 
     def _refresh(self) -> None:
         """Bring the copied names up to date; what scratch cells bound themselves stays."""

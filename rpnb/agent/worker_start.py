@@ -20,18 +20,22 @@ _SERVERLESS = "runpod.serverless"
 _DEBUGGER = "runpod.serverless.utils.rp_debugger"
 
 
+class Config(dict[str, Any]):
+    """What `start` was given; others refer to it weakly, for its handler may hold a model."""
+
+
 class Starts:
     """What the program gave to `start`, and during which step."""
 
     def __init__(self) -> None:
-        self.config: dict[str, Any] | None = None
+        self.config: Config | None = None
         # The serial number of the step that runs now, and of the one that called start().
         self.running: int | None = None
         self.by: int | None = None
 
     def start(self, config: dict[str, Any]) -> None:
         """Starts the serverless worker."""
-        self.config, self.by = config, self.running
+        self.config, self.by = Config(config), self.running
 
     def keep_only(self, serials: set[int]) -> None:
         """Forget the config unless one of these steps gave it."""

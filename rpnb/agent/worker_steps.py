@@ -6,18 +6,16 @@ have. What must run for that is the planner's business; here it is done and meas
 
 from __future__ import annotations
 
-import gc
 import os
-import sys
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Iterable, Sequence
+from typing import Any, Callable, Collection, Iterable, Sequence
 
 from ..planner import kinds, plan
 from ..planner.effects import WORLD
 from ..planner.misses import did_nothing
 from ..planner.plan import Executed, Plan, Reason, Rerun, Step
-from . import worker_cuda
+from . import worker_release
 from .directory import RunDirectory
 from .worker_code import Executor, compile_docstring, compile_statement, future_flags
 from .worker_failure import NeedsRestart, RequestFailed, failure_of
@@ -103,6 +101,8 @@ class Steps:
         self.prober = Prober()
         # Names that scratch cells changed since their steps ran.
         self.spoiled: set[str] = set()
+        # Told the ids of values that are about to go, so that nobody else keeps them.
+        self.on_drop: Callable[[Collection[int]], None] = lambda _: None
         self._directory, self._executor, self._starts = directory, executor, starts
         self._file = os.fspath(directory.app / "handler.py")
         self._watch = kinds.Watch(namespace)
@@ -132,8 +132,8 @@ class Steps:
     def after_job(self, is_cancelled: bool) -> None:
         """Note what the job that just ended may have left in the globals."""
         self._watch.look()
-        handler = (self._starts.config or {}).get("handler")
-        name = getattr(handler, "__name__", None)
+        config = self._starts.config
+        name = getattr(config.get("handler"), "__name__", None) if config else None
         if isinstance(name, str):
             # What these wrote is worked out when it matters, at the next plan.
             self._served.add(name)
@@ -293,7 +293,7 @@ class Steps:
         self._requirements.keep_on_path()
         kept = {old for _, old in todo.keep}
         end(pid for old, ran in enumerate(self.ran) if old not in kept for pid in ran.children)
-        self._drop(todo.drop)
+        self._drop(todo.drop, kept)
         if todo.purge:
             purge(todo.purge | self._changed)
             self._changed = frozenset()
@@ -314,17 +314,19 @@ class Steps:
         for ran, (_, step) in zip(self.ran, moved):
             ran.executed = replace(ran.executed, step=step)
 
-    def _drop(self, names: Iterable[str]) -> None:
+    def _drop(self, names: Iterable[str], kept: Collection[int]) -> None:
         names = [name for name in names if name in self.namespace]
-        is_heavy = any(self._watch.kinds.get(name) in ("data", "active") for name in names)
+        values = [self.namespace[name] for name in names]
+        # What failed may have left half a model in the frames that it went through.
+        has_failed = any(not ran.executed.ok for ran in self.ran)
+        is_heavy = has_failed or not worker_release.are_plain(values)
         self._watch.drop(names)
-        # These hold frames, and frames hold what was just dropped.
-        for name in ("last_exc", "last_type", "last_value", "last_traceback"):
-            if hasattr(sys, name):
-                delattr(sys, name)
+        self._starts.keep_only({self.ran[old].serial for old in kept})
+        self.on_drop({id(value) for value in values})
+        del values
+        worker_release.forget_traces()
         if is_heavy:
-            gc.collect()
-            worker_cuda.release()
+            worker_release.collect()
 
     def _run(self, rerun: Rerun, sync: Sync) -> None:
         step, error = sync.new[rerun.index], None
