@@ -15,6 +15,7 @@ from ..protocol.messages import (
     Cancel,
     Event,
     Need,
+    Notice,
     Refused,
     Restart,
     SetEnv,
@@ -23,6 +24,7 @@ from ..protocol.messages import (
     encode,
 )
 from .channel import Channel, peer
+from .clients import Client
 from .directory import RunDirectory
 from .exits import BROKEN, RESTART
 from .generation import Generation, State
@@ -31,8 +33,6 @@ from .record import Record
 from .requests import GRACE, Request, Requests, with_program
 from .uploads import Uploads
 
-# Begins the ids of requests that only give a fresh worker the program of a dead one.
-_REBUILD = "rebuild-"
 _REASONS = {BROKEN: "CUDA was broken in its process"}
 
 
@@ -96,6 +96,13 @@ class Charge:
             data = b""
         if data == b"":
             self._hang_up()
+
+    def submit(self, submit: Submit, client: Client) -> None:
+        """Queue a client's request, and tell what it waits for."""
+        self.requests.add(submit, client)
+        if self.requests.is_rebuilding:
+            text = "the worker had died: its program is being rebuilt first"
+            client.say(Notice(submit.request, text))
 
     def cancel(self, cancel: Cancel) -> None:
         """Cancel a request; one that has ended is left alone."""
@@ -206,7 +213,7 @@ class Charge:
             assert request.submit is not None
             self.requests.take()
             self.generation.move("take")
-            self._is_rebuilt = request.submit.request.startswith(_REBUILD)
+            self._is_rebuilt = request.client is None
             stored = None if self._record.known.is_synced else self._directory.read_program()
             self._tell(with_program(request.submit, stored))
 
@@ -264,7 +271,7 @@ class Charge:
             # Its Python and its imports are ready when the next request comes.
             self.generation.start()
             if lost is not None and self.requests.next() is None:
-                self.requests.put_first(Submit(f"{_REBUILD}{self.generation.number}", lost))
+                self.requests.rebuild(Submit(f"rebuild-{self.generation.number}", lost))
 
     def _lost_program(self) -> dict[str, Any] | None:
         """Return the program to rebuild in the next worker, None where that is not wanted.

@@ -1,11 +1,14 @@
 """The desk: what each client may ask, and who answers it.
 
 One client drives; any number watch. The driver's place is free when its link
-ends, and the same client, connecting anew, takes it over.
+ends, and the same client, connecting anew, takes it over. Another that wants to
+drive has the driver asked whether it is still there: a laptop that sleeps keeps
+its link for hours.
 """
 
 from __future__ import annotations
 
+import time
 from typing import Any, Callable
 
 from ..errors import NoSpace, ProtocolError
@@ -32,6 +35,8 @@ from .record import Record
 
 # Requests that Welcome tells of.
 _RECENT = 20
+# How long a driver may take to say that it is there, when another wants its place.
+_SIGN_OF_LIFE = 3.0
 
 
 class Desk:
@@ -47,16 +52,37 @@ class Desk:
         self._directory, self._record, self._charge = directory, record, charge
         self._drop = drop
         self._driver: Client | None = None
+        # When the driver was asked for a sign of life, and what waits for the answer.
+        self._asked_at = 0.0
+        self._held: list[tuple[Client, Message]] = []
         self._actions: dict[type, Callable[[Client, Any], None]] = {
             Submit: self._submit,
             Blob: self._blob,
             Cancel: lambda _client, message: self._charge.cancel(message),
             Ping: self._ping,
+            Pong: lambda client, _message: self._answer(client),
             Replay: self._replay,
             SetEnv: lambda _client, message: self._charge.set_env(message),
             Restart: lambda _client, message: self._charge.end(message),
             Stop: lambda _client, message: self._charge.end(message),
         }
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a driver was asked for a sign of life."""
+        return bool(self._held)
+
+    def step(self) -> None:
+        """Give the wheel of a driver that is gone, or that gives no sign, to who waits for it."""
+        if not self._held:
+            return
+        if self._driver is not None:
+            if time.monotonic() - self._asked_at < _SIGN_OF_LIFE:
+                return
+            self._drop(self._driver)
+        held, self._held = self._held, []
+        for client, message in held:
+            self.receive(client, message)
 
     def receive(self, client: Client, message: Message) -> None:
         """Answer a message, or see to it that it is done."""
@@ -84,17 +110,39 @@ class Desk:
 
     def _may(self, client: Client, message: Message) -> bool:
         """Tell whether the client may say so; it is told why not."""
-        if isinstance(message, (Ping, Replay, Stop, Blob)):
+        if isinstance(message, (Ping, Pong, Replay, Stop, Blob)):
             return True
         wants = client.hello is not None and client.hello.role == "drive"
         if self._driver is None and wants:
             self._driver = client
         if self._driver is client:
             return True
-        who = self._driver.name if self._driver is not None else "nobody"
-        text = f"{who} drives the worker {self._directory.worker}; this client may watch."
-        client.say(Refused("driver", text, getattr(message, "request", None)))
+        if self._driver is None or not wants:
+            self._refuse(client, message)
+        else:
+            self._hold(self._driver, client, message)
         return False
+
+    def _refuse(self, client: Client, message: Message) -> None:
+        who = self._driver.name if self._driver is not None else "nobody"
+        text = (
+            f"{who} drives the worker {self._directory.worker}; this client may watch. It can "
+            "drive once the other one disconnects."
+        )
+        client.say(Refused("driver", text, getattr(message, "request", None)))
+
+    def _hold(self, driver: Client, client: Client, message: Message) -> None:
+        if not self._held:
+            self._asked_at = time.monotonic()
+            driver.say(Ping(0))
+        self._held.append((client, message))
+
+    def _answer(self, client: Client) -> None:
+        """The driver is there: nobody else may drive."""
+        if client is self._driver:
+            held, self._held = self._held, []
+            for waiting, message in held:
+                self._refuse(waiting, message)
 
     def _hello(self, client: Client, hello: Hello) -> None:
         if hello.version != VERSION:
@@ -105,7 +153,7 @@ class Desk:
         client.hello = hello
         if hello.role == "drive":
             # The same client again: the link it had is dead, whatever the system thinks.
-            if self._driver is not None and self._driver.name == hello.client:
+            if self._driver is not None and _is_same(self._driver.hello, hello):
                 self._drop(self._driver)
             self._driver = self._driver or client
         client.say(self._welcome(client))
@@ -122,6 +170,7 @@ class Desk:
             out=record.settled["out"],
             err=record.settled["err"],
             drives=self._driver is client,
+            driver=self._driver.name if self._driver is not None else "",
             program=self._directory.read_program(),
             requests=[trace.summary() for trace in list(record.traces.values())[-_RECENT:]],
             info=born["info"] if born is not None and is_born else {},
@@ -129,7 +178,7 @@ class Desk:
         )
 
     def _submit(self, client: Client, submit: Submit) -> None:
-        self._charge.requests.add(submit, client)
+        self._charge.submit(submit, client)
 
     def _blob(self, client: Client, blob: Blob) -> None:
         try:
@@ -161,5 +210,10 @@ class Desk:
 
     def leave(self, client: Client) -> None:
         """Take note that a client is gone."""
+        self._held = [each for each in self._held if each[0] is not client]
         if self._driver is client:
             self._driver = None
+
+
+def _is_same(known: Hello | None, hello: Hello) -> bool:
+    return known is not None and (known.client, known.session) == (hello.client, hello.session)

@@ -126,6 +126,7 @@ class Relay:
 
     def _turn(self, timeout: float | None) -> None:
         self._dispatch(timeout)
+        self._desk.step()
         self._charge.step()
         self._follow_control()
         self._has_more = False
@@ -142,7 +143,7 @@ class Relay:
     def _timeout(self) -> float | None:
         if self._has_more:
             return 0
-        if self._charge.is_active:
+        if self._charge.is_active or self._desk.is_waiting:
             return _TICK
         if self._is_idle():
             left = self._idle - (time.monotonic() - self._used_at)

@@ -90,9 +90,15 @@ class Requests:
         self.current = self._queue.popleft()
         return self.current
 
-    def put_first(self, submit: Submit) -> None:
-        """Queue a request of the relay's own before all others."""
+    def rebuild(self, submit: Submit) -> None:
+        """Queue a request of the relay's own: a fresh worker gets a dead one's program."""
         self._queue.appendleft(Request(submit.request, submit, None))
+
+    @property
+    def is_rebuilding(self) -> bool:
+        """Whether such a request is under way, or will be next."""
+        first = self.current or (self._queue[0] if self._queue else None)
+        return first is not None and first.submit is not None and first.client is None
 
     def drop(self, request: Request) -> None:
         """Forget a request that is queued."""

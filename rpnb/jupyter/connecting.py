@@ -164,6 +164,8 @@ def _announce(notebook: Notebook, session: Session, screen: CellScreen, seconds:
         screen.line((target, note))
     if notebook.path is None:
         screen.line((target, f"worker {session.worker}", f"again: --name {session.worker}"))
+    if session.driver:
+        screen.line(lines.driven(target, session.driver))
     if notebook.from_before:
         labels = [
             f"{cell.kind} {cell.name}".strip()

@@ -55,6 +55,13 @@ def adopted(target: str, labels: Sequence[str], kept: Sequence[Mapping[str, Any]
     return target, "worker was warm", f"from before: {', '.join(labels)}", warm
 
 
+def driven(target: str, who: str) -> Line:
+    """Another client drives the worker: what this one may do, and until when."""
+    watch = "watch its jobs: `%runpod_run --attach ID`"
+    until = "runs here are refused until it disconnects"
+    return target, f"{who} drives this worker", f"{watch} · {until}"
+
+
 def still_running(target: str, request: Mapping[str, Any]) -> Line:
     """A job that began before this connection goes on, and how to follow it."""
     name = request["request"][:4]

@@ -26,14 +26,15 @@ class State(Enum):
 CLIENT = {
     State.GREETING: {"Welcome": State.ATTACHED, "Refused": State.CLOSED},
     State.ATTACHED: dict.fromkeys(
-        ("Refused", "Pong", "Need", "Output", "Event", "Trimmed", "Notice"), State.ATTACHED
+        ("Refused", "Ping", "Pong", "Need", "Output", "Event", "Trimmed", "Notice"), State.ATTACHED
     ),
     State.CLOSED: {},
 }
 AGENT = {
     State.GREETING: {"Hello": State.ATTACHED},
     State.ATTACHED: dict.fromkeys(
-        ("Submit", "Blob", "Cancel", "Ping", "Replay", "SetEnv", "Restart", "Stop"), State.ATTACHED
+        ("Submit", "Blob", "Cancel", "Ping", "Pong", "Replay", "SetEnv", "Restart", "Stop"),
+        State.ATTACHED,
     ),
     State.CLOSED: {},
 }

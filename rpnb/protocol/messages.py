@@ -25,6 +25,8 @@ VERSION = 1
 class Hello:
     """The first message. `role` is "drive", "watch" or "bulk" (blobs only).
 
+    `client` is who it is, for people; `session` tells two clients of one name apart.
+
     `seq`, `out` and `err` are the cursor: the number of the last event seen and
     the bytes of the two logs already received; `seq` -1 means "from now on".
     """
@@ -35,6 +37,7 @@ class Hello:
     out: int = 0
     err: int = 0
     version: int = VERSION
+    session: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Cancel:
 
 @dataclass(frozen=True)
 class Ping:
-    """Answered by the agent itself, whatever the worker does."""
+    """Answered by the agent itself, whatever the worker does; by a client's link likewise."""
 
     number: int
 
@@ -138,6 +141,8 @@ class Welcome:
     requests: list[Any]
     info: dict[str, Any]
     version: int = VERSION
+    # Who drives, for people; "" where nobody does.
+    driver: str = ""
     warm: dict[str, Any] = field(default_factory=dict)
 
 
@@ -155,10 +160,11 @@ class Pong:
     """The echo of a Ping, with the worker's state: "idle", "busy", "starting" or "gone".
 
     `stops_in` are the seconds until an unused worker is ended; None where it never is.
+    A client's has neither.
     """
 
     number: int
-    state: str
+    state: str = ""
     stops_in: float | None = None
 
 

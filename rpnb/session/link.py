@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,7 @@ class Link:
 
     def __init__(self, dial: Dial, bulk: Bulk, client: str) -> None:
         self._dial, self._bulk, self._client = dial, bulk, client
+        self._session = uuid.uuid4().hex
         self._cursor = Cursor()
         self._requests: dict[str, OpenRequest] = {}
         self._active: str | None = None
@@ -210,7 +212,9 @@ class Link:
         watchdog.daemon = True
         watchdog.start()
         try:
-            hello = messages.Hello(self._client, "drive", cursor.seq, out, err)
+            hello = messages.Hello(
+                self._client, "drive", cursor.seq, out, err, session=self._session
+            )
             stream.send(messages.encode(hello))
             answer = next(incoming, None)
         finally:
@@ -306,6 +310,9 @@ class Link:
                 self._tell(news, self._active)
         elif isinstance(message, messages.Need):
             self._upload(message)
+        elif isinstance(message, messages.Ping):
+            # Another client wants to drive: this one is still there.
+            self.send(messages.Pong(message.number))
         elif isinstance(message, (messages.Refused, messages.Notice)):
             self._tell(message, message.request)
         elif isinstance(message, messages.Trimmed):

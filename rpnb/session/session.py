@@ -92,7 +92,7 @@ class Session:
 
     `adopted` is the program that the worker had when the session began, `names`
     what its namespace holds (name to type), `kept` what was warm there, `info`
-    what the machine says of itself.
+    what the machine says of itself, `driver` who else drives the worker, if anybody.
     """
 
     def __init__(self, target: Target, worker: str, client: str, options: Options) -> None:
@@ -101,6 +101,7 @@ class Session:
         self.names: Mapping[str, str] = {}
         self.kept: list[Any] = []
         self.requests: list[Any] = []
+        self.driver = ""
         self.ready: Ready | None = None
         self._options = options
         self._transport: Transport | None = None
@@ -115,6 +116,7 @@ class Session:
 
             self.adopted = Program.from_wire(welcome.program)
         self.requests = welcome.requests
+        self.driver = "" if welcome.drives else welcome.driver
         self.names, self.kept = welcome.warm.get("names", {}), welcome.warm.get("kept", [])
         deadline = time.monotonic() + _BIRTH
         while not self._link.born.wait(_LOOK) and time.monotonic() < deadline:

@@ -128,9 +128,7 @@ class Agent:
 class Peer:
     """A client of the agent: sends messages, collects what comes."""
 
-    def __init__(
-        self, agent: Agent, client: str = "me", role: str = "drive", **cursor: int
-    ) -> None:
+    def __init__(self, agent: Agent, client: str = "me", role: str = "drive", **rest: Any) -> None:
         agent.peers.append(self)
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(str(agent.directory.socket))
@@ -138,7 +136,7 @@ class Peer:
         self._incoming = self._messages()
         self.log = {"out": b"", "err": b""}
         self.events: list[Event] = []
-        self.send(Hello(client, role, **cursor))
+        self.send(Hello(client, role, **rest))
         welcome = self.next()
         assert isinstance(welcome, Welcome), welcome
         self.welcome = welcome

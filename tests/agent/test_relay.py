@@ -15,9 +15,9 @@ import pytest
 
 from rpnb.protocol.messages import (
     Cancel,
-    Event,
     Hello,
     Need,
+    Notice,
     Ping,
     Pong,
     Refused,
@@ -150,20 +150,32 @@ def test_welcome_tells_what_happened_so_far(agent, peer):
 def test_second_client_may_watch_and_is_told_who_drives(agent, peer):
     second = Peer(agent, "other.ipynb on desk")
     assert not second.welcome.drives
+    assert second.welcome.driver == "me"
     second.send(Submit("r", program("1")))
+    assert isinstance(peer.wait(lambda m: isinstance(m, Ping)), Ping)
+    peer.send(Pong(0))
     refused = second.wait(is_refused)
     assert refused.request == "r" and "me drives" in refused.text
+
+
+def test_driver_that_gives_no_sign_of_life_loses_the_wheel(agent, peer):
+    """A laptop that sleeps keeps its link for hours."""
+    second = Peer(agent, "other.ipynb on desk")
+    assert second.run("r", "1").kind == "done"
+    while peer.next() is not None:
+        pass
+
+
+def test_other_client_of_the_same_name_does_not_take_the_wheel(agent, peer):
+    """Two windows on one notebook: they would take it from each other for ever."""
+    again = Peer(agent, "me", session="another")
+    assert not again.welcome.drives
 
 
 def test_watcher_drives_when_the_driver_has_left(agent, peer):
     second = Peer(agent, "other")
     peer.close()
-    until(lambda: _drives(second), "the wheel")
-
-
-def _drives(peer):
-    peer.send(Submit(f"try-{time.monotonic()}", program("1")))
-    return peer.wait(lambda m: is_refused(m) or isinstance(m, Event)).__class__ is Event
+    assert second.run("r", "1").kind == "done"
 
 
 def test_same_client_again_takes_the_wheel(agent, peer):
@@ -215,6 +227,15 @@ def test_program_is_rebuilt_after_a_crash_without_being_asked(peer):
     assert peer.ended("rebuild-2").kind == "done"
     assert peer.run("c", None, jobs=[job(5)]).kind == "done"
     assert "planned" not in peer.kinds("c"), "the last program that worked was there already"
+
+
+def test_request_that_waits_for_a_rebuilt_program_is_told(peer):
+    peer.run("a", "import time\ntime.sleep(0.3)\n" + HANDLER)
+    peer.run("b", HANDLER + "import os; os._exit(2)")
+    peer.send(Submit("c", None, jobs=[job(5)]))
+    notice = peer.wait(lambda m: isinstance(m, Notice))
+    assert notice.request == "c" and "rebuilt" in notice.text
+    assert peer.ended("c").kind == "done"
 
 
 def test_program_that_kills_its_worker_is_rebuilt_once(peer):

@@ -154,6 +154,17 @@ def test_job_that_outlives_its_kernel_is_found_again(new_kernel):
     assert ran.text.rstrip().endswith("11")
 
 
+def test_second_kernel_on_one_worker_is_told_who_drives_and_drives_when_it_has_left(new_kernel):
+    first, second = new_kernel(), new_kernel()
+    first.run(CONNECT)
+    first.run("%%runpod_handler --input 1\ndef handler(job):\n    return 'of the first'")
+    assert "book.ipynb on " in second.run(CONNECT).text
+    handler = "%%runpod_handler --input 2\ndef handler(job):\n    return 'of the second'"
+    assert "drives the worker" in second.run(handler).traceback
+    first.run("%runpod_disconnect")
+    assert "of the second" in second.run(handler).text
+
+
 def test_base64_image_of_a_result_is_drawn(kernel):
     ran = kernel.run(
         "%%runpod_handler --input 1\nimport base64\n"
