@@ -117,7 +117,8 @@ class Sshd:
     def authorize(self, key: Path, environment: Mapping[str, str] = {}, options: str = "") -> None:
         """Let a key log in, as `account` does."""
         values = {"HOME": str(self.home), **environment}
-        settings = [f'environment="{name}={value}"' for name, value in values.items()]
+        lines = [f"{name}={value}".replace('"', r"\"") for name, value in values.items()]
+        settings = [f'environment="{line}"' for line in lines]
         public = key.with_name(f"{key.name}.pub").read_text()
         with self.authorized_keys.open("a") as file:
             file.write(",".join(filter(None, [*settings, options])) + f" {public}")

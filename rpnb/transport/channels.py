@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
+import re
 from collections.abc import Callable
 
 import paramiko
@@ -29,7 +29,15 @@ _MOST_ABOVE_BYTES = 1 << 20
 def marked(command: str) -> str:
     """Return `command` for any login shell, its stdout to be read through `Output`."""
     # fish and csh would read a sh line differently: they only start sh.
-    return f"exec sh -c {shlex.quote(f'echo {_MARK}; {command}')}"
+    return f"exec sh -c {_quoted(f'echo {_MARK}; {command}')}"
+
+
+def _quoted(text: str) -> str:
+    """Return `text` as one word, alike in sh, fish and csh.
+
+    Between single quotes a backslash means something to fish and ! to csh.
+    """
+    return "'" + re.sub(r"(['\\!])", r"'\\\1'", text) + "'"
 
 
 class ChannelStream:

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 
 from .asking import plain
-from .sshconfig import Settings
+from .settings import Settings
 
 # A dead link is given up after this time without an acknowledgement; keepalive alone never
 # notices one while bytes wait to be sent. macOS has no such option.

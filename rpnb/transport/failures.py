@@ -20,7 +20,7 @@ from ..errors import (
     TargetError,
 )
 from .asking import plain
-from .sshconfig import Settings
+from .settings import Settings
 
 # While connecting. Once connected every one of them means that the link is lost.
 MEANING: dict[str, type[TargetError]] = {
@@ -109,8 +109,6 @@ def _why(error: BaseException, settings: Settings) -> str:
         return f"{settings.address} ended the connection before the login"
     if _BANNER in str(error):
         return f"{settings.address} ended the connection, or is no SSH server"
-    if type(error).__name__ == "ChannelException":
-        return f"the jump host cannot connect to {settings.address}: {said(error)}"
     return f"{settings.address}: {said(error)}"
 
 

@@ -13,13 +13,13 @@ from ..errors import CannotReach
 from .asking import Memory, Person, plain
 from .channels import WINDOW_BYTES
 from .dial import Proxy, dial
-from .failures import connecting
+from .failures import connecting, said
 from .hostkeys import refuse_listed, verify
 from .identities import Identity
 from .keys import PublicKey
 from .knownhosts import KnownHosts, kinds
 from .login import Login
-from .sshconfig import Settings
+from .settings import Settings
 from .userauth import UserAuth
 
 # 975-1370 MB/s with it, 500 with paramiko's default order.
@@ -30,6 +30,8 @@ _REKEY_BYTES = 1 << 36
 _REKEY_PACKETS = 1 << 31
 # Keeps address translators on the way from forgetting a silent connection.
 _KEEPALIVE_SECONDS = 20
+# SSH_OPEN_ADMINISTRATIVELY_PROHIBITED (RFC 4254, section 5.1)
+_PROHIBITED = 1
 _LOG = "rpnb.transport.paramiko"
 # One kind of key, several ways to sign with it.
 _ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")}
@@ -91,10 +93,17 @@ class Hop:
             self._proxy = Proxy(settings.proxy_command)
             return self._proxy.socket
         assert before.transport is not None
-        place = (settings.host, settings.port)
-        return before.transport.open_channel(
-            "direct-tcpip", place, ("127.0.0.1", 0), timeout=settings.timeout
-        )
+        place, jump = (settings.host, settings.port), before.settings.target.label
+        try:
+            return before.transport.open_channel(
+                "direct-tcpip", place, ("127.0.0.1", 0), timeout=settings.timeout
+            )
+        except paramiko.ChannelException as error:
+            problem = f"the jump host {jump} cannot connect to {settings.address}: {said(error)}"
+            if error.code == _PROHIBITED:
+                rule = "AllowTcpForwarding in its sshd_config"
+                problem = f"the jump host {jump} forbids forwarding ({rule})"
+            raise CannotReach(f"cannot reach {settings.target.label}: {problem}") from error
 
     def _shake_hands(self, transport: _Transport, person: Person) -> None:
         seconds, proxy = self.settings.handshake_timeout, self._proxy

@@ -11,7 +11,7 @@ import paramiko
 from . import certificates, sshagent
 from .certificates import Certificate
 from .keys import LockedKey, PublicKey, UnreadableKey, exists, load, public_of, read_public
-from .sshconfig import Settings
+from .settings import Settings
 from .userauth import Sign
 
 

@@ -12,8 +12,8 @@ from ..errors import CannotReach, LoginRefused
 from .asking import Memory, Person, is_one_time
 from .identities import Identities, Identity, signing
 from .keys import LockedKey, PublicKey, UnreadableKey, load
+from .settings import Settings
 from .sshagent import SshAgentError
-from .sshconfig import Settings
 from .userauth import NoAlgorithm, Question, Reply, UserAuth
 
 # As many as ssh gives.

@@ -24,7 +24,7 @@ from .channels import (
 from .commands import complete
 from .failures import connected, said
 from .hop import Hop
-from .sshconfig import route
+from .settings import route
 from .stream import Completed
 from .streamlocal import open_streamlocal
 

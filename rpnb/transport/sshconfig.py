@@ -1,202 +1,39 @@
 """What ssh's configuration says about a target: `ssh -G` where there is an ssh.
 
-`ssh -G` knows Include, Match and every token; paramiko's own reader, used where
-there is no ssh, knows Host, simple Match and no Include.
+`ssh -G` knows Match and every token; paramiko's own reader, used where there is
+no ssh, knows Host and simple Match, and gets the files of Include in their place.
 """
 
 from __future__ import annotations
 
-import getpass
-import os
 import re
+import shlex
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..errors import BadTarget
-from .targets import Target, parse
+from .targets import Target
 
 # Includes what a `Match exec` of the person's own may take.
 _READ_SECONDS = 10.0
-# The time that the style guide's message names.
-_CONNECT_SECONDS = 10.0
-# A host that was reached may look up our name before it says anything.
-_HANDSHAKE_SECONDS = 30.0
-_FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
-# More is a loop: a jump host that is reached through itself.
-_MOST_HOPS = 8
-_DEFAULT_KEYS = (
-    "id_rsa",
-    "id_ecdsa",
-    "id_ecdsa_sk",
-    "id_ed25519",
-    "id_ed25519_sk",
-    "id_xmss",
-    "id_dsa",
-)
-# What ssh takes where nobody says anything; `ssh -G` says all of it.
-_DEFAULTS = {
-    "port": "22",
-    "identitiesonly": "no",
-    "identityagent": "SSH_AUTH_SOCK",
-    "userknownhostsfile": "~/.ssh/known_hosts ~/.ssh/known_hosts2",
-    "globalknownhostsfile": "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2",
-    "stricthostkeychecking": "ask",
-    "hashknownhosts": "no",
-    "connecttimeout": "none",
-    "pubkeyauthentication": "yes",
-    "kbdinteractiveauthentication": "yes",
-    "passwordauthentication": "yes",
-    "preferredauthentications": "publickey,keyboard-interactive,password",
-    "numberofpasswordprompts": "3",
-    "batchmode": "no",
-    "addressfamily": "any",
-}
-# What a login may use, by the option that forbids it.
-_METHODS = {
-    "publickey": "pubkeyauthentication",
-    "keyboard-interactive": "kbdinteractiveauthentication",
-    "password": "passwordauthentication",
-}
-# ssh -G prints two of its words as truth values.
-_STRICT = {"true": "yes", "false": "no", "off": "no"}
-_PROXIED = re.compile(r"(^|\.)ssh\.runpod\.io$", re.IGNORECASE)
+# How far an Include may lead, as in ssh.
+_MOST_INCLUDES = 16
+_INCLUDE = re.compile(r"include\s*[=\s]\s*(.+)", re.IGNORECASE)
+_EXEC = re.compile(r"^\s*match\b.*\bexec\b", re.IGNORECASE | re.MULTILINE)
 
 Answers = dict[str, list[str]]
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Everything that one connection needs to know, nothing left to look up.
-
-    `identities` are the key files that somebody named, `usual_identities` those
-    that ssh tries where nobody did; `methods` are the ways to log in that are
-    allowed, in order, and `prompts` how often each asks.
-    """
-
-    target: Target
-    host: str
-    port: int
-    user: str
-    identities: tuple[str, ...]
-    usual_identities: tuple[str, ...]
-    certificates: tuple[str, ...]
-    identities_only: bool
-    agent: str | None
-    methods: tuple[str, ...]
-    prompts: int
-    is_batch: bool
-    jump: str | None
-    proxy_command: str | None
-    known_hosts: tuple[Path, ...]
-    known_hosts_of_machine: tuple[Path, ...]
-    revoked_keys: Path | None
-    key_name: str
-    strict: str
-    hash_names: bool
-    timeout: float
-    handshake_timeout: float
-    family: socket.AddressFamily | None
-    bind_address: str | None
-
-    @property
-    def address(self) -> str:
-        """Where the connection goes, for messages: `203.0.113.7:22`."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def route(target: Target) -> list[Settings]:
-    """Return the hops to `target`, the first to be connected first, itself last.
-
-    Raises:
-        BadTarget: the configuration cannot be read, jumps in a circle, or ends
-            at RunPod's proxy.
-    """
-    hops = list(_back_from(target))[::-1]
-    for hop in hops:
-        if _PROXIED.search(hop.host):
-            raise BadTarget(
-                f"{hop.user}@{hop.host} is RunPod's proxied SSH, which gives a shell and nothing"
-                " else. The console's Connect page has the other line, 'SSH over exposed TCP'"
-                " (ssh root@IP -p PORT …): use that. Where it is missing,"
-                " expose TCP port 22 of the pod."
-            )
-    return hops
-
-
-def _back_from(target: Target) -> Iterator[Settings]:
-    place: Target | None = target
-    for _ in range(_MOST_HOPS):
-        if place is None:
-            return
-        settings = read(place)
-        yield settings
-        place = _before(settings)
-    raise BadTarget(
-        f"{target.label} is reached through more than {_MOST_HOPS} jump hosts: a circle?"
-    )
-
-
-def _before(settings: Settings) -> Target | None:
-    if settings.jump is None:
-        return None
-    earlier, _, last = settings.jump.rpartition(",")
-    # As with ssh -J: the file given with -F holds for jump hosts, -o and -i do not.
-    return replace(parse(f"ssh {last}"), jump=earlier or None, config=settings.target.config)
-
-
-def read(target: Target) -> Settings:
-    """Return what the configuration says about `target`.
+def answers(target: Target) -> Answers:
+    """Return the values of each option, by its name in small letters, the first that counts first.
 
     Raises:
         BadTarget: the configuration cannot be read.
     """
-    answers = _ask_ssh(target) if shutil.which("ssh") else _read_files(target)
-    one = {**_DEFAULTS, **{key: values[0] for key, values in answers.items()}}
-    host = one.get("hostname", target.host)
-    port = _port(target, one["port"])
-    user = one.get("user") or getpass.getuser()
-    tokens = _tokens(target, host, port, user)
-    named, usual = _identities(target, answers.get("identityfile", []), tokens)
-    jump, command = _unless_none(one.get("proxyjump")), _unless_none(one.get("proxycommand"))
-    revoked = _unless_none(one.get("revokedhostkeys"))
-    name = one.get("hostkeyalias") or (host if port == 22 else f"[{host}]:{port}")
-    strict = one["stricthostkeychecking"].lower()
-    return Settings(
-        target=target,
-        host=host,
-        port=port,
-        user=user,
-        identities=named,
-        usual_identities=usual,
-        certificates=tuple(_expand(x, tokens) for x in answers.get("certificatefile", [])),
-        identities_only=_is_yes(one["identitiesonly"]),
-        agent=_agent(one["identityagent"], tokens),
-        methods=tuple(_methods(one)),
-        prompts=int(one["numberofpasswordprompts"]),
-        is_batch=_is_yes(one["batchmode"]),
-        jump=jump,
-        proxy_command=_expand(command, tokens) if command and not jump else None,
-        known_hosts=_files(one["userknownhostsfile"], tokens),
-        known_hosts_of_machine=_files(one["globalknownhostsfile"], tokens),
-        revoked_keys=Path(_expand(revoked, tokens)) if revoked else None,
-        key_name=name.lower(),
-        strict=_STRICT.get(strict, strict),
-        hash_names=_is_yes(one["hashknownhosts"]),
-        timeout=_seconds(one["connecttimeout"]) or _CONNECT_SECONDS,
-        handshake_timeout=_seconds(one["connecttimeout"]) or _HANDSHAKE_SECONDS,
-        family=_FAMILIES.get(one["addressfamily"].lower()),
-        bind_address=_unless_none(one.get("bindaddress")),
-    )
-
-
-def _port(target: Target, value: str) -> int:
-    if not (value.isdecimal() and 0 < int(value) < 65536):
-        raise BadTarget(f"{target.label}: its configuration gives the port {value!r}")
-    return int(value)
+    return _ask_ssh(target) if shutil.which("ssh") else _read_files(target)
 
 
 def _ask_ssh(target: Target) -> Answers:
@@ -223,31 +60,54 @@ def _ask_ssh(target: Target) -> Answers:
 
 
 def _gather(pairs: Iterator[tuple[str, str]]) -> Answers:
-    answers: Answers = {}
+    gathered: Answers = {}
     for key, value in pairs:
-        answers.setdefault(key.lower(), []).append(value)
-    return answers
+        gathered.setdefault(key.lower(), []).append(value)
+    return gathered
 
 
 def _read_files(target: Target) -> Answers:
-    import paramiko
-
-    answers = _gather(_typed(target))
-    files = [target.config] if target.config else ["~/.ssh/config", "/etc/ssh/ssh_config"]
-    for path in (Path(file).expanduser() for file in files):
-        try:
-            found = paramiko.SSHConfig.from_path(str(path)).lookup(target.host)
-        except FileNotFoundError:
-            continue
-        except (paramiko.SSHException, OSError, UnicodeDecodeError) as error:
-            raise BadTarget(f"{target.label}: {path} cannot be read: {error}") from error
-        for key, value in found.items():
+    gathered = _gather(_typed(target))
+    named = [target.config] if target.config else []
+    usual = [] if named else ["~/.ssh/config", "/etc/ssh/ssh_config"]
+    paths = [Path(path).expanduser() for path in (*named, *usual)]
+    for path in (path for path in paths if named or path.exists()):
+        for key, value in _looked_up(target, path).items():
             values = value if isinstance(value, list) else [value]
             if key == "identityfile":
-                answers.setdefault(key, []).extend(values)
+                gathered.setdefault(key, []).extend(values)
             elif value is not None and not (key == "hostname" and value == target.host):
-                answers.setdefault(key, values)
-    return answers
+                gathered.setdefault(key, values)
+    return gathered
+
+
+def _looked_up(target: Target, path: Path) -> dict[str, Any]:
+    import paramiko
+
+    try:
+        text = "".join(_lines(path, _MOST_INCLUDES))
+        if _EXEC.search(text):
+            raise BadTarget(
+                f"{target.label}: {path} has a 'Match exec', which only ssh can read, and there is"
+                " no ssh here: install openssh-client, or name the target in full"
+            )
+        return dict(paramiko.SSHConfig.from_text(text).lookup(target.host))
+    except (paramiko.SSHException, OSError, ValueError) as error:
+        raise BadTarget(f"{target.label}: {path} cannot be read: {error}") from error
+
+
+def _lines(path: Path, depth: int) -> Iterator[str]:
+    """The lines of a configuration, those of the files it includes in their place."""
+    for line in path.read_text(errors="replace").splitlines():
+        match = _INCLUDE.fullmatch(line.strip())
+        if match is None or not depth:
+            yield f"{line}\n"
+            continue
+        for pattern in shlex.split(match[1]):
+            # Relative to where a person's configuration lies, as in ssh.
+            wanted = Path("~/.ssh").expanduser() / Path(pattern).expanduser()
+            for found in sorted(Path("/").glob(str(wanted).lstrip("/"))):
+                yield from _lines(found, depth - 1)
 
 
 def _typed(target: Target) -> Iterator[tuple[str, str]]:
@@ -262,70 +122,3 @@ def _typed(target: Target) -> Iterator[tuple[str, str]]:
     for option in target.options:
         key, _, value = option.partition("=")
         yield key, value.strip('"')
-
-
-def _tokens(target: Target, host: str, port: int, user: str) -> dict[str, str]:
-    return {
-        "%": "%",
-        "d": str(Path.home()),
-        "h": host,
-        "i": str(os.getuid()),
-        "n": target.host,
-        "p": str(port),
-        "r": user,
-        "u": getpass.getuser(),
-    }
-
-
-def _expand(text: str, tokens: dict[str, str]) -> str:
-    filled = re.sub(r"%(.)", lambda match: tokens.get(match[1], match[0]), text)
-    return str(Path(filled).expanduser()) if filled.startswith("~") else filled
-
-
-def _identities(
-    target: Target, answered: list[str], tokens: dict[str, str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the key files that were named, and the usual ones where ssh would try them."""
-    usual = [f"~/.ssh/{name}" for name in _DEFAULT_KEYS]
-    # ssh -G leaves out a file given with -i that does not exist; a person should hear of it.
-    named = [*target.identities, *(path for path in answered if path not in usual)]
-    paths = dict.fromkeys(_expand(path, tokens) for path in named if path != "none")
-    if "none" in answered or any(Path(path).exists() for path in paths):
-        return tuple(paths), ()
-    return tuple(paths), tuple(_expand(path, tokens) for path in usual)
-
-
-def _methods(one: dict[str, str]) -> Iterator[str]:
-    for name in one["preferredauthentications"].split(","):
-        if name in _METHODS and one[_METHODS[name]].lower() not in ("no", "false"):
-            yield name
-
-
-def _is_yes(value: str) -> bool:
-    return value.lower() in ("yes", "true")
-
-
-def _unless_none(value: str | None) -> str | None:
-    return None if value in (None, "none", "") else value
-
-
-def _agent(value: str, tokens: dict[str, str]) -> str | None:
-    if value == "none":
-        return None
-    if value == "SSH_AUTH_SOCK":
-        return os.environ.get("SSH_AUTH_SOCK")
-    if value.startswith("$"):
-        return os.environ.get(value.strip("${}"))
-    return _expand(value.strip('"'), tokens)
-
-
-def _files(value: str, tokens: dict[str, str]) -> tuple[Path, ...]:
-    whole = Path(_expand(value.strip('"'), tokens))
-    # ssh -G prints a list without quotes: a path with a space in it is one file where it exists.
-    if " " in value and whole.exists():
-        return (whole,)
-    return tuple(Path(_expand(part, tokens)) for part in value.split() if part != "none")
-
-
-def _seconds(value: str) -> float:
-    return float(value) if value.isdigit() else 0.0

@@ -13,6 +13,7 @@ from rpnb.transport import open_transport
 from rpnb.transport.ssh import SshTransport
 from tests import sshd as servers
 from tests.transport.echo import Listener
+from tests.transport.otherserver import OtherServer, Rules
 
 
 @pytest.fixture
@@ -70,3 +71,17 @@ def agent(tmp_path: Path) -> Iterator[servers.Agent]:
     started = servers.Agent(tmp_path / "agent")
     yield started
     started.stop()
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Callable[[Rules], OtherServer]]:
+    """Start servers of another make: `other(Rules(...))`."""
+    started: list[OtherServer] = []
+
+    def start(rules: Rules) -> OtherServer:
+        started.append(OtherServer(tmp_path, rules))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()

@@ -31,6 +31,7 @@ class Rules:
     key_is_enough: bool = True
     methods: str = "keyboard-interactive"
     banner: str = ""
+    runs_commands: bool = True
     # Called when a login begins: may wait, or close the connection.
     meets: Callable[[paramiko.Transport], None] = lambda transport: None
     # Every list of answers that came.
@@ -97,7 +98,8 @@ class _Login(paramiko.ServerInterface):
 
     def check_auth_none(self, username: str) -> int:
         self._rules.meets(self._transport)
-        return paramiko.AUTH_FAILED
+        is_open = self._rules.methods == "none"
+        return paramiko.AUTH_SUCCESSFUL if is_open else paramiko.AUTH_FAILED
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         if self._rules.key is None or key.asbytes() != self._rules.key.asbytes():
@@ -125,8 +127,9 @@ class _Login(paramiko.ServerInterface):
         return paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
-        threading.Thread(target=_run, args=(channel, command), daemon=True).start()
-        return True
+        if self._rules.runs_commands:
+            threading.Thread(target=_run, args=(channel, command), daemon=True).start()
+        return self._rules.runs_commands
 
     def _next(self) -> int | paramiko.InteractiveQuery:
         if not self._waiting:

@@ -8,7 +8,7 @@ import pytest
 
 from rpnb.errors import CannotReach, HostKeyChanged, LinkLost, LoginRefused, RpnbError, TargetError
 from rpnb.transport.failures import MEANING, connected, connecting
-from rpnb.transport.sshconfig import Settings, read
+from rpnb.transport.settings import Settings, read
 from rpnb.transport.targets import parse
 
 

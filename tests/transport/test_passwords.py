@@ -63,20 +63,6 @@ def _server(folder: Path, **options: object) -> Iterator[Sshd]:
     server.stop()
 
 
-@pytest.fixture
-def other(tmp_path: Path) -> Iterator[Other]:
-    """Start servers of another make: `other(Rules(...))`."""
-    started: list[OtherServer] = []
-
-    def start(rules: Rules) -> OtherServer:
-        started.append(OtherServer(tmp_path, rules))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.close()
-
-
 def test_password_is_asked_once_and_serves_every_redial(openssh: Sshd, connect: Connect) -> None:
     person = Answers(PASSWORD)
     transport = connect(openssh.target_of(None, "guest"), ask_secret=person)

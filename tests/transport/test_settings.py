@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rpnb.errors import BadTarget
-from rpnb.transport.sshconfig import Settings, read, route
+from rpnb.transport.settings import Settings, read, route
 from rpnb.transport.targets import parse
 
 CONFIG = """
