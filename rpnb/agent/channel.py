@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 from collections import deque
@@ -14,6 +15,14 @@ def peer(connection: socket.socket) -> tuple[int, int]:
     found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, uid, _ = struct.unpack("3i", found)
     return pid, uid
+
+
+def is_own(connection: socket.socket) -> bool:
+    """Tell whether this user, or root, is at the other end.
+
+    The folder is private already; on some mounts its mode means nothing.
+    """
+    return peer(connection)[1] in (0, os.getuid())
 
 
 class Channel:

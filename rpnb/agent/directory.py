@@ -92,7 +92,8 @@ class RunDirectory:
             NoSpace: the disk is full or read-only.
         """
         with writing(self.path):
-            for folder in (self.path, self.app, self.values):
+            # Each by itself: `parents` makes the upper ones for everybody.
+            for folder in (self.path.parent, self.path, self.app, self.values):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.chmod(0o700)
             for log in (self.out, self.err):
@@ -197,6 +198,7 @@ def write_file(path: Path, data: bytes) -> None:
     with writing(path):
         fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
         try:
+            fresh.touch(mode=0o600)
             fresh.write_bytes(data)
             fresh.replace(path)
         except OSError:

@@ -20,7 +20,7 @@ from typing import Any, Callable
 from ..errors import ProtocolError
 from ..protocol.messages import Refused, Stop
 from .bootstrap import listens
-from .channel import peer
+from .channel import is_own
 from .charge import Charge
 from .clients import Client
 from .desk import Desk
@@ -198,8 +198,7 @@ class Relay:
             connection, _ = self._listener.accept()
         except OSError:
             return
-        # The folder is private already; on some mounts its mode means nothing.
-        if peer(connection)[1] not in (0, os.getuid()):
+        if not is_own(connection):
             connection.close()
             return
         client = Client(connection)

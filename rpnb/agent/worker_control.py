@@ -12,6 +12,7 @@ from typing import Callable
 from ..errors import ProtocolError
 from ..protocol.frames import FrameReader
 from ..protocol.messages import Announce, Message, decode, encode
+from .channel import is_own
 
 _CHUNK = 1 << 20
 
@@ -49,6 +50,9 @@ class Control:
     def _serve(self) -> None:
         while True:
             peer, _ = self._listener.accept()
+            if not is_own(peer):
+                peer.close()
+                continue
             with self._sending:
                 self._peer = peer
             with peer, contextlib.suppress(OSError, ProtocolError):

@@ -76,6 +76,10 @@ say "python $python"
 agent="$root/agent-{agent}.pyz"
 say "agent $agent"
 if [ ! -f "$agent" ]; then say missing; exit 0; fi
+# Where anybody may write, anybody may have put it there.
+case $(ls -ld "$root") in
+  ?????w*|????????w*) if [ ! -O "$agent" ]; then say missing; exit 0; fi;;
+esac
 RPNB_HOME=$root; export RPNB_HOME
 exec "$python" "$agent" {verb} </dev/null
 """

@@ -37,6 +37,19 @@ def test_create_makes_a_private_folder(directory):
     assert directory.app.is_dir() and directory.out.exists() and directory.values.is_dir()
 
 
+def test_create_makes_nothing_for_others_whatever_the_umask(tmp_path):
+    mask = os.umask(0)
+    try:
+        made = RunDirectory(tmp_path / "home" / "run" / "w")
+        made.create()
+    finally:
+        os.umask(mask)
+    folders = [made.path.parent, made.path, made.app, made.values]
+    files = [path for path in made.path.iterdir() if path.is_file()]
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {0o700}
+    assert not any(stat.S_IMODE(file.stat().st_mode) & 0o077 for file in files), files
+
+
 def test_create_again_keeps_what_is_there(directory):
     directory.out.write_text("kept")
     directory.create()

@@ -85,6 +85,17 @@ def test_start_where_the_agent_is_takes_one_command(box):
     assert len(box.commands) == 3
 
 
+def test_agent_that_somebody_else_put_there_is_not_run(box, tmp_path):
+    """RPNB_HOME may name a folder in which anybody can write."""
+    bootstrap.start(box, "w 1")
+    [path] = (tmp_path / "home/.cache/rpnb").iterdir()
+    path.write_bytes(zipped("import sys; sys.exit('theirs')"))
+    os.chown(path, 12345, -1)
+    path.parent.chmod(0o777)
+    bootstrap.start(box, "w 1")
+    assert path.read_bytes() == agent.pack()[0]
+
+
 def test_start_reports_what_the_agent_reports(box):
     said = []
     bootstrap.start(box, "w 1", on_progress=said.append)
