@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .progress import Progress
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+# IPython's words for a magic that it does not know.
+_UNKNOWN = re.compile(r"magic (function )?`%%?runpod\w*` not found")
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,8 @@ class _Watch:
             return Executed(cell, None if node.source.strip() else 0.0)
         seconds = self._seconds.get(index, time.monotonic() - self._began[index])
         text = _COLOURS.sub("", _shown(node)) if error else ""
+        if _UNKNOWN.search(error):
+            error += " No cell before it says %load_ext rpnb."
         return Executed(cell, seconds, _COLOURS.sub("", error), kind.rpartition(".")[2], text)
 
 

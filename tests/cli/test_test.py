@@ -30,6 +30,11 @@ def test_test_passes_and_overrules_the_notebooks_target(tmp_path):
     assert done.stdout.startswith("✓ n.ipynb │ 4 cells │ ")
 
 
+def test_test_of_a_notebook_that_loads_no_extension_says_so(tmp_path):
+    done = rpnb("test", book(tmp_path / "n.ipynb", "%%runpod_setup\nx = 1"), "--target", "local")
+    assert "not found. No cell before it says %load_ext rpnb." in done.stdout
+
+
 def test_test_names_the_failing_cell_and_goes_on_to_the_next_notebook(tmp_path):
     bad = book(tmp_path / "bad.ipynb", "a = 1", "assert a == 2")
     good = book(tmp_path / "good.ipynb", "a = 1")
