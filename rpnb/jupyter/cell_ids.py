@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +17,13 @@ def current(shell: Any, info: Any = None) -> str | None:
     return found if isinstance(found, str) and found else None
 
 
-def is_lasting(cell_id: str) -> bool:
-    """Whether the id names the same cell when the notebook is opened again.
+def is_address(given: str) -> bool:
+    """Whether a front end's name of a cell counts for its window alone.
 
-    VS Code's (`vscode-notebook-cell:/…#W2sZmlsZQ==`) counts the cells anew each time.
+    VS Code's (`vscode-notebook-cell:/…#W2sZmlsZQ==`) counts the cells anew each time
+    when the notebook is opened.
     """
-    return not cell_id.startswith("vscode-")
+    return given.startswith("vscode-")
 
 
 def deleted(shell: Any) -> list[str]:
@@ -35,12 +38,28 @@ def notebook_path(namespace: Mapping[str, Any]) -> Path | None:
     Jupyter's server (and the command line of rpnb) sets JPY_SESSION_NAME, VS Code
     binds a name.
     """
-    bound = namespace.get("__vsc_ipynb_file__")
-    named = bound or os.environ.get("JPY_SESSION_NAME")
+    named = namespace.get("__vsc_ipynb_file__") or _session_name()
     if not isinstance(named, str) or not named.endswith(".ipynb"):
         return None
     path = Path(unquote(named) if "%" in named and not Path(named).exists() else named)
     return path if path.is_absolute() else Path.cwd() / path
+
+
+def _session_name() -> str | None:
+    """JPY_SESSION_NAME, unless it is that of another notebook, in which this kernel was started.
+
+    papermill or nbclient, called in a notebook, hand on the whole environment to
+    the kernels that they start; a server has no such variable itself.
+    """
+    name = os.environ.get("JPY_SESSION_NAME")
+    starter = os.environ.get("JPY_PARENT_PID", "")
+    if name is None or not starter.isdigit() or os.environ.get("RPNB_HEADLESS") == "1":
+        return name
+    with contextlib.suppress(Exception):  # no such process by now, not ours, or no psutil
+        psutil = importlib.import_module("psutil")
+        if psutil.Process(int(starter)).environ().get("JPY_SESSION_NAME") == name:
+            return None
+    return name
 
 
 def _metadata(shell: Any) -> Mapping[str, Any]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput, BadTarget, CannotReach
 from . import lines
-from .memory import for_worker, worker_of_renamed
-from .notebook import Notebook, is_headless
+from .memory import for_worker, worker_of
+from .notebook import Notebook, is_headless, is_unattended
 from .screen import CellScreen
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def restart(notebook: Notebook) -> None:
     session.restart()
     notebook.kept = []
     notebook.scratch_names.clear()
-    notebook.fared.clear()
+    notebook.cells.fared.clear()
     line = (session.target.label, "new worker", "the program is rebuilt at the next run")
     CellScreen(notebook.shell).lead(line)
 
@@ -116,7 +116,7 @@ def _worker(notebook: Notebook) -> str:
     name = worker_name(notebook.path)
     if is_headless():
         return f"{name}#cli"
-    return worker_of_renamed(name, notebook.saved_ids()) or name
+    return worker_of(notebook.path, name, notebook.page.ids)
 
 
 def _target(notebook: Notebook, options: Options, worker: str) -> str:
@@ -137,8 +137,7 @@ def _target(notebook: Notebook, options: Options, worker: str) -> str:
 
 def _ask(shell: Any) -> Any:
     """A question in the cell; None where nobody can answer (nbclient, the command line)."""
-    kernel = getattr(shell, "kernel", None)
-    if is_headless() or (kernel is not None and not getattr(kernel, "_allow_stdin", False)):
+    if is_unattended(shell):
         return None
 
     def ask(question: str) -> bool:
@@ -166,11 +165,11 @@ def _announce(notebook: Notebook, session: Session, screen: CellScreen, seconds:
         screen.line((target, f"worker {session.worker}", f"again: --name {session.worker}"))
     if session.driver:
         screen.line(lines.driven(target, session.driver))
-    if notebook.from_before:
+    if notebook.cells.from_before:
         labels = [
             f"{cell.kind} {cell.name}".strip()
             for cell in notebook.cells
-            if cell.id in notebook.from_before
+            if cell.id in notebook.cells.from_before
         ]
         screen.line(lines.adopted(target, labels, notebook.kept))
     unseen = [

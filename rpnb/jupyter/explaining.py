@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
@@ -59,11 +59,17 @@ class Reasons:
         ran = [(step, self.restart or str(step.get("reason", ""))) for step in plans[-1].run]
         every = [*ran, *((step, "") for step in plans[-1].keep)]
         every.sort(key=lambda each: each[0]["line"])
-        self.steps = [_step(step, reason, program) for step, reason in every]
-        for step, (_, reason) in zip(self.steps, every, strict=True):
+        steps = [(_step(step, reason, program), reason) for step, reason in every]
+        # A line that nobody typed, such as the file's docstring, is no question.
+        self.steps = [step for step, _ in steps if step.place]
+        for step, reason in steps:
             for name in step.names if reason else ():
                 self.past.setdefault(name, []).append((self.number, f"{self.at}  {step.fate}"))
                 del self.past[name][:-_MOST]
+
+    def rename(self, old: str, new: str) -> None:
+        """A cell's id has become another one."""
+        self.steps = [replace(e, cell=new) if e.cell == old else e for e in self.steps]
 
     def of_cell(self, cell_id: str) -> str:
         """Why steps of a cell ran at the last sync: "ran pipe: `MODEL` changed"; "" if none did."""
@@ -89,7 +95,7 @@ def explain(notebook: Notebook, options: Options) -> None:
         _explain_name(notebook, options.word)
         return
     ran = sum(bool(each.reason) for each in found.steps)
-    counts = f"{ran} steps ran, {len(found.steps) - ran} stayed warm"
+    counts = f"{ran} step{'' if ran == 1 else 's'} ran, {len(found.steps) - ran} stayed warm"
     why = f"new worker: {found.restart}" if found.restart else ""
     screen.lead((notebook.target, f"last run, {found.at}", counts, why))
     print(table([(each.place, each.what, each.fate) for each in found.steps]))
@@ -117,5 +123,4 @@ def _step(step: Mapping[str, Any], reason: str, program: Program) -> Step:
     lines = program.text.split("\n")
     text = lines[step["line"] - 1].strip() if step["line"] <= len(lines) else ""
     what = text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
-    place = str(where) if where else f"handler.py, line {step['line']}"
-    return Step(place, step.get("cell"), what, tuple(step["names"]), reason)
+    return Step(str(where) if where else "", step.get("cell"), what, tuple(step["names"]), reason)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput, ExportError
 from .connecting import attached
+from .jobs import tell
 from .screen import CellScreen
+from .unsaved import differences, strays
 
 if TYPE_CHECKING:
     from ..export.verify import Verified
@@ -36,17 +38,28 @@ def export(notebook: Notebook, options: Options) -> None:
     screen = CellScreen(notebook.shell)
     program = notebook.with_handler()
     path = notebook.folder / Path(options.word or "handler.py").expanduser()
-    written = write(program, path, force=options.has("force"), strays=notebook.strays())
-    for note in program.notes:
-        screen.line((note,))
+    written = write(program, path, force=options.has("force"), strays=strays(notebook))
     if not options.has("verify"):
         screen.lead((written.summary, _try_it(notebook, written.shown)))
+    _tell(notebook, program, screen)
+    if not options.has("verify"):
         return
     screen.lead((written.summary, "verifying"), final=False)
     verified = _verify(notebook, program, screen)
     screen.lead((written.summary, verified.summary))
     if not verified.proved:
         raise ExportError("not proved: " + "; ".join(verified.differences))
+
+
+def _tell(notebook: Notebook, program: Program, screen: CellScreen) -> None:
+    """The program's notes, and what the saved notebook would export otherwise."""
+    tell(notebook, program.notes, screen)
+    found = differences(notebook, program)
+    if found and notebook.path is not None:
+        command = f"rpnb export {notebook.path.name}"
+        screen.line((f"not what `{command}` would write; save or run these cells:",))
+    for each in found:
+        screen.line((f"  {each}",))
 
 
 def show_program(notebook: Notebook) -> None:
@@ -66,12 +79,18 @@ def drop(notebook: Notebook, options: Options) -> None:
         BadInput: no cell of the program has this NAME or label.
     """
     key = options.word or ""
-    cell = notebook.drop(key)
-    if cell is None:
-        known = ", ".join(each.name or each.label for each in notebook.cells) or "none"
-        raise BadInput(f"no cell of the program is called {key!r}; there are: {known}")
-    what = f"{cell.kind} {cell.name}".strip()
-    CellScreen(notebook.shell).lead((notebook.target, f"dropped {what} ({cell.label})"))
+    notebook.read_page()
+    found = notebook.cells.called(key)
+    if not found:
+        known = ", ".join(each.title for each in notebook.cells.in_order())
+        has = f"it has {known}" if known else "it has none"
+        raise BadInput(f"no cell of the program has the NAME or label {key!r}: {has}")
+    if len(found) > 1:
+        known = " and ".join(f'"{each.label}"' for each in found)
+        raise BadInput(f"{len(found)} cells of the program are called {key!r}: drop {known}")
+    notebook.cells.drop(found[0].id)
+    line = (f"dropped {found[0].title}", "its names go at the next run")
+    CellScreen(notebook.shell).lead((notebook.target, *line))
 
 
 def _verify(notebook: Notebook, program: Program, screen: CellScreen) -> Verified:

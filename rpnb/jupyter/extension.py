@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import WrongPlace
@@ -24,10 +25,11 @@ def load_ipython_extension(shell: Any) -> None:
     from .cell_ids import notebook_path
     from .magics import RpnbMagics
     from .notebook import Notebook
+    from .page import Page
 
     if notebook_of(shell) is not None:
         return
-    notebook = Notebook(shell, notebook_path(shell.user_ns))
+    notebook = Notebook(shell, Page(notebook_path(shell.user_ns)))
     setattr(shell, _NOTEBOOK, notebook)
     shell.register_magics(RpnbMagics(notebook))
     for name in _CELL_MAGICS:
@@ -104,10 +106,15 @@ def _hook(shell: Any, notebook: Notebook) -> None:
 
 def _look_back(shell: Any, notebook: Notebook) -> None:
     """Take over what ran before: definitions, and comment cells that ran here by mistake."""
-    history = shell.user_ns.get("In") or []
+    history = shell.history_manager.input_hist_raw
     for number, text in enumerate(history):
         lines = text.splitlines(keepends=True)
         if lines and _COMMENT.match(lines[0]):
             notebook.ran_here.append(f"cell {number}")
-        elif text and "%load_ext rpnb" not in text:
+        elif "%load_ext rpnb" in text and number == len(history) - 1:
+            # This very cell: what it defines below the line is noted when it ends.
+            info = SimpleNamespace(raw_cell=text, store_history=True, cell_id=None)
+            notebook.begin_cell(info)
+        elif text:
+            notebook.page.begin(None, text)
             notebook.record_cell(text, f"cell {number}")

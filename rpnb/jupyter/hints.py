@@ -68,19 +68,22 @@ def _module(name: str | None, other: OtherSide) -> str | None:
 def bound_names(text: str) -> set[str]:
     """Return the names that a cell's text binds; none where it is no Python."""
     from ..planner.facts import split
+    from ..program.cells import plain
     from ..program.uses import uses
 
     with contextlib.suppress(SyntaxError):
-        return {name for statement in split(text) for name in uses(statement).binds}
+        return {name for statement in split(plain(text)) for name in uses(statement).binds}
     return set()
 
 
 def _imported(text: str) -> set[str]:
     import ast
 
+    from ..program.cells import plain
+
     with contextlib.suppress(SyntaxError):
-        nodes = list(ast.walk(ast.parse(text)))
-        plain = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
+        nodes = list(ast.walk(ast.parse(plain(text))))
+        whole = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
         given = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
-        return {name.partition(".")[0] for name in plain | given}
+        return {name.partition(".")[0] for name in whole | given}
     return set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import JobFailed, ProgramError, RpnbError
@@ -31,10 +31,12 @@ def run_job(
     *,
     timeout: float | None = None,
     remember: bool = True,
+    notes: Sequence[str] = (),
 ) -> Result:
     """Run one input through the handler, drawn as it goes; return what came of it.
 
-    The next handler cell runs the input again, unless not `remember`.
+    The next handler cell runs the input again, unless not `remember`. `notes` are
+    told before.
 
     Raises:
         RemoteError: a set-up step raised. A failed job is in the result.
@@ -46,11 +48,18 @@ def run_job(
     if note:
         screen.line((notebook.target, note))
     screen.lead((notebook.target, "handler", f"running · input: {chosen.source}"), final=False)
+    tell(notebook, notes, screen)
     run = session.submit(program, job=job, timeout=timeout)
     result = watch_job(notebook, run, job, chosen.source, screen)
     if remember:
         notebook.remember(job)
     return result
+
+
+def tell(notebook: Notebook, notes: Sequence[str], screen: Screen) -> None:
+    """Draw what the person should know of cells that came and went, and a program's notes."""
+    for note in (*notebook.cells.told(), *notes):
+        screen.line((note,))
 
 
 def watch_job(
@@ -105,13 +114,13 @@ def settle(notebook: Notebook, outcome: Outcome, request: str) -> None:
     if outcome.result is not None or outcome.failed is not None:
         notebook.memory.saw(request)
     if outcome.is_unsent:
-        notebook.take_back()
+        notebook.cells.take_back()
     if outcome.synced is None:
         return
     if notebook.base is not None:
         notebook.reasons.note(outcome.plans, notebook.base)
     notebook.kept, notebook.gpus = outcome.kept, list(outcome.synced.gpus)
-    notebook.fared.update(outcome.synced.cells)
+    notebook.cells.fared.update(outcome.synced.cells)
     if notebook.session is not None:
         notebook.session.names = outcome.synced.names
 

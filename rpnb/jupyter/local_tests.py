@@ -33,8 +33,8 @@ def test(notebook: Notebook, options: Options, body: str) -> None:
     made = Test(name, _values(evaluate_cell(notebook, body), options), options)
     notebook.tests[name] = made
     saved = f"saved as `{name}`"
-    if notebook.handler_cell is None or options.has("no-run"):
-        why = " (no handler yet)" if notebook.handler_cell is None else ""
+    if notebook.cells.handler is None or options.has("no-run"):
+        why = " (no handler yet)" if notebook.cells.handler is None else ""
         print(saved + why)
         return
     program = notebook.with_handler()

@@ -7,6 +7,7 @@ notebook itself, where it would be shared with others.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 from pathlib import Path
@@ -91,21 +92,42 @@ def for_worker(worker: str) -> Memory:
     return Memory(_folder() / f"{worker}.json")
 
 
-def worker_of_renamed(worker: str, cell_ids: Collection[str]) -> str | None:
-    """Return the worker of the notebook that this one was before it was renamed.
+def worker_of(path: Path, name: str, cell_ids: Collection[str]) -> str:
+    """Return the name of the worker of the notebook at `path`, which has these cells.
 
-    Its file is gone and its cells are these; `worker` is the name that the new
-    path would give, which nobody has used yet. A copy's original is still there.
+    It is `name`, made of the path, unless the notebook was renamed: then its old
+    path is gone and its cells are these. A copy's original is still there; and a
+    notebook that was renamed keeps its worker from one that gets its old name.
     """
-    if not cell_ids or (_folder() / f"{worker}.json").exists():
-        return None
-    for file in sorted(_folder().glob("*.json")):
-        facts = _read(file)
-        known, path = facts.get("cells") or (), facts.get("path")
-        shared = len(set(known) & set(cell_ids))
-        if path and not Path(path).exists() and shared > len(known) / 2:
-            return file.stem
-    return None
+    if _path(_read(_folder() / f"{name}.json")) == path:
+        return name
+    known = {file.stem: _read(file) for file in sorted(_folder().glob("*.json"))}
+    own = next((worker for worker, facts in known.items() if _path(facts) == path), None)
+    if own is not None:
+        return own
+    if name not in known:
+        return next((each for each in known if _was_this(known[each], cell_ids)), name)
+    if not _is_there(known[name]):
+        return name
+    return next(each for n in itertools.count(2) if (each := f"{name}-{n}") not in known)
+
+
+def _was_this(facts: dict[str, Any], cell_ids: Collection[str]) -> bool:
+    """Whether these facts are of a notebook that is gone from its place and had these cells."""
+    known = facts.get("cells") or ()
+    is_gone = _path(facts) is not None and not _is_there(facts)
+    return is_gone and len(set(known) & set(cell_ids)) > len(known) / 2
+
+
+def _path(facts: dict[str, Any]) -> Path | None:
+    """Where the notebook of a worker was last."""
+    found = facts.get("path")
+    return Path(found) if isinstance(found, str) else None
+
+
+def _is_there(facts: dict[str, Any]) -> bool:
+    path = _path(facts)
+    return path is not None and path.exists()
 
 
 def _folder() -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -10,14 +9,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadNotebook, NoHandler, ProgramError
+from ..errors import NoHandler, ProgramError
 from . import cell_ids
 from .explaining import Reasons
 from .inputs import Test
 from .memory import Memory, for_worker
+from .page import Page
+from .program_cells import ProgramCells
 
 if TYPE_CHECKING:
-    from ..program.cells import Cell, Cells, Magic
+    from ..program.cells import Cell, Magic
     from ..program.names import Names
     from ..program.options import Options
     from ..program.provenance import Provenance
@@ -43,7 +44,7 @@ class Notebook:
     """The state behind the magics; one for each IPython shell."""
 
     shell: Any
-    path: Path | None = None
+    page: Page = field(default_factory=Page)
     session: Session | None = None
     memory: Memory = field(default_factory=lambda: Memory(None))
     tests: dict[str, Test] = field(default_factory=dict)
@@ -53,35 +54,25 @@ class Notebook:
     recorded: dict[str, Recorded] = field(default_factory=dict)
     reasons: Reasons = field(default_factory=Reasons)
     base: Program | None = None
-    # Ids of cells that came with the worker and have not run in this kernel.
-    from_before: set[str] = field(default_factory=set)
     # The running cell: its number, its text as typed, and what IPython says of it.
     number: int = 0
     raw_cell: str = ""
     cell_info: Any = None
-    # The handler cell that ran last: with several, its handler is the program's.
-    handler_id: str = ""
-    # How each cell fared at the last sync, by its id: {"state", "seconds", "names"}.
-    fared: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     # Names that scratch cells bound on the worker.
     scratch_names: set[str] = field(default_factory=set)
     # The worker's name, where no path gives one.
     worker: str = ""
     # Labels of comment cells (`# %%runpod_…`) that ran here before the extension was loaded.
     ran_here: list[str] = field(default_factory=list)
-    # The cells and the handler's id before the running cell's `put`.
-    _before: tuple[list[Cell], str] | None = None
     # The event hooks that the extension registered: (event, function).
     hooks: list[tuple[str, Any]] = field(default_factory=list)
 
-    # Made when first asked for: loading the extension must not import the program's room.
     @cached_property
-    def cells(self) -> Cells:
+    def cells(self) -> ProgramCells:
         """The program's remote cells, in order."""
-        from ..program.cells import Cells
+        return ProgramCells(self.page, self.reasons, is_typed=not is_unattended(self.shell))
 
-        return Cells()
-
+    # Made when first asked for: loading the extension must not import the program's room.
     @cached_property
     def provenance(self) -> Provenance:
         """Which statements made what the ordinary cells left."""
@@ -95,41 +86,53 @@ class Notebook:
         return self.session.target.label if self.session else "rpnb"
 
     @property
+    def path(self) -> Path | None:
+        """The notebook's file, as the front end named it when the kernel began."""
+        return self.page.path
+
+    @property
     def folder(self) -> Path:
         """The notebook's folder, else the working directory."""
         return self.path.parent if self.path else Path.cwd()
-
-    @property
-    def handler_cell(self) -> Cell | None:
-        """The handler cell that ran last, else the last one in order; None without any."""
-        found = [cell for cell in self.cells if cell.kind == "handler"]
-        ran = [cell for cell in found if cell.id == self.handler_id] or found
-        return ran[-1] if ran else None
 
     def begin_cell(self, info: Any) -> None:
         """Note which cell is about to run, before any magic of it is called."""
         if not info.store_history:
             # A part of a cell: `%%capture` runs the text below it as a cell of its own.
             return
-        self.raw_cell, self.cell_info, self._before = info.raw_cell or "", info, None
+        self.raw_cell, self.cell_info = info.raw_cell or "", info
         # Versions of IPython differ in whether execution_count is this cell's by now.
         self.number = self.number + 1 if self.number else self._first_number()
-        self.path = self.path or cell_ids.notebook_path(self.shell.user_ns)
-        for gone in cell_ids.deleted(self.shell):
-            self.drop(gone)
+        self.page.path = self.page.path or cell_ids.notebook_path(self.shell.user_ns)
+        self.page.begin(cell_ids.current(self.shell, info), self.raw_cell)
+        self.cells.begin(cell_ids.deleted(self.shell))
 
     def end_cell(self, result: Any) -> None:
         """Note what an ordinary cell made, once it has run."""
         if not result.info.store_history:
             return
         self.number = result.execution_count or self.number
-        if result.success and _has_code(self.raw_cell) and self.magic() is None:
+        if not result.success:
+            return
+        magic = self.magic()
+        self.cells.end(magic.kind if magic else None)
+        if magic is None and _has_code(self.raw_cell):
             self.record_cell(self.raw_cell, self.label)
 
     def record_cell(self, raw: str, label: str) -> None:
         """Note what the statements of a cell made."""
         text = self.shell.transform_cell(raw)
         self.provenance.record(label, text, self.shell.user_ns, raw=raw)
+
+    def python(self, text: str) -> str:
+        """Return an ordinary cell's text as Python, IPython's syntax as calls of `get_ipython()`.
+
+        Magics that only measure or hide what a cell does are left out.
+        """
+        from ..program.selection import without_measures
+
+        plain: str = self.shell.transform_cell(without_measures(text))
+        return plain
 
     def record(self, text: str) -> None:
         """Note what statements that ran here made; `text` has the running cell's line numbers."""
@@ -156,7 +159,8 @@ class Notebook:
 
         found = self.magic()
         return Cell(
-            id=cell_ids.current(self.shell, self.cell_info) or self._id_by_text(),
+            # An address is none: it names another cell when the notebook is opened again.
+            id="" if cell_ids.is_address(self.page.running) else self.page.running,
             kind=kind,
             name=options.word or "",
             label=self.label,
@@ -172,29 +176,21 @@ class Notebook:
         Raises:
             ProgramError: the cells do not make a program.
         """
-        self._before = list(self.cells), self.handler_id
+        self.read_page()
         placed = self.cells.put(cell)
-        if cell.kind == "handler":
-            self.handler_id = placed.id
-        self._arrange()
         try:
             program = self.build(send=[each.word for each in options.all("send")])
         except ProgramError:
-            self.take_back()
+            self.cells.take_back()
             raise
-        self.from_before.discard(placed.id)
+        self.cells.ran(placed.id)
         return placed, program
 
-    def take_back(self) -> None:
-        """Undo the last `put` of the running cell: what it brought was not sent."""
-        if self._before is None:
-            return
-        cells, self.handler_id = self._before
-        for each in list(self.cells):
-            self.cells.drop(each.id)
-        for each in cells:
-            self.cells.put(each)
-        self._before = None
+    def read_page(self) -> None:
+        """Bring the program's cells in line with the notebook's file, if that has changed."""
+        self.cells.read_page(self.names())
+        if self.page.ids:
+            self.memory.keep(cells=self.page.ids)
 
     def build(self, *, send: list[str] | None = None) -> Program:
         """Return the program of the cells as they are now.
@@ -204,9 +200,13 @@ class Notebook:
         """
         from ..program.build import build
 
-        last = self.handler_cell
-        cells = sorted(self.cells, key=lambda cell: cell == last)
-        program = build(cells, self.names(send), env=self.env, base=self.base)
+        self.read_page()
+        cells = self.cells.in_order()
+        try:
+            program = build(cells, self.names(send), env=self.env, base=self.base)
+        except ProgramError as problem:
+            problem.args = ("\n".join([str(problem), *self.cells.told()]), *problem.args[1:])
+            raise
         # What a value was captured as serves again after its local name is gone.
         self.base = program
         return program
@@ -231,45 +231,28 @@ class Notebook:
         Raises:
             NoHandler: no handler cell has run.
         """
-        if self.handler_cell is None:
+        if self.cells.handler is None:
             raise NoHandler("there is no handler yet: run a %%runpod_handler cell first")
         return self.build()
-
-    def drop(self, key: str) -> Cell | None:
-        """Take the cell with this id, NAME or label out of the program; return it."""
-        cell = self.cells.drop(key)
-        if cell is not None:
-            self.from_before.discard(cell.id)
-        return cell
 
     def adopt(self, session: Session) -> None:
         """Make the session this notebook's own; the worker's cells count as run."""
         self.session, self.kept = session, session.kept
         self.scratch_names.clear()
-        self.fared.clear()
         target = self.memory.target
         self.memory = for_worker(session.worker)
         self.memory.keep(target=session.target.text or target)
-        if self.path is not None:
-            self.memory.keep(path=str(self.path), cells=self.saved_ids())
+        self.page.remembers(self.memory.cell_ids)
         if is_headless():
             # What the notebook does shall not depend on what ran before.
             self.memory.forget("input")
-            return
-        if session.adopted is None:
-            return
-        self.base = session.adopted
-        self.env = {**session.adopted.env, **self.env}
-        mine = list(self.cells)
-        for cell in mine:
-            self.cells.drop(cell.id)
-        for cell in session.adopted.cells:
-            lasts = cell_ids.is_lasting(cell.id)
-            self.from_before.add(self.cells.adopt(cell, keeps_id=lasts).id)
-        if not self.handler_id and (last := self.handler_cell) is not None:
-            self.handler_id = last.id
-        for cell in mine:
-            self.from_before.discard(self.cells.put(cell).id)
+        elif session.adopted is not None:
+            self.cells.adopt(session.adopted)
+            self.base = session.adopted
+            self.env = {**session.adopted.env, **self.env}
+        self.read_page()
+        if self.path is not None:
+            self.memory.keep(path=str(self.path))
 
     def remember(self, job: Mapping[str, Any]) -> None:
         """Note the job of a form, a run or a test: the next handler cell runs its input again."""
@@ -288,54 +271,6 @@ class Notebook:
         while len(self.recorded) > _MOST_RECORDED:
             del self.recorded[next(iter(self.recorded))]
 
-    def strays(self) -> list[str]:
-        """Labels of cells of the program that the saved notebook no longer has."""
-        saved = self.saved_ids()
-        if not saved:
-            return []
-        # An id with a colon is no notebook file's: rpnb's own, or a front end's address.
-        known = [c for c in self.cells if c.id in self.from_before and ":" not in c.id]
-        return [
-            f"{cell.label} ({cell.name or cell.kind})" for cell in known if cell.id not in saved
-        ]
-
-    def _arrange(self) -> None:
-        """Give the cells the saved notebook's order; one that it had and has no more is deleted."""
-        ids = self.saved_ids()
-        if not ids:
-            return
-        for gone in set(self.memory.cell_ids) - set(ids):
-            self.drop(gone)
-        self.memory.keep(cells=ids)
-        self.cells.arrange(ids)
-
-    def _id_by_text(self) -> str:
-        """The id of the saved cell that has the running cell's text; "" where none has.
-
-        nbclient and its like give no ids: of cells with the same text the first
-        that has not run yet is meant.
-        """
-        same = [key for key, text in self._saved_cells() if text.strip() == self.raw_cell.strip()]
-        ran = {cell.id for cell in self.cells}
-        return next((key for key in same if key not in ran), same[0] if same else "")
-
-    def saved_ids(self) -> list[str]:
-        """The ids of the saved notebook's cells, in order; empty where there is no file."""
-        return [key for key, _ in self._saved_cells()]
-
-    def _saved_cells(self) -> list[tuple[str, str]]:
-        """The id and text of each cell of the saved notebook that has an id."""
-        if self.path is None or not self.path.exists():
-            return []
-        # An unreadable file is the export's business; here it only gives no order.
-        with contextlib.suppress(OSError, ValueError, BadNotebook):
-            import json
-
-            found = json.loads(self.path.read_text(encoding="utf-8"))
-            cells = [cell for cell in found.get("cells", []) if cell.get("id")]
-            return [(str(cell["id"]), "".join(cell.get("source") or "")) for cell in cells]
-        return []
-
 
 def _without_id(job: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in job.items() if key != "id"}
@@ -347,6 +282,12 @@ def _has_code(text: str) -> bool:
         line.strip() and (line.startswith("%%") or not line.startswith("%"))
         for line in text.splitlines()
     )
+
+
+def is_unattended(shell: Any) -> bool:
+    """Whether nobody sits at this kernel to answer a question (nbclient, papermill)."""
+    kernel = getattr(shell, "kernel", None)
+    return is_headless() or (kernel is not None and not getattr(kernel, "_allow_stdin", False))
 
 
 def is_headless() -> bool:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ..program.cells import Cell
     from ..program.fields import Field
     from ..program.options import Options
-    from ..program.scratch import Scratch
     from ..program.steps import Program
     from ..session.result import Result
     from .notebook import Notebook
@@ -36,6 +35,7 @@ def setup(notebook: Notebook, options: Options, body: str) -> None:
     cell, program = notebook.put(notebook.cell("setup", options, body), options)
     what = f"setup {cell.name}".strip()
     screen.lead((notebook.target, what, "running"), final=False)
+    jobs.tell(notebook, program.notes, screen)
     again = cell.id if options.has("again") else None
     run = session.submit(program, show=cell.id, again=again)
     outcome = follow(run, screen, notebook.target)
@@ -43,7 +43,6 @@ def setup(notebook: Notebook, options: Options, body: str) -> None:
     if outcome.failed is not None or outcome.synced is None:
         raise jobs.unfinished(notebook, outcome, screen, what)
     screen.lead(_setup_line(outcome, cell, what))
-    _tell(program, screen)
 
 
 def handler(notebook: Notebook, options: Options, body: str) -> None:
@@ -84,10 +83,10 @@ def run_all(
         JobFailed: a job did not complete; those after it are not run.
     """
     result = None
-    for each in inputs:
+    for number, each in enumerate(inputs):
         screen = CellScreen(notebook.shell)
-        result = jobs.run_job(notebook, program, each, screen, timeout=timeout)
-        _tell(program, screen)
+        notes = program.notes if number == 0 else ()
+        result = jobs.run_job(notebook, program, each, screen, timeout=timeout, notes=notes)
         _advise(program, result, screen)
         if not result.ok:
             raise jobs.failure(result)
@@ -109,13 +108,13 @@ def scratch(notebook: Notebook, options: Options, body: str) -> None:
     cell = notebook.cell("remote", options, body)
     made = build(cell, notebook.names(), program, to=to, earlier=notebook.scratch_names)
     screen.lead((notebook.target, "scratch", "running"), final=False)
+    jobs.tell(notebook, made.notes, screen)
     run = session.submit(program, scratch=made.work, blobs=made.blobs)
     outcome = follow(run, screen, notebook.target)
     jobs.settle(notebook, outcome, run.request)
     if outcome.failed is not None:
         raise jobs.unfinished(notebook, outcome, screen, "scratch")
     notebook.scratch_names |= made.binds
-    _tell(made, screen)
     for shown in outcome.values:
         _bind(notebook, to or "", shown, screen)
     if not outcome.values:
@@ -147,6 +146,8 @@ def _define(notebook: Notebook, program: Program, fields: list[Field], *, asked:
     from ..program.fields import missing
 
     screen = CellScreen(notebook.shell)
+    screen.lead((notebook.target, "handler", "running"), final=False)
+    jobs.tell(notebook, program.notes, screen)
     run = attached(notebook).submit(program)
     outcome = follow(run, screen, notebook.target)
     jobs.settle(notebook, outcome, run.request)
@@ -165,11 +166,6 @@ def _prefilled(fields: list[Field], inputs: list[Chosen]) -> list[Field]:
     from ..program.inputs import as_job
 
     return with_values(fields, as_job(inputs[-1].value).job["input"]) if inputs else fields
-
-
-def _tell(program: Program | Scratch, screen: Screen) -> None:
-    for note in program.notes:
-        screen.line((note,))
 
 
 def _advise(program: Program, result: Any, screen: Screen) -> None:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from ..session.pretty import size
 from . import display, lines
 from .hints import bound_names
+from .jobs import tell
 from .screen import CellScreen
+from .unsaved import mark
 
 if TYPE_CHECKING:
     from ..program.cells import Cell
@@ -33,27 +35,29 @@ def status(notebook: Notebook) -> None:
             lines.keeping(notebook.kept),
         )
     )
-    strays = set(notebook.strays())
-    rows = [_row(notebook, cell, strays) for cell in notebook.cells]
+    notebook.read_page()
+    rows = [_row(notebook, cell) for cell in notebook.cells.in_order()]
     if rows:
         print(display.table(rows))
+    tell(notebook, (), screen)
 
 
-def _row(notebook: Notebook, cell: Cell, strays: set[str]) -> tuple[str, ...]:
+def _row(notebook: Notebook, cell: Cell) -> tuple[str, ...]:
     magic = f"%%runpod_{cell.kind}{f' {cell.name}' if cell.name else ''}"
     names = _names(notebook, cell)
     held = sum(each.get("bytes") or 0 for each in notebook.kept if each["name"] in names)
     shown = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
     memory = size(held) if held >= lines.WORTH_NAMING_BYTES else ""
-    return cell.label, magic, _state(notebook, cell), shown, memory, _marks(notebook, cell, strays)
+    return cell.label, magic, _state(notebook, cell), shown, memory, _marks(notebook, cell)
 
 
 def _state(notebook: Notebook, cell: Cell) -> str:
-    """As the worker said last: ran, failed or not run."""
-    fared = notebook.fared.get(cell.id)
-    if fared is None:
-        return "from before" if cell.id in notebook.from_before else "not run"
-    return "ran" if fared["state"] == "kept" else str(fared["state"])
+    """As the worker said last; "from before" until the cell runs in this kernel."""
+    fared = notebook.cells.fared.get(cell.id)
+    state = "not run" if fared is None else str(fared["state"])
+    if cell.id in notebook.cells.from_before:
+        return "from before" if fared is None or state == "kept" else f"{state}, from before"
+    return "ran" if state == "kept" else state
 
 
 def _names(notebook: Notebook, cell: Cell) -> list[str]:
@@ -62,7 +66,10 @@ def _names(notebook: Notebook, cell: Cell) -> list[str]:
     return sorted(name for name in bound_names(cell.source) if types.get(name) != "module")
 
 
-def _marks(notebook: Notebook, cell: Cell, strays: set[str]) -> str:
-    gone = f"{cell.label} ({cell.name or cell.kind})" in strays
-    why = notebook.reasons.of_cell(cell.id)
-    return ", ".join([*(["not in the notebook"] if gone else []), *([why] if why else [])])
+def _marks(notebook: Notebook, cell: Cell) -> str:
+    """What else there is to say: not as saved, not the program's handler, why it ran again."""
+    handler = notebook.cells.handler
+    is_other = cell.kind == "handler" and handler is not None and cell != handler
+    other = f"{handler.label} is the handler" if is_other and handler else ""
+    said = (mark(notebook, cell), other, notebook.reasons.of_cell(cell.id))
+    return ", ".join(each for each in said if each)

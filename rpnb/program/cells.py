@@ -6,12 +6,14 @@ import ast
 import dataclasses
 import difflib
 import io
+import itertools
 import re
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..errors import BadSyntax, NoHandler
+from ..planner.facts import free_names
 from . import start_call
 from .decorators import is_handler
 from .ipython_syntax import translate
@@ -70,14 +72,28 @@ class Cell:
     source: str
     first_line: int = 1
 
+    def says_what(self, other: Cell) -> bool:
+        """Whether the other cell is of the same kind and says the same.
+
+        IPython gives a cell's magic its text with a line's end behind it, a file has none.
+        """
+        return (self.kind, self.source.rstrip()) == (other.kind, other.source.rstrip())
+
+    @property
+    def title(self) -> str:
+        """What a person calls it, and what it is: "cell 3 (setup model)"."""
+        return f"{self.label} ({f'{self.kind} {self.name}'.strip()})"
+
 
 class Cells:
     """The program's remote cells in order; a cell that runs again replaces itself."""
 
     def __init__(self, cells: Iterable[Cell] = ()) -> None:
         self._cells: list[Cell] = []
+        # Never used twice: a cell that was taken back has its id in mind.
+        self._numbers = itertools.count(1)
         for cell in cells:
-            self.put(cell)
+            self.add(cell)
 
     def __iter__(self) -> Iterator[Cell]:
         return iter(self._cells)
@@ -85,55 +101,56 @@ class Cells:
     def __len__(self) -> int:
         return len(self._cells)
 
-    def get(self, key: str) -> Cell | None:
-        """Return the cell with this id, NAME or label."""
-        for field in ("id", "name", "label"):
-            for cell in self._cells:
-                if key and getattr(cell, field) == key:
-                    return cell
-        return None
+    def get(self, cell_id: str) -> Cell | None:
+        """Return the cell with this id."""
+        return next((cell for cell in self._cells if cell.id == cell_id), None)
 
-    def put(self, cell: Cell) -> Cell:
-        """Replace the earlier version of `cell`, else add it; return it with its id."""
-        earlier = self._earlier(cell)
+    def called(self, key: str) -> list[Cell]:
+        """Return the cells with this NAME; else those with this label."""
+        named = [cell for cell in self._cells if key and cell.name == key]
+        return named or [cell for cell in self._cells if key and cell.label == key]
+
+    def put(self, cell: Cell, *, among: Collection[str] | None = None) -> Cell:
+        """Replace the earlier version of `cell`, else add it; return it with its id.
+
+        The earlier version is the cell of its id; else, of the cells with the ids
+        `among` (None: of all), the one of its NAME or the one most like it.
+        """
+        earlier = self._earlier(cell, among)
         if earlier is None:
-            placed = cell if cell.id else dataclasses.replace(cell, id=self._new_id())
-            self._cells.append(placed)
-            return placed
+            return self.add(cell)
         placed = cell if cell.id else dataclasses.replace(cell, id=earlier.id)
         self._cells[self._cells.index(earlier)] = placed
         return placed
 
-    def adopt(self, cell: Cell, *, keeps_id: bool) -> Cell:
-        """Add a cell from before, however alike others are; return it with its id."""
-        placed = cell if keeps_id else dataclasses.replace(cell, id=self._new_id())
+    def add(self, cell: Cell) -> Cell:
+        """Add a cell, however alike others are; return it with its id."""
+        placed = cell if cell.id else dataclasses.replace(cell, id=self._new_id())
         self._cells.append(placed)
         return placed
 
-    def drop(self, key: str) -> Cell | None:
-        """Take the cell with this id, NAME or label out; return it."""
-        cell = self.get(key)
+    def drop(self, cell_id: str) -> Cell | None:
+        """Take the cell with this id out; return it."""
+        cell = self.get(cell_id)
         if cell is not None:
             self._cells.remove(cell)
         return cell
 
-    def arrange(self, ids: Iterable[str]) -> None:
-        """Put the cells with these ids into this order; the others keep their neighbours."""
-        place = {each: number for number, each in enumerate(ids)}
-        keys: dict[str, tuple[int, int]] = {}
-        last = -1
-        for number, cell in enumerate(self._cells):
-            last = place.get(cell.id, last)
-            keys[cell.id] = (last, 0 if cell.id in place else number + 1)
-        self._cells.sort(key=lambda cell: keys[cell.id])
+    def rename(self, old: str, new: str) -> None:
+        """Give the cell with the id `old` the id `new`."""
+        self._cells = [
+            dataclasses.replace(cell, id=new) if cell.id == old else cell for cell in self._cells
+        ]
 
-    def _earlier(self, cell: Cell) -> Cell | None:
-        if cell.id:
-            same = next((each for each in self._cells if each.id == cell.id), None)
-            if same is not None:
-                return same
-        # Two ids of a front end that differ are two cells, however alike.
-        others = [each for each in self._cells if not (_has_real_id(each) and _has_real_id(cell))]
+    def arrange(self, ids: Sequence[str]) -> None:
+        """Put the cells into the order of these ids, which hold every one."""
+        self._cells.sort(key=lambda cell: ids.index(cell.id))
+
+    def _earlier(self, cell: Cell, among: Collection[str] | None) -> Cell | None:
+        same = self.get(cell.id) if cell.id else None
+        if same is not None:
+            return same
+        others = [each for each in self._cells if among is None or each.id in among]
         if cell.name:
             return next((each for each in others if each.name == cell.name), None)
         unnamed = [each for each in others if each.kind == cell.kind and not each.name]
@@ -143,25 +160,35 @@ class Cells:
 
     def _new_id(self) -> str:
         taken = {cell.id for cell in self._cells}
-        return next(f"cell:{n}" for n in range(1, len(taken) + 2) if f"cell:{n}" not in taken)
+        return next(each for n in self._numbers if (each := f"cell:{n}") not in taken)
 
 
-def _has_real_id(cell: Cell) -> bool:
-    return bool(cell.id) and not _OWN_ID.match(cell.id)
+def is_lasting(cell_id: str) -> bool:
+    """Whether the id is the notebook's own and not one that `Cells` made up."""
+    return bool(cell_id) and not _OWN_ID.match(cell_id)
 
 
 def likeness(old: str, new: str) -> float:
     """Return how much of two cells' tokens is the same, from 0 to 1.
 
-    Cells that bind different names are different: `a = load("a")` and
-    `b = load("b")` share most tokens and are two.
+    `old` and `new` are two cells, unless the new one could stand in the old one's
+    place: it must bind a name of the old one's and need none from it. `a = load("a")`
+    and `b = load("b")` share most tokens and are two, as are `x = load()` and
+    `x = prepare(x)`, or `pipe.use_slicing()` and `pipe.use_tiling()`.
     """
     if old == new:
         return 1.0
-    first, second = _bound(old), _bound(new)
-    if first and second and not first & second:
+    first, second = _bound(plain(old)), _bound(plain(new))
+    if not first & second or first & _needed(plain(new)):
         return 0.0
     return difflib.SequenceMatcher(None, _tokens(old), _tokens(new), autojunk=False).ratio()
+
+
+def _needed(text: str) -> set[str]:
+    try:
+        return free_names(text)
+    except SyntaxError:
+        return set()
 
 
 def _bound(text: str) -> set[str]:
@@ -187,6 +214,14 @@ def _tokens(text: str) -> list[str]:
         return [t.string for t in tokenize.generate_tokens(io.StringIO(text).readline) if t.string]
     except (tokenize.TokenError, SyntaxError):
         return text.split()
+
+
+def plain(text: str) -> str:
+    """Return a cell's text with IPython's own syntax translated; as it is where that cannot be."""
+    try:
+        return translate(text).text
+    except BadSyntax:
+        return text
 
 
 def python_text(cell: Cell) -> str:

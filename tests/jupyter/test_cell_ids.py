@@ -35,6 +35,6 @@ def test_notebook_path_of_a_console_is_none(monkeypatch):
     assert cell_ids.notebook_path({}) is None
 
 
-def test_vs_codes_ids_do_not_outlive_the_window():
-    assert not cell_ids.is_lasting("vscode-notebook-cell:/w/b.ipynb#W2sZmlsZQ%3D%3D")
-    assert cell_ids.is_lasting("8f2c01aa")
+def test_vs_codes_ids_are_addresses_of_the_window():
+    assert cell_ids.is_address("vscode-notebook-cell:/w/b.ipynb#W2sZmlsZQ%3D%3D")
+    assert not cell_ids.is_address("8f2c01aa")

@@ -15,7 +15,7 @@ def test_each_step_of_the_last_run_has_its_reason(connected):
     connected.run(HANDLER.format(1), "h")
     connected.run(HANDLER.format(2), "h")
     said = connected.run("%runpod_explain").text
-    assert "1 steps ran" in said or "2 steps ran" in said
+    assert "│ 1 step ran, 2 stayed warm" in said
     assert "model = [scale]" in said
     rows = [line for line in said.splitlines() if line.startswith("cell")]
     assert [line.endswith("stayed warm") for line in rows if "model =" in line] == [True]

@@ -71,7 +71,9 @@ def test_deleted_cell_leaves_the_program(kernel):
     )  # fmt: skip
     kernel.client.shell_channel.send(content)
     kernel.finish(content["header"]["msg_id"])
-    assert "model" not in kernel.run("%runpod_status").text
+    said = kernel.run("%runpod_status").text
+    assert "%%runpod_setup" not in said
+    assert "cell 2 (setup model) left the program: it was deleted" in said
 
 
 def test_output_comes_while_the_handler_runs_and_ctrl_c_keeps_the_model(kernel):

@@ -434,8 +434,10 @@ def test_handler_cell_alone_after_a_restart_keeps_the_model(connected, new_book)
 
 def test_drop_takes_a_cell_out(connected):
     connected.run(SETUP)
-    assert connected.run("%runpod_drop model").line.startswith("local │ dropped setup model")
-    assert connected.run("%runpod_drop model").error is not None
+    dropped = connected.run("%runpod_drop model").line
+    assert dropped == "local │ dropped cell 3 (setup model) │ its names go at the next run"
+    said = connected.run("%runpod_drop model")
+    assert "no cell of the program has the NAME or label 'model': it has none" in said.text
     said = connected.run(HANDLER)
     assert isinstance(said.error, errors.MissingName)
 

@@ -1,6 +1,8 @@
 import stat
 
-from rpnb.jupyter.memory import Memory, for_worker, worker_of_renamed
+import pytest
+
+from rpnb.jupyter.memory import Memory, for_worker, worker_of
 
 
 def test_memory_last_input_survives_a_restart(tmp_path):
@@ -45,14 +47,42 @@ def test_memory_remembers_seen_requests(tmp_path, monkeypatch):
     assert not for_worker("other").has_seen("abc")
 
 
-def test_renamed_notebook_finds_its_worker_a_copy_does_not(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    old = tmp_path / "old.ipynb"
-    old.write_text("{}")
-    for_worker("old-1").keep(path=str(old), cells=["a", "b", "c"])
-    assert worker_of_renamed("new-2", ["a", "b", "d"]) is None
-    old.unlink()
-    assert worker_of_renamed("new-2", ["a", "b", "d"]) == "old-1"
-    assert worker_of_renamed("new-2", ["x"]) is None
-    for_worker("new-2").keep(target="local")
-    assert worker_of_renamed("new-2", ["a", "b"]) is None
+@pytest.fixture
+def notebook(tmp_path, monkeypatch):
+    """Make a notebook's file; with a worker's name, one that is remembered with these cells."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+    def make(name, worker=None, cells="abc"):
+        path = tmp_path / name
+        path.write_text("{}")
+        if worker:
+            for_worker(worker).keep(path=str(path), cells=list(cells))
+        return path
+
+    return make
+
+
+def test_new_notebook_has_the_worker_of_its_path(notebook):
+    assert worker_of(notebook("new.ipynb"), "new-1", []) == "new-1"
+
+
+def test_renamed_notebook_finds_its_worker_by_its_cells_and_keeps_it(notebook):
+    notebook("old.ipynb", "old-1").unlink()
+    new = notebook("new.ipynb")
+    assert worker_of(new, "new-2", ["x"]) == "new-2"
+    assert worker_of(new, "new-2", ["a", "b", "d"]) == "old-1"
+    for_worker("old-1").keep(path=str(new))
+    assert worker_of(new, "new-2", []) == "old-1"
+
+
+def test_copied_notebook_has_another_worker(notebook):
+    notebook("old.ipynb", "old-1")
+    assert worker_of(notebook("copy.ipynb"), "copy-2", ["a", "b", "c"]) == "copy-2"
+
+
+def test_notebook_that_gets_the_old_name_of_another_has_another_worker(notebook):
+    notebook("renamed.ipynb", "book-1")
+    book = notebook("book.ipynb")
+    assert worker_of(book, "book-1", ["x"]) == "book-1-2"
+    for_worker("book-1-2").keep(path=str(book))
+    assert worker_of(book, "book-1", ["x"]) == "book-1-2"

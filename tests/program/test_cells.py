@@ -82,28 +82,64 @@ def test_replacement_keeps_the_id_of_the_first():
     assert cells.put(cell("a = 2")).id == first.id != ""
 
 
-def test_new_ids_are_not_used_twice():
+def test_new_ids_are_never_used_twice():
     cells = Cells([cell("a = 1"), cell("b = 1")])
     cells.drop("cell:1")
     cells.put(cell("c = 1"))
-    assert sorted(each.id for each in cells) == ["cell:1", "cell:2"]
+    assert [each.id for each in cells] == ["cell:2", "cell:3"]
 
 
-@pytest.mark.parametrize("key", ["id-1", "model", "cell 3"])
-def test_drop_takes_id_name_or_label(key):
-    cells = Cells([cell("a = 1", id="id-1", name="model", label="cell 3")])
-    assert cells.drop(key) is not None
+def test_cell_is_another_cells_earlier_version_only_among_those_that_may_be():
+    cells = Cells([cell("a = 1", id="x", name="model"), cell("a = 1", id="y", name="model")])
+    cells.put(cell("a = 2", name="model"), among={"y"})
+    cells.put(cell("a = 3", id="z", name="model"), among=())
+    assert [(each.id, each.source) for each in cells] == [
+        ("x", "a = 1"),
+        ("y", "a = 2"),
+        ("z", "a = 3"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("pipe.use_slicing()", "pipe.use_tiling()"),
+        ("import torch", "import os"),
+        ("x = load('a')", "x = prepare(x)"),
+        ("pipe = pipe.half()", "pipe = pipe.cuda()"),
+    ],
+)
+def test_step_typed_after_another_is_a_step_of_its_own(old, new):
+    cells = Cells([cell(old)])
+    cells.put(cell(new))
+    assert sources(cells) == [old, new]
+
+
+def test_cell_with_ipython_syntax_replaces_by_likeness():
+    cells = Cells([cell("%pip install a\nx = load('a', device=3)")])
+    cells.put(cell("%pip install a\nx = load('b', device=3)"))
+    assert sources(cells) == ["%pip install a\nx = load('b', device=3)"]
+
+
+def test_cells_are_called_by_name_else_by_label():
+    cells = Cells([cell("a = 1", name="model", label="cell 3"), cell("b = 1", label="cell 4")])
+    cells.add(cell("c = 1", name="model", label="cell 4"))
+    assert [len(cells.called(key)) for key in ("model", "cell 3", "cell 4", "nope", "")] == [
+        *(2, 1, 2, 0, 0)
+    ]
+
+
+def test_dropped_cell_is_gone_and_an_unknown_one_drops_nothing():
+    cells = Cells([cell("a = 1", id="x")])
+    assert cells.drop("nope") is None
+    assert cells.drop("x") is not None
     assert len(cells) == 0
 
 
-def test_drop_of_an_unknown_cell_drops_nothing():
-    assert Cells([cell("a = 1")]).drop("nope") is None
-
-
-def test_arrange_follows_the_notebook_and_keeps_the_rest_in_place():
-    cells = Cells([cell("a = 1", id=each) for each in "abcd"])
-    cells.arrange(["c", "a", "d"])
-    assert [each.id for each in cells] == ["c", "a", "b", "d"]
+def test_arrange_follows_the_ids():
+    cells = Cells([cell("a = 1", id=each) for each in "abc"])
+    cells.arrange(["c", "a", "b"])
+    assert [each.id for each in cells] == ["c", "a", "b"]
 
 
 HANDLERS = {
