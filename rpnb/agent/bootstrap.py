@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any, Callable, NoReturn
 
 from ..errors import AgentError, CannotPrepare, NoPython
-from .directory import RunDirectory, Settings, root, worker_path
+from .directory import RunDirectory, Settings, check_room, root, worker_path
 
 Report = Callable[[str], None]
 
 # A relay listens after 0.2 s; a slow disk or a busy machine takes longer.
 _START_TIMEOUT = 20.0
 _POLL = 0.005
+# What a worker writes before its first job, with room to spare.
+_ROOM = 1 << 18
 # Names the login session, where the process belongs to one.
 CGROUP = Path("/proc/self/cgroup")
 _MOST_DESCRIPTORS = 256
@@ -56,7 +58,10 @@ def start(worker: str, options: Options, *, agent: Path, on_progress: Report) ->
         _make_way(directory, on_progress)
     known = _known(directory)
     settings = known
-    if known is None or not _fits(known, options) or not directory.is_relay_alive():
+    # A worker that runs is found again whatever its disk is like.
+    is_held = directory.is_relay_alive() or directory.is_worker_alive()
+    if known is None or not _fits(known, options) or not is_held:
+        check_room(home, _ROOM)
         directory.create()
         settings = _prepare(known, options, home, on_progress)
         directory.write_settings(settings)

@@ -18,6 +18,7 @@ from ..protocol.connection import CLIENT, Connection
 from ..protocol.messages import Hello, Welcome, encode
 from . import gpu
 from .directory import RunDirectory, read_json, root, worker_path
+from .journal import path_of, segments
 from .processes import started
 
 _STOP_TIMEOUT = 15.0
@@ -109,7 +110,8 @@ def _ask(directory: RunDirectory) -> Welcome | None:
 
 def _idle_seconds(directory: RunDirectory) -> float | None:
     times = []
-    for file in (directory.journal, directory.out, directory.err):
+    last = [path_of(directory.journal, first) for first in segments(directory.journal)[-1:]]
+    for file in (*last, directory.out, directory.err):
         with contextlib.suppress(OSError):
             times.append(file.stat().st_mtime)
     return max(time.time() - max(times), 0.0) if times else None

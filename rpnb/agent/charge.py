@@ -6,10 +6,11 @@ import contextlib
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import ProtocolError
+from ..errors import NoSpace, ProtocolError
 from ..protocol.frames import FrameReader
 from ..protocol.messages import (
     Cancel,
@@ -21,11 +22,12 @@ from ..protocol.messages import (
     SetEnv,
     Stop,
     Submit,
+    decode,
     encode,
 )
 from .channel import Channel, peer
 from .clients import Client
-from .directory import RunDirectory
+from .directory import RunDirectory, check_room
 from .exits import BROKEN, RESTART
 from .generation import Generation, State
 from .obituary import Obituary
@@ -33,6 +35,8 @@ from .record import Record
 from .requests import GRACE, Request, Requests, with_program
 from .uploads import Uploads
 
+# Room for the events that end a dead worker's requests.
+_LAST_WORDS = 1 << 16
 _REASONS = {BROKEN: "CUDA was broken in its process"}
 
 
@@ -54,9 +58,13 @@ class Charge:
         self._unconfirmed: dict[str, SetEnv] = {}
         self._endings: dict[str, Restart | Stop] = {}
         self._kill_at: float | None = None
+        # Why nothing goes on just now, as the worker says, or as its relay found.
+        self.notice: Notice | None = None
         # Whether the worker was given its program by us, and by no client since.
         self._is_rebuilt = False
         self.is_stopped = False
+        # What clients are told at the end, where the journal could not say it.
+        self.last_word: Refused | None = None
         for _ in record.poll():
             pass
         # A worker that another agent left may be at work already.
@@ -75,23 +83,39 @@ class Charge:
 
     def step(self) -> None:
         """Look at the files and the clock, and do what follows."""
+        seen = self._record.seq
         for event in self._record.poll():
             self._see(event)
+        if self._record.seq != seen:
+            self.notice = None
+        try:
+            self._go_on()
+        except NoSpace as full:
+            # Nothing was changed: it is tried again, until there is room.
+            self._notice(Notice("", f"{full} It goes on when there is room."))
+
+    def _go_on(self) -> None:
         if self.generation.state is State.STARTING:
             self._greet()
         self._enforce()
-        alive = self.generation.state is not State.GONE
-        if alive and self.is_active and self.control is None and self.generation.is_dead():
+        if self.generation.state is State.GONE:
+            has_died = bool(self._endings)
+        else:
+            may_be_dead = self.is_active and self.control is None
+            has_died = may_be_dead and self.generation.is_dead()
+        if has_died:
             self._mourn()
         self._forward()
 
     def hear(self) -> None:
-        """Read what the worker says over the control socket: only pokes."""
+        """Read what the worker says over the control socket: pokes, and why it waits."""
         assert self.control is not None
         try:
             data = self.control.receive()
-            for _ in self._frames.receive_data(data or b""):
-                pass
+            for frame in self._frames.receive_data(data or b""):
+                message = decode(frame)
+                if isinstance(message, Notice):
+                    self._notice(message)
         except (OSError, ProtocolError):
             data = b""
         if data == b"":
@@ -121,9 +145,10 @@ class Charge:
         self._unconfirmed[message.request] = message
         if self.generation.state is State.GONE:
             # Nobody else can confirm it; a worker gets it when it is born.
-            obituary = Obituary(self._directory, self._record, self.generation.exit())
-            obituary.done(message.request)
-            obituary.close()
+            with contextlib.suppress(NoSpace):
+                obituary = Obituary(self._directory, self._record, self.generation.exit())
+                obituary.done(message.request)
+                obituary.close()
         else:
             self._tell(message)
 
@@ -137,8 +162,6 @@ class Charge:
         # Asked twice, it is not spared longer.
         self._kill_at = self._kill_at or time.monotonic() + GRACE
         self.generation.kill(signal.SIGTERM)
-        if self.generation.state is State.GONE:
-            self._mourn()
 
     def abandon(self) -> None:
         """End a worker whose directory was removed: no file says any more who it is."""
@@ -255,7 +278,18 @@ class Charge:
         self.generation.lose()
 
     def _mourn(self) -> None:
-        """Write what the dead worker could not, and go on without it."""
+        """Write what the dead worker could not, and go on without it.
+
+        Raises:
+            NoSpace: there is no room for it; nothing was changed.
+        """
+        try:
+            check_room(self._directory.path, _LAST_WORDS)
+        except NoSpace as full:
+            if not _has_stop(self._endings):
+                raise
+            self._stop_unwritten(full)
+            return
         if self.generation.state is not State.GONE:
             self.generation.move("die")
         # One that died at birth would be followed by the next, for ever.
@@ -272,6 +306,11 @@ class Charge:
             self.generation.start()
             if lost is not None and self.requests.next() is None:
                 self.requests.rebuild(Submit(f"rebuild-{self.generation.number}", lost))
+
+    def _stop_unwritten(self, full: NoSpace) -> None:
+        """Stop although there is no room to say so; the next agent writes what is missing."""
+        text = f"The worker was stopped. {full} How it ended is written when it is started again."
+        self.last_word, self.is_stopped = Refused("NoSpace", text), True
 
     def _lost_program(self) -> dict[str, Any] | None:
         """Return the program to rebuild in the next worker, None where that is not wanted.
@@ -323,6 +362,13 @@ class Charge:
             obituary.failed(request, self._record.traces.get(request), self.requests.current)
         if waiting is not None and kept is None and waiting is not self.requests.current:
             self.requests.drop(waiting)
+
+    def _notice(self, notice: Notice) -> None:
+        """Take note of why nothing goes on; without a request it is of the one that waits."""
+        waiting = self.requests.current or self.requests.next()
+        if not notice.request and waiting is not None:
+            notice = replace(notice, request=waiting.id)
+        self.notice = notice
 
     def _was_born(self) -> bool:
         born = self._record.known.born

@@ -12,7 +12,7 @@ from typing import Iterator
 
 from ..errors import ProtocolError
 from ..protocol.connection import AGENT, Connection
-from ..protocol.messages import Hello, Message, encode
+from ..protocol.messages import Hello, Message, Notice, encode
 from .channel import Channel
 from .feed import Feed
 from .known import Trace
@@ -78,6 +78,11 @@ class Client:
         """Send a message between two frames."""
         self._said.append(encode(message))
         self._said_bytes += len(self._said[-1])
+
+    def tell(self, notice: Notice) -> None:
+        """Pass on a notice, where it follows what happens."""
+        if self._feed is not None:
+            self.say(notice)
 
     def pump(self) -> bool:
         """Send what the client takes now; tell whether more could be sent at once.

@@ -158,6 +158,8 @@ class Desk:
             self._driver = self._driver or client
         client.say(self._welcome(client))
         client.attach(hello, self._record)
+        if self._charge.notice is not None:
+            client.tell(self._charge.notice)
 
     def _welcome(self, client: Client) -> Welcome:
         record, generation = self._record, self._charge.generation

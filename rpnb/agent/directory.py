@@ -25,7 +25,8 @@ from ..protocol.messages import VERSION
 
 # sun_path has 108 bytes on Linux and 104 on macOS, the final NUL included.
 MAX_SOCKET_PATH = 100
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+# What the system says when there is no room, or no leave to write.
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 
 
 @dataclass(frozen=True)
@@ -157,13 +158,13 @@ class RunDirectory:
 
 
 def root() -> Path:
-    """Return rpnb's directory on this machine, made and known to be writable.
+    """Return rpnb's directory on this machine, made where it is not there.
 
     `$RPNB_HOME`, else under `/workspace` where that is a mount (it outlives a
     stopped pod), else `~/.cache/rpnb`.
 
     Raises:
-        NoSpace: the disk is full or read-only, or there is no writable home.
+        NoSpace: it cannot be made: a disk that is full or read-only, no writable home.
     """
     home = os.environ.get("RPNB_HOME")
     if home:
@@ -173,10 +174,18 @@ def root() -> Path:
         path = cache / ".cache" / "rpnb"
     with writing(path):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # A full disk still makes empty files: only bytes tell.
-        with tempfile.TemporaryFile(dir=path) as probe:
-            probe.write(bytes(4096))
     return path
+
+
+def check_room(folder: Path, size: int) -> None:
+    """Find that so many bytes can be written.
+
+    Raises:
+        NoSpace: they cannot.
+    """
+    # A full disk still makes empty files: only bytes tell.
+    with writing(folder), tempfile.TemporaryFile(dir=folder) as probe:
+        probe.write(bytes(size))
 
 
 @contextlib.contextmanager
@@ -185,7 +194,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in FULL:
             raise
         raise NoSpace(
             f"cannot write to {path}: {error.strerror}. "

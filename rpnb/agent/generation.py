@@ -65,12 +65,16 @@ class Generation:
         self.state = following
 
     def start(self) -> None:
-        """Start the next worker under a keeper; returns at once."""
-        self.move("start")
+        """Start the next worker under a keeper; returns at once.
+
+        Raises:
+            NoSpace: the disk is full; nothing was started.
+        """
         settings = self._directory.read_settings()
+        write_file(self._directory.generation, str(self.number + 1).encode())
+        self.move("start")
         self.number += 1
         self._lost_at = None
-        write_file(self._directory.generation, str(self.number).encode())
         # The last worker's: nobody must connect to it and wait.
         self._directory.control.unlink(missing_ok=True)
         # -u, as production's images have it: what is printed is in the log at once.

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable, NoReturn
 
+from ..errors import NoSpace
 from .directory import RunDirectory, hold, write_file
 from .memory import oom_kills
 from .processes import boot, started
@@ -26,6 +27,8 @@ _OOM_SCORE = "500"
 _PR_SET_CHILD_SUBREAPER = 36
 # A process that hangs in a driver ignores even SIGKILL until the driver lets go.
 _REST_TIMEOUT = 5.0
+# How long a record waits for room on a full disk.
+_ROOM_TIMEOUT = 10.0
 
 Work = Callable[[RunDirectory, int], Any]
 
@@ -46,9 +49,9 @@ def main(directory: RunDirectory, generation: int, work: Work | None = None) -> 
         os.close(held)
         _be_worker(directory, generation, work)
     pids = {"keeper": os.getpid(), "worker": pid, "started": started(pid), "boot": boot()}
-    write_file(
-        directory.pids, json.dumps({"generation": generation, **pids, "since": since}).encode()
-    )
+    if not _insist(directory.pids, {"generation": generation, **pids, "since": since}):
+        # Nobody could end it: rather none than one that is out of reach.
+        os.kill(pid, signal.SIGKILL)
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     _adopt_orphans()
@@ -64,8 +67,19 @@ def main(directory: RunDirectory, generation: int, work: Work | None = None) -> 
         # Of any process here meanwhile: with signal 9 it is as good as certain.
         "oom_kills": None if kills is None else (oom_kills() or kills) - kills,
     }
-    write_file(directory.exit, json.dumps(record).encode())
+    _insist(directory.exit, record)
     return 0
+
+
+def _insist(path: Path, record: dict[str, Any]) -> bool:
+    """Write a record, and tell whether there was room for it; a full disk is given some time."""
+    deadline = time.monotonic() + _ROOM_TIMEOUT
+    while time.monotonic() < deadline:
+        with contextlib.suppress(NoSpace):
+            write_file(path, json.dumps(record).encode())
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def _be_worker(directory: RunDirectory, generation: int, work: Work | None) -> NoReturn:

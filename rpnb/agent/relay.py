@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ..errors import ProtocolError
-from ..protocol.messages import Refused, Stop
+from ..protocol.messages import Notice, Refused, Stop
 from .bootstrap import listens
 from .channel import is_own
 from .charge import Charge
 from .clients import Client
 from .desk import Desk
 from .directory import RunDirectory, hold
+from .keeping import Allowance, Keeping
 from .record import Record
 
 _TICK = 0.01
@@ -67,6 +68,9 @@ class Relay:
         self._selector = selectors.DefaultSelector()
         self._clients: list[Client] = []
         self._control: Any = None
+        allowance = Allowance.of(os.environ)
+        self._keeping = Keeping(directory, self._record, allowance)
+        self._noticed: Notice | None = None
         self._used_at = time.monotonic()
         self._has_more = False
         self._listener = _listen(directory.socket)
@@ -108,6 +112,9 @@ class Relay:
         come back, and so start the next one.
         """
         deadline = time.monotonic() + _FAREWELL
+        for client in self._clients:
+            if self._charge.last_word is not None:
+                client.say(self._charge.last_word)
         while self._clients and time.monotonic() < deadline:
             for client in list(self._clients):
                 self._pump(client)
@@ -128,7 +135,9 @@ class Relay:
         self._dispatch(timeout)
         self._desk.step()
         self._charge.step()
+        self._keeping.step()
         self._follow_control()
+        self._pass_on(self._charge.notice)
         self._has_more = False
         for client in list(self._clients):
             self._pump(client)
@@ -139,6 +148,16 @@ class Relay:
             now = self._selector.get_map().get(key.fd)
             if now is not None and now.fileobj is key.fileobj:
                 key.data(mask)
+
+    def _pass_on(self, notice: Notice | None) -> None:
+        """Tell every client why nothing goes on, once."""
+        if notice == self._noticed:
+            return
+        self._noticed = notice
+        if notice is not None:
+            self._keeping.give_all()
+            for client in self._clients:
+                client.tell(notice)
 
     def _timeout(self) -> float | None:
         if self._has_more:

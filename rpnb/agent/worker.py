@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..protocol.messages import Cancel, Message, SetEnv, Submit
-from . import gpu, runner_sdk
+from . import gpu, runner_sdk, worker_output
 from .directory import RunDirectory, Settings, hold
 from .exits import RESTART
+from .keeping import Allowance
 from .worker_cancel import Cancellation
 from .worker_code import Executor
 from .worker_control import Control
@@ -54,9 +55,10 @@ def main(directory: RunDirectory, generation: int) -> NoReturn:
     if lock is not None:
         # What the program forks would hold it, too, and outlive the worker.
         os.register_at_fork(after_in_child=lambda: _be_child(lock))
+    allowance = Allowance.of(os.environ)
     module = _become_main(directory)
     _clean_environment(_settings(directory))
-    code = _Worker(directory, generation, module.__dict__).serve()
+    code = _Worker(directory, generation, module.__dict__, allowance).serve()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
@@ -65,7 +67,13 @@ def main(directory: RunDirectory, generation: int) -> NoReturn:
 
 
 class _Worker:
-    def __init__(self, directory: RunDirectory, generation: int, namespace: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        directory: RunDirectory,
+        generation: int,
+        namespace: dict[str, Any],
+        allowance: Allowance,
+    ) -> None:
         self._generation = generation
         # A relay that was killed may have handed over what the next one hands over again.
         self._taken: set[str] = set()
@@ -74,7 +82,9 @@ class _Worker:
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self._cancellation = Cancellation(self._loop)
         self._control = Control(directory.control, self._receive)
-        self._events = Events(directory, self._control.announce)
+        self._events = Events(
+            directory, self._control.tell, allowance, lambda: self._cancellation.is_wanted
+        )
         starts = Starts()
         Hook(starts).install()
         executor = Executor(self._loop, self._cancellation)
@@ -143,10 +153,7 @@ def _become_main(directory: RunDirectory) -> types.ModuleType:
     sys.path[:] = [app, *(path for path in sys.path if path not in ("", home, app))]
     sys.argv[:] = ["handler.py"]
     os.chdir(app)
-    for stream in (sys.stdout, sys.stderr):
-        # As `python -u` in production's images: a line is in the log when it is printed.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", line_buffering=True)
+    worker_output.install()
     return module
 
 

@@ -11,7 +11,7 @@ from typing import Callable
 
 from ..errors import ProtocolError
 from ..protocol.frames import FrameReader
-from ..protocol.messages import Announce, Message, decode, encode
+from ..protocol.messages import Message, decode, encode
 from .channel import is_own
 
 _CHUNK = 1 << 20
@@ -39,13 +39,13 @@ class Control:
         """Begin to listen, in a thread that does not keep the process alive."""
         threading.Thread(target=self._serve, name="rpnb-control", daemon=True).start()
 
-    def announce(self, seq: int) -> None:
-        """Tell the relay that the event is written; no relay, no harm: it reads the journal."""
+    def tell(self, message: Message) -> None:
+        """Send the relay a small message; no relay, no harm: it reads the journal."""
         with self._sending, contextlib.suppress(OSError):
             if self._peer is not None:
                 # Never waits: a relay that does not read has enough to wake up by. So
                 # small a message is taken whole or not at all.
-                self._peer.send(encode(Announce(seq)), socket.MSG_DONTWAIT)
+                self._peer.send(encode(message), socket.MSG_DONTWAIT)
 
     def _serve(self) -> None:
         while True:

@@ -8,9 +8,9 @@ import linecache
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Mapping
 
-from .directory import RunDirectory
+from .directory import RunDirectory, writing
 
 
 class WireProgram:
@@ -36,15 +36,19 @@ class WireProgram:
         return cell if line < first + count else None
 
 
-def write_files(
-    directory: RunDirectory, program: WireProgram, before: WireProgram | None
-) -> set[str]:
-    """Lay out `app/` as the export does; return the paths that changed.
+def write_files(directory: RunDirectory, program: WireProgram, old: Mapping[str, Any]) -> None:
+    """Lay out `app/` as the export does; `old` are the files that a program before put there.
 
-    Files of the program before that are gone are removed; what the program
-    itself or the person put there stays.
+    Those that are gone are removed; what the program itself or the person put there stays.
+
+    Raises:
+        NoSpace: the disk is full; some may have been written.
     """
-    old = before.files if before is not None else {}
+    with writing(directory.app):
+        _write_files(directory, program, old)
+
+
+def _write_files(directory: RunDirectory, program: WireProgram, old: Mapping[str, Any]) -> None:
     changed = {path for path in old if path not in program.files}
     for path in changed:
         _inside(directory.app, path).unlink(missing_ok=True)
@@ -59,7 +63,6 @@ def write_files(
     handler = directory.app / "handler.py"
     handler.write_bytes(program.text.encode("utf-8"))
     linecache.checkcache(os.fspath(handler))
-    return changed
 
 
 def _forget_bytecode(source: Path) -> None:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import NoHandler, RpnbError
+from ..errors import NoHandler, NoSpace, RpnbError
 from ..planner.plan import Plan
 from ..protocol.messages import Submit
 from . import worker_cuda, worker_display
@@ -91,10 +91,13 @@ class Requests:
         if program is None or looks_only:
             # A scratch cell looks at what there is, a failed step included.
             return
-        sync = steps.sync(program, show=submit.show, again=submit.again, on_plan=self._announce)
-        if wire is not None and wire != self._stored:
-            self._parts.directory.write_program(wire)
-            self._stored = wire
+        try:
+            sync = steps.sync(program, show=submit.show, again=submit.again, on_plan=self._announce)
+            if wire is not None and wire != self._stored:
+                self._parts.directory.write_program(wire)
+                self._stored = wire
+        except NoSpace as full:
+            raise refusal(full) from full
         self._show(sync)
         self._parts.events.emit("synced", self._report.body(sync))
         if sync.failure is not None:

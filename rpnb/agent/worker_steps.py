@@ -97,6 +97,9 @@ class Steps:
     ) -> None:
         self.namespace = namespace
         self.program: WireProgram | None = None
+        # The program whose files lie in app/, and what a program has put there.
+        self._laid_out: WireProgram | None = None
+        self._files: dict[str, Any] = {}
         self.ran: list[Ran] = []
         self.prober = Prober()
         # Names that scratch cells changed since their steps ran.
@@ -172,6 +175,7 @@ class Steps:
 
         Raises:
             RequestFailed: the text does not parse, or `on_plan` says no.
+            NoSpace: its files find no room; nothing was dropped.
             NeedsRestart: after `on_plan` was told why.
         """
         if again is None and self._is_complete(program):
@@ -190,7 +194,7 @@ class Steps:
                 except RequestFailed:
                     self.program, self._modules, self._changed = before
                     if self.program is not None:
-                        write_files(self._directory, self.program, program)
+                        self._lay_out(self.program)
                     raise
             if todo.restart is not None:
                 raise NeedsRestart
@@ -226,8 +230,7 @@ class Steps:
             cell = program.cell_of(error.lineno or 1)
             raise RequestFailed("plan", syntax_details(error, "handler.py"), cell) from None
         unseen = unseen_change(self._directory.app, self.program, program)
-        if self.program is None or self.program.wire != program.wire:
-            write_files(self._directory, program, self.program)
+        self._lay_out(program)
         needs_new = self._requirements.meet(program.requirements) or unseen
         cells = {cell: Cell() for cell in program.cells}
         flags = future_flags(step.statement.node for step in new)
@@ -241,6 +244,19 @@ class Steps:
         self._changed |= {name for name in before if before[name] != modules.hashes.get(name)}
         self.program, self._modules = program, modules
         return sync
+
+    def _lay_out(self, program: WireProgram) -> None:
+        """Write the program's files, where they are not there.
+
+        Raises:
+            NoSpace: the disk is full; whatever lies there is written anew next time.
+        """
+        if self._laid_out is not None and self._laid_out.wire == program.wire:
+            return
+        old, self._laid_out = self._files, None
+        self._files = dict.fromkeys([*old, *program.files], (None, 0))
+        write_files(self._directory, program, old)
+        self._laid_out, self._files = program, program.files
 
     def _plan(self, sync: Sync) -> Plan:
         setting = self._changed_setting(sync.program)

@@ -26,7 +26,7 @@ class Worker:
         self.directory = directory
         self.inbox: queue.Queue[Any] = queue.Queue()
         self.control = Control(directory.control, self.receive)
-        self.events = Events(directory, self.control.announce)
+        self.events = Events(directory, self.control.tell)
         self.names: dict[str, Any] = {}
 
     def receive(self, message: Any) -> None:

@@ -112,7 +112,7 @@ def test_file_outside_the_folder_is_refused(tmp_path: Path, path: str) -> None:
     directory = RunDirectory(tmp_path / "run" / "w")
     directory.create()
     with pytest.raises(ValueError, match="inside app"):
-        write_files(directory, _program(files={path: ["0" * 64, 0]}), None)
+        write_files(directory, _program(files={path: ["0" * 64, 0]}), {})
 
 
 def test_module_hash_covers_what_it_imports(tmp_path: Path) -> None:

@@ -37,9 +37,12 @@ class Writer:
                 self.event("chunk", request, buffers=(str(number).encode(),))
         self.event("done", request)
 
-    @contextlib.contextmanager
-    def record(self):
+    def opened(self):
         record = Record(self.directory)
         list(record.poll())
-        yield record
-        record.close()
+        return record
+
+    @contextlib.contextmanager
+    def record(self):
+        with contextlib.closing(self.opened()) as record:
+            yield record
