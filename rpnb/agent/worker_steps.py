@@ -13,8 +13,10 @@ from typing import Any, Callable, Collection, Iterable, Sequence
 
 from ..planner import kinds, plan
 from ..planner.effects import WORLD
+from ..planner.known import models
 from ..planner.misses import did_nothing
 from ..planner.plan import Executed, Plan, Reason, Rerun, Step
+from ..planner.torch_modules import State
 from . import worker_release
 from .directory import RunDirectory
 from .worker_code import Executor, compile_docstring, compile_statement, future_flags
@@ -270,9 +272,14 @@ class Steps:
             self.executed,
             sync.new,
             kinds=self._watch.kinds,
-            models=kinds.models(self.namespace),
+            models=self._models(sync.new),
             job_writes=self._job_writes,
         )
+
+    def _models(self, steps: Iterable[Step]) -> dict[str, frozenset[str]]:
+        """Return what the values that these steps look at answer now without changing."""
+        names = {name for step in steps for name, _ in step.facts.looks}
+        return models(self.namespace, names, self._modules.hashes)
 
     def _changed_setting(self, program: WireProgram) -> str | None:
         """Return a setting that is not what the running steps saw; apply all before the first."""
@@ -346,7 +353,8 @@ class Steps:
 
     def _run(self, rerun: Rerun, sync: Sync) -> None:
         step, error = sync.new[rerun.index], None
-        is_pure = plan.is_pure(step, self.namespace)
+        is_known = plan.is_known(step.facts.looks, self._models([step]))
+        state = State(self.namespace[name] for name, _ in step.facts.looks) if is_known else None
         self._serial += 1
         self._starts.running = self._serial
         before, running = self.prober.read(), Running(os.fspath(self._directory.app))
@@ -366,7 +374,7 @@ class Steps:
             and did_nothing(step.statement.node, self.namespace, error),
             binds=self._watch.stop(),
             writes=differing(before, self.prober.read()) | _unprobed(running, loaded, step),
-            pure=is_pure,
+            pure=state is not None and state.is_same(),
             seconds=seconds,
         )
         ran = Ran(executed, self._serial, time.time(), before, running.new_children())

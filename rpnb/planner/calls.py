@@ -9,7 +9,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import Iterable
 
-from .effects import MUTATORS, OPAQUE, PURE_BUILTINS, PURE_METHODS, is_effect_verb
+from .effects import MUTATORS, OPAQUE, PURE_BUILTINS, is_effect_verb
 
 # Methods that hand out a part of what they are called on.
 _LOOKUPS = frozenset({"get", "values", "items", "setdefault"})
@@ -113,13 +113,7 @@ class Calls(ast.NodeVisitor):
         self.has_calls = self.has_star = self.is_opaque = False
         self._depth = 0
         self._bare: set[int] = set()
-        self._impure = False
-        self._receivers: set[str] = set()
         self._sources: dict[str, list[ast.AST]] = {}
-
-    def receivers(self) -> frozenset[str]:
-        """The values called, if the statement does nothing but known-pure calls on them."""
-        return frozenset() if self._impure else frozenset(self._receivers)
 
     def flows(self, reads: set[str]) -> Flows:
         """Follow changed local names of function bodies to the globals (`reads`) they came from.
@@ -172,7 +166,6 @@ class Calls(ast.NodeVisitor):
             self._touch(target, "store")
 
     def _change(self, target: ast.AST) -> None:
-        self._impure = True
         self._here.changes.update(_names([root_of(target)]))
         self._here.results.update(_called([target]))
 
@@ -221,7 +214,6 @@ class Calls(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_For(self, node: ast.For | ast.AsyncFor) -> None:
-        self._impure = True
         self._store(node.target)
         self._flow(node.target, node.iter)
         self.generic_visit(node)
@@ -235,7 +227,6 @@ class Calls(ast.NodeVisitor):
 
     def visit_withitem(self, node: ast.withitem) -> None:
         self._here.calls.update(_names([node.context_expr]))
-        self._impure = True
         if not self._depth:
             self.has_calls = True
         if node.optional_vars is not None:
@@ -273,20 +264,10 @@ class Calls(ast.NodeVisitor):
             self._change(node.func)
         if not self._depth:
             self.has_calls = True
-            self._pure(node)
 
     def _load(self, module: ast.expr) -> None:
         if isinstance(module, ast.Constant) and isinstance(module.value, str):
             (self.deferred_loads if self._depth else self.loads).add(module.value)
-
-    def _pure(self, node: ast.Call) -> None:
-        """`model(x)` and `model.generate(x)` are known-pure where `model` answers them so."""
-        method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-        receiver = node.func.value if isinstance(node.func, ast.Attribute) else node.func
-        if method in PURE_METHODS and isinstance(receiver, ast.Name):
-            self._receivers.add(receiver.id)
-        else:
-            self._impure = True
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
@@ -306,7 +287,6 @@ class Calls(ast.NodeVisitor):
         for decorator in node.decorator_list:
             self.visit(decorator)
             self._here.calls.update(_names([decorator]))
-            self._impure = True
             if not self._depth:
                 self.has_calls = True
         self._defaults(node.args)
@@ -339,7 +319,6 @@ class Calls(ast.NodeVisitor):
             self.has_calls = self.has_calls or bool(
                 node.decorator_list or node.bases or node.keywords
             )
-        self._impure = True
         self.generic_visit(node)
 
 

@@ -110,10 +110,6 @@ _VERB = re.compile(
     r"|load_dotenv|chdir|putenv|apply$)"
 )
 
-# Methods that change nothing on a model that answers them purely (`kinds.models`);
-# "" is the call of the value itself.
-PURE_METHODS = frozenset({"", "generate", "encode", "predict", "run"})
-
 # Builtins that change none of their arguments.
 PURE_BUILTINS = frozenset(
     {

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Mapping
 
 from .calls import Calls, Touch, is_literal
+from .looks import Looks, asked, looks
 from .scopes import augmented, comprehension_names, free_names
 from .statements import Statement, identity, split
 
@@ -44,7 +45,9 @@ class Facts:
     touches: tuple[Touch, ...] = ()
     # Names bound to something whose kind the text shows.
     kinds: Mapping[str, str] = field(default_factory=dict)
-    # Where every call is a known-pure one if these values answer them purely.
+    # What it asks of which values, where it does nothing else but bind names.
+    looks: Looks = frozenset()
+    # Of these, the values that are asked for new ones only: a result shares nothing with them.
     receivers: frozenset[str] = frozenset()
     has_calls: bool = False
     # A definition that runs nothing: no decorator, literal defaults.
@@ -84,6 +87,7 @@ def _facts(text: str) -> Facts:
     definition = is_definition(node)
     opaque = calls.is_opaque or isinstance(node, ast.Global)
     now, flows = calls.settle(), calls.flows(names.deferred_reads)
+    asks = looks(node)
     return Facts(
         reads=frozenset(names.reads),
         binds=frozenset(names.binds),
@@ -99,7 +103,8 @@ def _facts(text: str) -> Facts:
         paths=calls.paths,
         touches=tuple(calls.touches),
         kinds=_kinds(node),
-        receivers=calls.receivers(),
+        looks=asks,
+        receivers=asked(asks),
         has_calls=calls.has_calls or calls.has_star or opaque,
         is_definition=definition,
         is_opaque=opaque,

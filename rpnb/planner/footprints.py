@@ -233,8 +233,15 @@ def _imports(every: Sequence[Facts]) -> dict[str, str]:
 class Footprints:
     """Footprints under one assumption about the names' kinds."""
 
-    def __init__(self, names: Names, kinds: Mapping[str, str], pure: Collection[int]) -> None:
-        self._names = names
+    def __init__(
+        self,
+        names: Names,
+        kinds: Mapping[str, str],
+        pure: Collection[int],
+        known: Collection[int],
+    ) -> None:
+        """`pure` statements change nothing as a comment says; `known` ones as their looks do."""
+        self._names, self._kinds, self._known = names, kinds, known
         fixed = active = 0
         for name in names_in(names.all):
             found = kinds.get(name) or ("imm" if names.is_builtin(name) else "active")
@@ -284,9 +291,9 @@ class Footprints:
         if facts.is_definition:
             return m.reads, m.binds, 0, 0
         if is_pure:
-            shared = (m.reads | m.binds) & self._data & ~mask(facts.receivers)
-            changed = m.reads & self._active if facts.receivers else 0
-            return m.reads | AMBIENT_MASK, m.binds, changed, shared if facts.receivers else 0
+            return m.reads | AMBIENT_MASK, m.binds, 0, 0
+        if number in self._known:
+            return self._of_looks(number)
         reads, binds, changes = m.reads, m.binds, m.changes | m.calls
         units = names.code(facts.reads)
         at_once = bool(m.deferred_reads or m.has_deferred) and facts.has_calls
@@ -305,6 +312,18 @@ class Footprints:
             reads |= AMBIENT_MASK
         reads |= names.quiet(reads)
         return reads, binds | names.written(number), changes, touched
+
+    def _of_looks(self, number: int) -> tuple[int, int, int, int]:
+        """What is asked stays as it is; what the question is asked with may be called."""
+        names = self._names
+        facts, m = names.every[number], names.masks[number]
+        roots = {name for name, _ in facts.looks}
+        others = (n for n in facts.reads - roots if self._kinds.get(n) != "imm")
+        reads, binds, changes = names.deferred(names.code(others))
+        reads, binds = reads | m.reads, binds | m.binds
+        shared = (reads | binds) & self._data & ~mask(facts.receivers)
+        changes |= m.reads & self._active
+        return reads | AMBIENT_MASK, binds | names.written(number), changes, shared
 
 
 def _classes(touched: Iterable[int]) -> list[int]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 import re
 import types
-from typing import Any, Collection, Mapping
+from typing import Any, Collection
 
 PROGRAM = "__main__"
 RANK = {"imm": 0, "mod": 1, "code": 1, "data": 2, "active": 3}
@@ -133,25 +133,3 @@ class Watch:
 def _is_private(name: str) -> bool:
     """Python's own names (`__name__`, `__builtins__`) are no state of the program's."""
     return name.startswith("__") and name.endswith("__")
-
-
-# Library classes whose instances answer `effects.PURE_METHODS` without changing. A person's
-# own subclass runs the person's code and is left out.
-_MODELS = {
-    *(("diffusers", "DiffusionPipeline"), ("transformers", "Pipeline"), ("torch", "Module")),
-    *(("onnxruntime", "InferenceSession"), ("sklearn", "BaseEstimator")),
-}
-
-
-def models(namespace: Mapping[str, Any], names: Collection[str] | None = None) -> frozenset[str]:
-    """Return which of `names` (default: all) hold values that answer the known-pure calls now."""
-    wanted = namespace if names is None else names
-    return frozenset(n for n in wanted if n in namespace and _is_model(namespace[n]))
-
-
-def _is_model(value: Any) -> bool:
-    known = {(c.__module__.split(".")[0], c.__name__) for c in type(value).__mro__} & _MODELS
-    if not known or type(value).__module__ in (PROGRAM, "__mp_main__"):
-        return False
-    # In training state a call updates statistics and draws dropout masks.
-    return ("torch", "Module") not in known or getattr(value, "training", True) is False

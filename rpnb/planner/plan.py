@@ -30,7 +30,7 @@ from .halves import half_written
 from .kinds import RANK
 from .reasons import Reason
 from .spread import Spread
-from .steps import Executed, JobWrite, Step, closures, is_pure, served, steps
+from .steps import Executed, JobWrite, Step, closures, is_known, served, steps
 
 __all__ = [
     "Executed",
@@ -41,7 +41,7 @@ __all__ = [
     "Step",
     "closures",
     "half_written",
-    "is_pure",
+    "is_known",
     "plan",
     "served",
     "steps",
@@ -92,14 +92,14 @@ def plan(
     new: Sequence[Step],
     *,
     kinds: Mapping[str, str],
-    models: Collection[str] = (),
+    models: Mapping[str, Collection[str]] | None = None,
     job_writes: Sequence[JobWrite] = (),
 ) -> Plan:
     """Return what to do so that the namespace is what a fresh run of `new` would make.
 
-    `kinds` is `Watch.kinds`, `models` is `kinds.models(namespace)`.
+    `kinds` is `Watch.kinds`, `models` is `known.models(namespace)`.
     """
-    return _Planning(executed, new, kinds, models, job_writes).plan()
+    return _Planning(executed, new, kinds, models or {}, job_writes).plan()
 
 
 class _Planning:
@@ -110,7 +110,7 @@ class _Planning:
         executed: Sequence[Executed],
         new: Sequence[Step],
         kinds: Mapping[str, str],
-        models: Collection[str],
+        models: Mapping[str, Collection[str]],
         job_writes: Sequence[JobWrite],
     ) -> None:
         # A start step has no effects: it is no part of the spreading.
@@ -150,7 +150,7 @@ class _Planning:
         return found | mask(executed.binds)
 
     def _spread(self) -> Spread:
-        prints = Footprints(self.names, self._known_kinds(), self._pure())
+        prints = Footprints(self.names, self._known_kinds(), self._pure(), self._known())
         number = self.names.number
         old = [
             _NOTHING
@@ -191,18 +191,23 @@ class _Planning:
         return shown.pop() if len(shown) == 1 else None
 
     def _pure(self) -> set[int]:
-        """Numbers of the statements that change nothing but the names they bind."""
-        now = set(self.models) - self.unknown
-        run = {id(e.step.facts): True for e in self.executed}
+        """Numbers of the statements that a comment calls pure."""
+        steps = [*(e.step for e in self.executed), *self.new]
+        said = (step for step in steps if "pure" in step.statement.pragmas)
+        return {self.names.number(step.facts) for step in said}
+
+    def _known(self) -> set[int]:
+        """Numbers of the statements that do nothing but ask what is answered without a change."""
+        now = {name: found for name, found in self.models.items() if name not in self.unknown}
+        ran = dict[int, bool]()
         for e in self.executed:
-            run[id(e.step.facts)] &= e.pure
-        pure = set()
-        for step in [*(e.step for e in self.executed), *self.new]:
-            receivers = step.facts.receivers
-            is_known = run.get(id(step.facts), bool(receivers) and receivers <= now)
-            if is_known or "pure" in step.statement.pragmas:
-                pure.add(self.names.number(step.facts))
-        return pure
+            ran[id(e.step.facts)] = ran.get(id(e.step.facts), True) and e.pure
+        every = {id(facts): facts for facts in self.names.every}
+        return {
+            self.names.number(facts)
+            for key, facts in every.items()
+            if ran.get(key, is_known(facts.looks, now))
+        }
 
     def _written(self, spread: Spread) -> Plan:
         count = len(self.new)

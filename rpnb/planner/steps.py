@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any, Collection, Mapping, Sequence
+from typing import Collection, Mapping, Sequence
 
 from .facts import Facts, facts
-from .kinds import models
+from .looks import Looks
 from .statements import Statement, split
 
 
@@ -45,7 +45,7 @@ class Executed:
     did_nothing: bool = False
     # Resources (`effects.RESOURCES`, or "world") whose probe differed after it.
     writes: frozenset[str] = frozenset()
-    # `is_pure(step, namespace)` right before it ran.
+    # All that it called was known right before to change nothing, and did not.
     pure: bool = False
     seconds: float = 0.0
 
@@ -99,10 +99,9 @@ def closures(trees: Mapping[str, str], imports: Mapping[str, Collection[str]]) -
     return found
 
 
-def is_pure(step: Step, namespace: Mapping[str, Any]) -> bool:
-    """Tell whether, as the namespace is now, the step makes known-pure calls only."""
-    receivers = step.facts.receivers
-    return bool(receivers) and receivers <= models(namespace, receivers)
+def is_known(looks: Looks, answers: Mapping[str, Collection[str]]) -> bool:
+    """Tell whether every look is one that the values answer without changing."""
+    return bool(looks) and all(what in answers.get(name, ()) for name, what in looks)
 
 
 def served(executed: Sequence[Executed], handler: str) -> tuple[JobWrite, ...]:

@@ -30,6 +30,9 @@ class _Loads:
     def __call__(self, *args: Any, **options: Any) -> Any:
         return types.SimpleNamespace(images=["image"])
 
+    def modules(self) -> list[Any]:
+        return [self]
+
     def generate(self, *args: Any, **options: Any) -> list[str]:
         return ["out"]
 

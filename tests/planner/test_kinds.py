@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from rpnb.planner.kinds import Watch, kind, models
+from rpnb.planner.kinds import Watch, kind
 
 
 def run(text: str) -> dict[str, Any]:
@@ -87,20 +87,3 @@ def test_watch_keeps_the_highest_kind_until_dropped() -> None:
     watch.drop({"a"})
     assert "a" not in watch.kinds
     assert "a" not in namespace
-
-
-def library_model(*, training: bool, module: str = "torch.nn.modules.module") -> Any:
-    base = type("Module", (), {"__module__": "torch.nn.modules.module"})
-    value = type("Net", (base,), {"__module__": module})()
-    value.training = training
-    return value
-
-
-def test_models_are_library_modules_in_eval_state() -> None:
-    namespace = {
-        "ready": library_model(training=False, module="transformers.models.bert"),
-        "training": library_model(training=True),
-        "own": library_model(training=False, module="__main__"),
-        "other": [],
-    }
-    assert models(namespace) == {"ready"}

@@ -233,7 +233,7 @@ def test_start_step_that_ran_leaves_nothing_to_undo() -> None:
 def test_known_pure_call_on_a_model_reloads_nothing() -> None:
     old = steps(_LOAD + "warm = model.generate('a')")
     ran = [Executed(s, binds=s.facts.binds, pure="warm" in s.facts.binds) for s in old]
-    found = plan(ran, steps(_LOAD), kinds={"model": "data", "warm": "data"}, models={"model"})
+    found = plan(ran, steps(_LOAD), kinds={"model": "data", "warm": "data"})
     assert not found.run
 
 

@@ -7,9 +7,11 @@ import sys
 import types
 from typing import Any, Callable, Collection
 
-from rpnb.planner.kinds import Watch, models
+from rpnb.planner.kinds import Watch
+from rpnb.planner.known import models
 from rpnb.planner.misses import did_nothing
-from rpnb.planner.plan import Executed, JobWrite, Plan, Step, is_pure, plan, served, steps
+from rpnb.planner.plan import Executed, JobWrite, Plan, Step, is_known, plan, served, steps
+from rpnb.planner.torch_modules import State
 
 PROGRAM = "__prog__"
 
@@ -133,7 +135,9 @@ class Warm:
         return None
 
     def _run(self, step: Step) -> str | None:
-        pure, probed = is_pure(step, self.namespace), self.probes.read()
+        is_pure = is_known(step.facts.looks, models(self.namespace))
+        state = State(self.namespace[name] for name, _ in step.facts.looks) if is_pure else None
+        probed = self.probes.read()
         self.watch.start()
         error, nothing = None, False
         try:
@@ -146,7 +150,12 @@ class Warm:
         after = self.probes.read()
         writes = frozenset(name for name in probed if probed[name] != after[name])
         done = Executed(
-            step, ok=error is None, binds=binds, writes=writes, pure=pure, did_nothing=nothing
+            step,
+            ok=error is None,
+            binds=binds,
+            writes=writes,
+            pure=state is not None and state.is_same(),
+            did_nothing=nothing,
         )
         self.executed.append(done)
         self.before[id(done)] = probed

@@ -1,0 +1,131 @@
+"""Calls that are known to change nothing: one table, each row shown by a test of its own.
+
+tests/real/test_known_calls.py asks the real libraries, row by row; what is not here
+counts as changing what it is called on. A person's own classes are never here: they
+run the person's code.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import Any, Collection, Mapping
+
+from .kinds import PROGRAM
+from .torch_modules import is_module, is_ready, top
+
+# In place of a method: a lookup on the value itself, or on a part, an element or a result.
+SELF, PART = "$self", "$part"
+
+# (package, class) -> methods; "" is the call of the value itself.
+_ROWS: dict[tuple[str, str], frozenset[str]] = {
+    # In eval state only: in training state a call updates statistics and draws masks.
+    ("torch", "Module"): frozenset({"", "generate", "encode", "predict"}),
+    ("sentence_transformers", "SentenceTransformer"): frozenset({"encode", "similarity"}),
+    ("sentence_transformers", "CrossEncoder"): frozenset({"predict", "rank"}),
+    ("transformers", "Pipeline"): frozenset({""}),
+    ("transformers", "PreTrainedTokenizerBase"): frozenset({"", "encode", "apply_chat_template"}),
+    ("transformers", "ProcessorMixin"): frozenset({"", "apply_chat_template"}),
+    ("transformers", "ImageProcessingMixin"): frozenset({"", "preprocess"}),
+    ("transformers", "FeatureExtractionMixin"): frozenset({""}),
+    # A call sets up its scheduler anew.
+    ("diffusers", "DiffusionPipeline"): frozenset({""}),
+    ("onnxruntime", "InferenceSession"): frozenset({"run"}),
+    ("sklearn", "BaseEstimator"): frozenset(
+        {
+            *("predict", "predict_proba", "predict_log_proba", "decision_function"),
+            *("transform", "inverse_transform", "score", "kneighbors"),
+        }
+    ),
+}
+# Module -> functions that neither keep nor change what they are given.
+_FUNCTIONS: dict[str, frozenset[str]] = {
+    "torch": frozenset(
+        {
+            *("no_grad", "inference_mode", "autocast", "amp.autocast", "cuda.amp.autocast"),
+            *("zeros", "ones", "empty", "full", "rand", "randn", "randint", "arange", "linspace"),
+            *("tensor", "as_tensor", "from_numpy", "stack", "cat", "softmax", "argmax", "topk"),
+            *("cuda.is_available", "cuda.device_count", "cuda.get_device_name"),
+            *("cuda.memory_allocated", "cuda.memory_reserved", "cuda.max_memory_allocated"),
+            *("cuda.mem_get_info", "cuda.memory_summary", "cuda.synchronize"),
+        }
+    ),
+    "numpy": frozenset(
+        {
+            *("zeros", "ones", "empty", "full", "arange", "linspace", "array", "asarray", "stack"),
+            *("concatenate", "expand_dims", "mean", "max", "min", "argmax", "round", "allclose"),
+            *("random.rand", "random.randn", "random.random"),
+        }
+    ),
+    "PIL.Image": frozenset({"new", "open", "fromarray"}),
+    "time": frozenset({"time", "perf_counter", "monotonic"}),
+}
+CONTEXTS = frozenset({"no_grad", "inference_mode", "autocast", "amp.autocast", "cuda.amp.autocast"})
+EVERY = frozenset().union(*_ROWS.values(), *_FUNCTIONS.values())
+
+# Methods that change nothing on whatever value of a library's, or part of one.
+LOOKUPS = frozenset(
+    {
+        # containers and texts
+        *("get", "keys", "values", "items", "index", "count", "copy", "strip", "split", "join"),
+        *("lower", "upper", "format", "startswith", "endswith", "splitlines"),
+        # models and sessions
+        *("parameters", "named_parameters", "state_dict", "num_parameters"),
+        *("get_memory_footprint", "get_inputs", "get_outputs", "get_providers", "get_params"),
+        *("to_dict", "to_json_string", "decode", "batch_decode", "tokenize", "get_vocab"),
+        *("convert_tokens_to_ids", "convert_ids_to_tokens"),
+        # tensors, arrays and frames
+        *("item", "tolist", "numpy", "detach", "numel", "element_size", "size", "dim", "mean"),
+        *("sum", "max", "min", "std", "argmax", "argmin", "softmax", "round", "reshape", "view"),
+        *("squeeze", "unsqueeze", "flatten", "transpose", "permute", "astype", "any", "all"),
+        *("head", "tail", "describe", "info", "value_counts", "nunique", "unique", "to_string"),
+        *("to_list", "to_numpy", "isna", "isnull", "corr", "memory_usage"),
+    }
+)
+# The same on what a call has just returned: on a model they would move it.
+OF_RESULTS = frozenset({"to", "cpu", "cuda", "half", "float", "save"})
+# What these packages make has the methods above, if any, with their usual meaning.
+_PACKAGES = frozenset(
+    {
+        *("torch", "transformers", "tokenizers", "sentence_transformers", "diffusers", "PIL"),
+        *("onnxruntime", "sklearn", "pandas", "numpy", "scipy"),
+    }
+)
+_NOTHING: frozenset[str] = frozenset()
+# A person's own code: the program, and as multiprocessing's children call it.
+_OWN = frozenset({PROGRAM, "__mp_main__"})
+
+
+def models(
+    namespace: Mapping[str, Any],
+    names: Collection[str] | None = None,
+    local: Collection[str] = (),
+) -> dict[str, frozenset[str]]:
+    """Return what the values of `names` (default: all) answer now without changing.
+
+    `local` names the modules that are the person's own, as the program is.
+    """
+    own = _OWN.union(local)
+    wanted = namespace if names is None else names
+    found = {name: _answers(namespace[name], own) for name in wanted if name in namespace}
+    return {name: answers for name, answers in found.items() if answers}
+
+
+def _answers(value: Any, own: frozenset[str]) -> frozenset[str]:
+    if isinstance(value, types.ModuleType):
+        is_own = top(value.__name__) in own
+        return _NOTHING if is_own else _FUNCTIONS.get(value.__name__, _NOTHING) | {PART}
+    cls = type(value)
+    if cls in (list, dict, tuple, set, str):
+        return frozenset({SELF})
+    rows = _rows(cls)
+    if top(cls.__module__) in own or not (rows or top(cls.__module__) in _PACKAGES):
+        return _NOTHING
+    found = frozenset().union({SELF, PART}, *rows)
+    if not is_module(value) or is_ready(value, own):
+        return found
+    return found - _ROWS["torch", "Module"]
+
+
+def _rows(cls: type) -> list[frozenset[str]]:
+    places = ((top(parent.__module__), parent.__name__) for parent in cls.__mro__)
+    return [_ROWS[place] for place in places if place in _ROWS]

@@ -1,0 +1,208 @@
+"""What a statement asks of which values, and which values answer without changing."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import types
+from typing import Any
+
+import pytest
+
+from rpnb.planner.known import PART, SELF, models
+from rpnb.planner.looks import asked, looks
+from rpnb.planner.torch_modules import State
+from tests.planner.warm import Warm
+
+LOOKS = {
+    "model(x)": {("model", "")},
+    "out = model.generate(ids, max_new_tokens=4)": {("model", "generate")},
+    "v = await model.encode('a')": {("model", "encode")},
+    "print(model.encode('a').shape)": {("model", "encode")},
+    "assert model(x).shape == (1, 2)": {("model", "")},
+    "a, b = model(x), other.predict(y)": {("model", ""), ("other", "predict")},
+    "with torch.no_grad():\n    model(torch.zeros(1, 3))": {
+        ("torch", "no_grad"), ("model", ""), ("torch", "zeros")},
+    "with torch.autocast('cpu') as on:\n    out = model(x)": {("torch", "autocast"), ("model", "")},
+    "for _ in range(3):\n    model.encode('a')": {("model", "encode")},
+    "for text in texts:\n    model.encode(text)": {("model", "encode")},
+    "if DEBUG:\n    model(x)": {("model", "")},
+    "y = model(x).logits.argmax(-1).item()": {("model", ""), ("model", PART)},
+    "y = tok('a', return_tensors='pt').to('cuda')": {("tok", ""), ("tok", PART)},
+    "print(sum(p.numel() for p in model.parameters()))": {("model", PART), ("model", SELF)},
+    "print(next(model.parameters()).device)": {("model", SELF)},
+    "{k: v.mean() for k, v in model.state_dict().items()}": {("model", PART), ("model", SELF)},
+    "names = [i.name for i in session.get_inputs()]": {("session", SELF)},
+    "df.head()": {("df", SELF)},
+    "print(df['a'].mean(), max(df['a']))": {("df", PART)},
+    "print(model.config.to_dict())": {("model", PART)},
+    "print('-'.join(tok.tokenize('a')))": {("tok", SELF)},
+}  # fmt: skip
+DOES_MORE = (
+    *("model.eval()", "model.half()", "model.fit(x)", "model.x = 1", "model['a'] = model(x)"),
+    *("model.unet.to('cuda')", "model(x).backward()", "for p in model.parameters():\n p.zero_()"),
+    *("n += model(x)", "del model", "model(x, callback=lambda s: log.append(s))", "load(x).eval()"),
+    *("with lock:\n    model(x)", "with pool.open():\n    model(x)", "def f():\n    model(x)"),
+    *("class C:\n    v = model(x)", "import torch", "v = model.encoder(x)", "model.encode.warm()"),
+)
+
+
+@pytest.mark.parametrize(("text", "expected"), LOOKS.items())
+def test_look_is_found(text: str, expected: set[tuple[str, str]]) -> None:
+    assert looks(ast.parse(text).body[0]) == expected
+
+
+@pytest.mark.parametrize("text", DOES_MORE)
+def test_statement_that_does_more_has_no_looks(text: str) -> None:
+    assert looks(ast.parse(text).body[0]) == frozenset()
+
+
+def test_value_that_is_looked_into_is_not_only_asked_for_new_ones() -> None:
+    found = looks(ast.parse("a, b = model(x), df.head()").body[0])
+    assert asked(found) == {"model"}
+
+
+class Namespace(dict[str, Any]):
+    """Stand-ins for torch's modules, in a package of that name."""
+
+    def __init__(self, library: str = "transformers.models.bert") -> None:
+        super().__init__()
+        base = type("Module", (), {"__module__": "torch.nn.modules.module"})
+        self.cls: Any = type("Net", (base,), {"__module__": library, "modules": _modules})
+        self.net = self.cls()
+        self.net.training, self.net.parts = False, []
+
+    def answers(self) -> frozenset[str]:
+        return models({"net": self.net}).get("net", frozenset())
+
+
+def _modules(self: Any) -> list[Any]:
+    return [self, *vars(self).get("parts", ())]
+
+
+def test_module_in_eval_state_answers_calls() -> None:
+    assert {"", "generate", SELF, PART} <= Namespace().answers()
+
+
+def test_module_in_training_state_answers_lookups_only() -> None:
+    namespace = Namespace()
+    namespace.net.training = True
+    assert namespace.answers() == {SELF, PART}
+
+
+def test_module_with_a_part_in_training_state_answers_lookups_only() -> None:
+    namespace, part = Namespace(), Namespace().net
+    part.training = True
+    namespace.net.parts = [part]
+    assert namespace.answers() == {SELF, PART}
+
+
+def test_module_of_the_program_answers_nothing() -> None:
+    assert not Namespace("__main__").answers()
+
+
+def test_module_of_a_local_file_answers_nothing() -> None:
+    assert not models({"net": Namespace("helper").net}, local=["helper"])
+
+
+@pytest.mark.parametrize("place", ["_forward_hooks", "_forward_pre_hooks"])
+def test_module_with_a_hook_of_the_program_answers_lookups_only(place: str) -> None:
+    namespace = Namespace()
+    setattr(namespace.net, place, {1: types.FunctionType(_modules.__code__, {"__name__": "x"})})
+    assert "" in namespace.answers()
+    getattr(namespace.net, place)[1].__module__ = "__main__"
+    assert namespace.answers() == {SELF, PART}
+
+
+def test_container_answers_lookups_on_itself_and_not_on_its_elements() -> None:
+    assert models({"words": ["a"]}) == {"words": {SELF}}
+
+
+def test_value_of_an_unknown_library_answers_nothing() -> None:
+    client = type("Client", (), {"__module__": "unheard_of"})()
+    assert not models({"client": client})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda net: setattr(net, "heard", object()),
+        lambda net: net.seen.append(1),
+        lambda net: net.table.update(a=2),
+        lambda net: delattr(net, "table"),
+    ],
+)
+def test_state_of_a_module_that_changed_is_not_the_same(change: Any) -> None:
+    net = Namespace().net
+    net.table, net.seen = {"a": object()}, []
+    state = State([net])
+    assert state.is_same()
+    change(net)
+    assert not state.is_same()
+
+
+_LIBRARY = """
+LOADS = []
+class Module:
+    def modules(self):
+        return [self]
+class Net(Module):
+    def __init__(self, name):
+        LOADS.append(name)
+        self.training, self.heard = False, None
+    def __call__(self, x, callback=None):
+        if callback:
+            callback(x)
+        if x == "keep":
+            self.heard = x
+        return x
+Module.__module__ = "torch.nn"
+"""
+_BASE = "import lib\nSEEN = []\ndef note(x):\n    SEEN.append(x)\nmodel = lib.Net('m')\n"
+
+
+@pytest.fixture
+def warm(monkeypatch: pytest.MonkeyPatch) -> Warm:
+    """A worker whose program finds a library `lib` with a torch module."""
+    library = types.ModuleType("lib")
+    exec(_LIBRARY, vars(library))
+    monkeypatch.setitem(sys.modules, "lib", library)
+    return Warm()
+
+
+def _loads(warm: Warm, *texts: str) -> int:
+    for text in texts:
+        assert warm.sync(text) is None
+    return len(sys.modules["lib"].LOADS)
+
+
+def test_warm_up_in_a_block_comes_and_goes_without_a_load(warm: Warm) -> None:
+    block = "for _ in range(2):\n    model('a')\n"
+    assert _loads(warm, _BASE, _BASE + block, _BASE + block.replace("2", "3"), _BASE) == 1
+
+
+def test_module_that_keeps_what_it_heard_loads_again_without_it(warm: Warm) -> None:
+    """As a voice detector: in eval state, and yet another after each call."""
+    assert _loads(warm, _BASE + "model('keep')", _BASE) == 2
+    assert warm.namespace["model"].heard is None
+
+
+def test_what_a_call_tells_a_function_of_the_program_is_undone(warm: Warm) -> None:
+    assert _loads(warm, _BASE + "model('a', callback=note)", _BASE) == 1
+    assert warm.namespace["SEEN"] == []
+
+
+def test_pure_comment_holds_for_an_object_of_the_program(warm: Warm) -> None:
+    text = "RUNS = []\nclass Pipe:\n    def __call__(self, x):\n        return x\npipe = Pipe()\n"
+    assert warm.sync(text + "pipe('a')  # rpnb: pure") is None
+    pipe = warm.namespace["pipe"]
+    assert warm.sync(text + "pipe('b')  # rpnb: pure") is None
+    assert warm.namespace["pipe"] is pipe
+
+
+def test_result_that_is_a_part_is_an_alias(warm: Warm) -> None:
+    """`get` hands out a part: changing it changes the dictionary."""
+    text = "table = {'a': [1]}\nrow = table.get('a')\n"
+    assert warm.sync(text + "row.append(2)") is None
+    assert warm.sync(text) is None
+    assert warm.namespace["table"] == {"a": [1]}
