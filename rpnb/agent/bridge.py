@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
-
-from ..errors import AgentError
 
 _CHUNK = 1 << 18
 
 
 def main(path: str) -> int:
-    """Copy in both directions until either side ends.
-
-    Raises:
-        AgentError: nobody listens on the socket.
-    """
+    """Copy in both directions until either side ends; 1 where nobody listens on the socket."""
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.connect(path)
     except OSError as error:
-        raise AgentError(f"no agent listens on {path}: {error.strerror}") from error
+        # Standard output is the stream: what is no frame has no place on it.
+        print(f"no agent listens on {path}: {error.strerror}", file=sys.stderr)
+        return 1
     # Two threads: a side that does not read must not hold up the other direction.
     threading.Thread(target=_send, args=(connection,), daemon=True).start()
     try:

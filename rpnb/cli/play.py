@@ -73,7 +73,17 @@ def _show(update: updates.Update, progress: Progress) -> None:
     elif isinstance(update, updates.Progressed):
         progress.line(f"progress: {shown(update.value)}")
     elif isinstance(update, updates.LinkChanged):
-        progress.line(f"link {update.state} ({update.seconds:.0f} s)")
+        _show_link(update, progress)
+
+
+def _show_link(changed: updates.LinkChanged, progress: Progress) -> None:
+    if changed.state == "back":
+        text = f"link is back after {changed.seconds:.0f} s"
+    else:
+        text = f"link lost {changed.seconds:.0f} s ago, job runs on, reconnecting"
+    progress.now(text)
+    if changed.is_news:
+        progress.line(text)
 
 
 def _failed(failed: updates.Failed, job: str) -> Result:

@@ -144,6 +144,10 @@ class FormScreen:
         """Put the line at the top of the output; again to replace it."""
         self._lead.value = display.line_bundle(lines.join(line))["text/html"]
 
+    def progress(self, line: lines.Line, *, is_news: bool = True) -> None:  # noqa: ARG002 - the same
+        """Show the line in place of the leading one."""
+        self.lead(line)
+
     def line(self, line: lines.Line) -> None:
         """Add a line below what is there."""
         self.log("out", lines.join(line) + "\n")

@@ -144,11 +144,10 @@ def not_reloaded(target: str, kept: Sequence[Mapping[str, Any]]) -> Line:
 
 
 def link(target: str, state: str, seconds: float) -> Line:
-    """The link is quiet, lost or back."""
+    """The link is silent, lost (which is the same to a person) or back."""
     if state == "back":
-        return target, f"link is back after {seconds:.0f} s"
-    trouble = "quiet" if state == "suspect" else "lost"
-    return target, f"link {trouble} {seconds:.0f} s ago", "job runs on", "reconnecting"
+        return target, f"link is back after {span(seconds)}"
+    return target, f"link lost {span(seconds)} ago", "job runs on", "reconnecting"
 
 
 def cancelled(

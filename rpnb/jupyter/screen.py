@@ -16,6 +16,9 @@ class Screen(Protocol):
     def lead(self, line: lines.Line, *, final: bool = True) -> None:
         """Put the line at the top of the output; again to replace it."""
 
+    def progress(self, line: lines.Line, *, is_news: bool = True) -> None:
+        """Show the line until the next one leads; what is no news only where that is quiet."""
+
     def line(self, line: lines.Line) -> None:
         """Add a line below what is there."""
 
@@ -53,11 +56,11 @@ class CellScreen:
         else:
             print(text)
 
-    def progress(self, line: lines.Line) -> None:
+    def progress(self, line: lines.Line, *, is_news: bool = True) -> None:
         """Show how far it is: in place of the leading line, in a terminal one below another."""
         if self._can_replace:
             self.lead(line, final=False)
-        else:
+        elif is_news:
             self.line(line)
 
     def line(self, line: lines.Line) -> None:

@@ -48,6 +48,11 @@ class Connection:
         self._reader = FrameReader()
         self.state = State.GREETING
 
+    @property
+    def frame_bytes(self) -> int:
+        """The size of the frame of the message that was yielded last."""
+        return self._reader.frame_bytes
+
     def receive_data(self, data: bytes) -> Iterator[Message]:
         """Yield the messages that are complete now.
 

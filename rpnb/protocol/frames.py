@@ -61,6 +61,8 @@ class FrameReader:
         # Parsing starts only when this many bytes are there: a large frame that
         # arrives in small pieces is then looked at once, not once a piece.
         self._wanted = _HEADER.size
+        # Of the frame that was yielded last.
+        self.frame_bytes = 0
 
     def receive_data(self, data: bytes | memoryview) -> Iterator[Frame]:
         """Yield the frames that are complete now; keep the rest.
@@ -107,6 +109,7 @@ class FrameReader:
         finally:
             view.release()
         del self._data[:position]
+        self.frame_bytes = position
         self._wanted = _HEADER.size
         return Frame(head, tuple(buffers))
 

@@ -10,11 +10,12 @@ class Cursor:
     """How far a client has read: the last event's number and the bytes of both logs.
 
     After a dropped link the agent is told the cursor and may send a little
-    twice; `take` and `take_output` let each thing through once.
+    twice; `take` and `take_output` let each thing through once. `gaps` where
+    only the events of one request are taken.
     """
 
-    def __init__(self, seq: int = -1, out: int = 0, err: int = 0) -> None:
-        self.seq = seq
+    def __init__(self, seq: int = -1, out: int = 0, err: int = 0, *, gaps: bool = False) -> None:
+        self.seq, self._gaps = seq, gaps
         self.offsets = {"out": out, "err": err}
 
     def take(self, event: Event) -> bool:
@@ -25,7 +26,7 @@ class Cursor:
         """
         if self.seq >= 0 and event.seq <= self.seq:
             return False
-        if self.seq >= 0 and event.seq != self.seq + 1:
+        if self.seq >= 0 and event.seq != self.seq + 1 and not self._gaps:
             raise ProtocolError(f"expected event {self.seq + 1}, got {event.seq}")
         self.seq = event.seq
         return True

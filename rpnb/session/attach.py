@@ -1,26 +1,19 @@
 """A request that was made before, by this client or another: followed again from its start.
 
-It comes over a connection of its own: the session's link has passed these
-numbers already, and takes no event twice.
+It comes over a link of its own: the session's has passed these numbers already,
+and takes no event twice.
 """
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from ..errors import LinkLost, ProtocolError
 from ..protocol import messages
-from ..protocol.connection import CLIENT, Connection
-from ..protocol.replay import Cursor
-from .link import OpenRequest
-from .logs import Decoder
+from .dialogue import Dialogue, OpenRequest
+from .link import Link
 from .run import Run
 
 if TYPE_CHECKING:
-    from ..transport.stream import Stream
-    from .link import Link
     from .session import Session
 
 
@@ -29,61 +22,33 @@ def attach(session: Session, request: str) -> Run:
 
     Nothing is executed anew. Iterating raises `AgentError` where the worker does
     not know the request.
+
+    Raises:
+        TargetError: the target cannot be reached.
     """
+    client = f"{session.worker} attach {request}"
+    link = Link(session.reach.dial, session.reach.beside, Dialogue(client, watched=request))
     opened = OpenRequest(messages.Replay(request))
-    replayed = _Replayed(session, opened, request)
-    # It offers all that a run asks of a link; a Link itself would redial and skip.
-    run = Run(cast("Link", replayed), request, opened, session.adopted)
-    replayed.start()
+    run = Run(cast("Link", _Watching(session, link)), request, opened, session.adopted)
+    link.submit(request, opened)
     return run
 
 
-class _Replayed:
-    """What a run asks of its link, for a request that comes again."""
+class _Watching:
+    """What a run asks of its link, where that only watches."""
 
-    def __init__(self, session: Session, opened: OpenRequest, request: str) -> None:
-        self._session, self._opened, self._request = session, opened, request
-        self._closing = contextlib.ExitStack()
-        self._stream: Stream = self._closing.enter_context(session.second_stream())
-        # Where its log begins is known with its first event.
-        self._cursor: Cursor | None = None
-        self._logs = Decoder()
+    def __init__(self, session: Session, link: Link) -> None:
+        self._session, self._link = session, link
 
-    def start(self) -> None:
-        """Ask for the request, and read what comes on a thread."""
-        hello = messages.Hello(f"{self._session.worker} attach {self._request}", "watch")
-        for message in (hello, self._opened.message):
-            self._stream.send(messages.encode(message))
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def check(self) -> None:
-        """Nothing to do: the reader notices the end of the stream."""
+    @property
+    def info(self) -> dict[str, Any]:
+        """What the worker's machine says of itself."""
+        return self._link.info
 
     def forget(self, _request: str) -> None:
-        """Close the connection: the run has ended."""
-        self._closing.close()
-        self._closing.close()
+        """Close the link: the run has ended."""
+        self._link.close()
 
     def cancel(self, cancel: messages.Cancel) -> None:
-        """Send a cancel; only the session's own connection may."""
+        """Send a cancel; only the session's own link may."""
         self._session.send(cancel)
-
-    def _read(self) -> None:
-        connection = Connection(CLIENT)
-        # The end of the stream, however it came, is told below.
-        with contextlib.suppress(OSError, ProtocolError, LinkLost):
-            while data := self._stream.receive():
-                for message in connection.receive_data(data):
-                    self._route(message)
-        self._opened.inbox.put(LinkLost("the connection to the earlier job ended; attach again"))
-
-    def _route(self, message: messages.Message) -> None:
-        if isinstance(message, messages.Event):
-            if message.request == self._request:
-                self._cursor = self._cursor or Cursor(message.seq, message.out, message.err)
-                self._opened.inbox.put(message)
-        elif isinstance(message, messages.Output) and self._cursor is not None:
-            for news in self._logs.read(message.stream, *self._cursor.take_output(message)):
-                self._opened.inbox.put(news)
-        elif isinstance(message, (messages.Refused, messages.Notice)):
-            self._opened.inbox.put(message)

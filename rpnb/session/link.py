@@ -1,87 +1,115 @@
 """The one connection to an agent, which comes back by itself after a cut.
 
-A thread reads; what it reads goes to the inbox of the run that it belongs to.
-While a run is open the link redials after a cut, says how far it had read, and
-the agent replays the rest. With no run open a cut is mended at the next send.
+While a request is open a thread watches the link. Where it falls silent another
+stream is opened beside it, and whichever answers first is kept; where it ends it
+is opened again. What was missed is replayed. With no request open nothing is
+watched: a cut is mended at the next one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-import uuid
-from dataclasses import dataclass, field
+from enum import Enum
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from ..errors import AgentError, CannotReach, JournalTrimmed, LinkLost, ProtocolError, RpnbError
+from ..errors import LinkLost, ProtocolError, RpnbError
 from ..protocol import messages
-from ..protocol.connection import CLIENT, Connection
-from ..protocol.replay import Cursor
-from .inbox import Inbox
-from .logs import Decoder
-from .outgoing import Outgoing, hang_up
+from .dialogue import Dialogue, OpenRequest
+from .line import Line
+from .pulse import TICK, Pulse
+from .redial import Redial
 from .updates import LinkChanged
 from .upload import Upload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable
 
     from ..transport.stream import Stream
     from .upload import Bulk
 
     Dial = Callable[[], Stream]
-    Incoming = Iterator[messages.Message]
 
-# A healthy agent answers a ping within a round trip. After SUSPECT silent seconds
-# the person is told, after LOST the stream is given up (facts/ssh.md: TCP itself
-# notices a dead peer only after minutes).
-SUSPECT = 2.0
-LOST = 6.0
-# How long an open run waits for the link: the job goes on meanwhile.
-PATIENCE = 600.0
+# A link that was cut sooner was not back: the next try waits its turn.
+_STABLE = 2.0
+# A person is told again how long it has been, ever more seldom.
+_TOLD_FIRST, _TOLD_LAST = 2.0, 60.0
+# A clock that ran so far ahead: the machine slept, and what was under way is dead.
+_ASLEEP = 10.0
 # How often a link is opened for a request before its cuts are told.
 _TRIES, _PAUSE = 5, 0.1
-# How long an agent that was reached may take to say its first word.
-GREETING = 15.0
+# How soon the reader looks again whether a run has read what it holds; and how long one
+# that reads nothing may keep the others waiting.
+_ROOM, UNREAD = 0.02, 10.0
 
 
-@dataclass
-class OpenRequest:
-    """A request under way: its message, the blobs it may need, and its run's inbox."""
+class State(Enum):
+    """Where a link is."""
 
-    message: messages.Message
-    blobs: Mapping[str, bytes] = field(default_factory=dict)
-    inbox: Inbox = field(default_factory=Inbox)
-    # Kept, for a link that is down when it is asked for.
-    cancel: messages.Cancel | None = None
-    upload: Upload | None = None
-    is_accepted: bool = False
+    DOWN = "down"
+    UP = "up"
+    SUSPECT = "suspect"
+    LOST = "lost"
+
+
+# Attached: a stream was welcomed. Silent: no sign of life. Heard: one after all. Cut: the
+# stream ended while a request is open. Closed: it ended while none is, or on purpose.
+TRANSITIONS = {
+    State.DOWN: {"attached": State.UP},
+    State.UP: {
+        "silent": State.SUSPECT,
+        # Both answered: the agent has dropped the first one for the second.
+        "attached": State.UP,
+        "cut": State.LOST,
+        "closed": State.DOWN,
+    },
+    State.SUSPECT: {
+        "heard": State.UP,
+        "attached": State.UP,
+        "cut": State.LOST,
+        "closed": State.DOWN,
+    },
+    State.LOST: {"attached": State.UP, "closed": State.DOWN},
+}
 
 
 class Link:
     """Sends requests to an agent and hands what comes back to their inboxes.
 
-    `dial` opens a new stream to the agent, starting it where it is gone; `bulk`
-    one whose traffic does not delay the first one's, for as long as it is entered.
+    `dial` opens a new stream to the agent, starting it where it is gone; it ends by
+    itself within minutes, whatever freezes. `bulk` opens one whose traffic does not
+    delay the first one's, for as long as it is entered.
     """
 
-    def __init__(self, dial: Dial, bulk: Bulk, client: str) -> None:
-        self._dial, self._bulk, self._client = dial, bulk, client
-        self._session = uuid.uuid4().hex
-        self._cursor = Cursor()
-        self._requests: dict[str, OpenRequest] = {}
-        self._active: str | None = None
-        # None while the link is down; a reader belongs to one of them.
-        self._stream: Outgoing | None = None
-        self._is_reading = False
-        # Counts closings: a reader of an earlier life has no say in this one.
+    def __init__(self, dial: Dial, bulk: Bulk, dialogue: Dialogue) -> None:
+        self._dial, self._bulk, self._dialogue = dial, bulk, dialogue
+        self._state = State.DOWN
+        # None while there is none; a reader belongs to one of them.
+        self._line: Line | None = None
+        # Counts closings: what began in an earlier life has no say in this one.
         self._life = 0
         # Never held while anything waits for the network; this one is, for a new stream.
         self._lock, self._opening = threading.RLock(), threading.Lock()
-        self._heard = self._pinged = time.monotonic()
-        self._logs = Decoder()
-        self.info: dict[str, Any] = {}
-        self.born = threading.Event()
+        self._heard_at = self._attached_at = time.monotonic()
+        # When a person is told next, in seconds since the last byte.
+        self._tell_at = 0.0
+        self._watcher: threading.Thread | None = None
+        # Rung when there is something to do before the next tick.
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._pulse = Pulse()
+        self._redial = Redial(self._attach, lambda: self._bell.put(None))
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What the worker's machine says of itself; {} until it is born."""
+        return self._dialogue.info
+
+    @property
+    def born(self) -> threading.Event:
+        """Set once the worker has said what it is."""
+        return self._dialogue.born
 
     def open(self) -> messages.Welcome:
         """Attach to the agent and start reading; return its welcome.
@@ -91,11 +119,9 @@ class Link:
             AgentError: it refuses this client.
         """
         life = self._life
-        welcome, stream, incoming = self._attach(life)
-        reader = threading.Thread(
-            target=self._read, args=(life, stream, incoming), name="rpnb link", daemon=True
-        )
-        reader.start()
+        welcome = self._attach(lambda: life == self._life)
+        with self._lock:
+            self._see_to_watcher()
         return welcome
 
     def submit(self, request: str, opened: OpenRequest) -> None:
@@ -106,17 +132,18 @@ class Link:
         """
         try:
             with self._lock:
-                # Before that nobody listened: its silence says nothing.
-                self._heard = time.monotonic()
-                self._requests[request] = opened
-                is_reading = self._is_reading
+                if self._state is State.UP and self._dialogue.is_idle:
+                    # Before that nobody listened: its silence says nothing.
+                    self._pulse.hear()
+                    self._heard_at = time.monotonic()
+                self._dialogue.add(request, opened)
                 self._send(opened.message)
-            if not is_reading:
-                self.reopen()
+                self._see_to_watcher()
+            self.reopen()
         except BaseException:
             # Ctrl-C, too: what the caller does not know of must not run later.
             self.forget(request)
-            self._send(messages.Cancel(request))
+            self.send(messages.Cancel(request))
             raise
 
     def reopen(self) -> None:
@@ -127,7 +154,7 @@ class Link:
         """
         with self._opening:
             for left in reversed(range(_TRIES)):
-                if self._is_reading:
+                if self._state is not State.DOWN:
                     return
                 try:
                     self.open()
@@ -145,237 +172,230 @@ class Link:
     def cancel(self, cancel: messages.Cancel) -> None:
         """Cancel an open request, as soon as the link allows."""
         with self._lock:
-            opened = self._requests.get(cancel.request)
+            opened = self._dialogue.find(cancel.request)
             if opened is not None:
                 opened.cancel = cancel
                 self._send(cancel)
 
     def forget(self, request: str) -> None:
         """Stop listening for a request."""
-        with self._lock:
-            opened = self._requests.pop(request, None)
-        if opened is not None and opened.upload is not None:
-            opened.upload.stop()
-
-    def check(self) -> None:
-        """Ping an agent that has been silent, and give up a stream that stays so."""
-        now, stream = time.monotonic(), self._stream
-        silent = now - self._heard
-        with self._lock:
-            uploads = [opened.upload for opened in self._requests.values() if opened.upload]
-        for upload in uploads:
-            upload.check()
-        if silent < SUSPECT or stream is None:
-            return
-        if silent > LOST:
-            stream.close()  # the reader notices and redials
-        elif now - self._pinged > 1.0:
-            self._pinged = now
-            stream.put(messages.Ping(int(now)))
-            # The first ping is only a question; unanswered, it is news.
-            if silent > SUSPECT + 1.0:
-                self._tell(LinkChanged("suspect", silent))
+        self._dialogue.drop(request)
 
     def close(self) -> None:
         """End the connection; the worker stays as it is."""
         with self._lock:
             self._life += 1
-        self._end(self._life, LinkLost("the connection was closed"))
+        self._end(LinkLost("the connection was closed"))
+        self._bell.put(None)
 
-    def _attach(self, life: int) -> tuple[messages.Welcome, Outgoing, Incoming]:
-        stream = self._dial()
+    # A stream, from its beginning to its end
+
+    def _attach(self, is_wanted: Callable[[], bool]) -> messages.Welcome:
+        line = Line(self._dial(), lambda: self._hear(line))
         try:
-            incoming = self._incoming(stream)
-            answer = self._greet(stream, incoming)
+            with self._lock:
+                if not is_wanted():
+                    raise LinkLost("the connection was closed")
+                hello = self._dialogue.hello()
+            answer = line.greet(hello)
+            with self._lock:
+                if not is_wanted():
+                    raise LinkLost("the connection was closed")
+                again = self._dialogue.meet(answer)
+                before = self._adopt(line)
+                for message in again:
+                    line.put(message)
         except BaseException:
-            hang_up(stream)
+            line.close()
             raise
-        with self._lock:
-            outgoing = Outgoing(stream)
-            if life != self._life:
-                outgoing.close()
-                raise LinkLost("the connection was closed")
-            self._stream, self._is_reading = outgoing, True
-            self._meet(answer)
-            # The agent executes a request at most once, so it may safely hear of it again.
-            for opened in self._requests.values():
-                self._send(opened.message)
-                if opened.cancel is not None:
-                    self._send(opened.cancel)
-        return answer, outgoing, incoming
-
-    def _greet(self, stream: Stream, incoming: Incoming) -> messages.Welcome:
-        cursor = self._cursor
-        out, err = cursor.offsets["out"], cursor.offsets["err"]
-        # A link that froze just now would keep us waiting for ever.
-        watchdog = threading.Timer(GREETING, hang_up, [stream])
-        watchdog.daemon = True
-        watchdog.start()
-        try:
-            hello = messages.Hello(
-                self._client, "drive", cursor.seq, out, err, session=self._session
-            )
-            stream.send(messages.encode(hello))
-            answer = next(incoming, None)
-        finally:
-            watchdog.cancel()
-        if isinstance(answer, messages.Refused):
-            raise AgentError(answer.text)
-        if not isinstance(answer, messages.Welcome):
-            raise LinkLost("the agent closed the connection before it said anything")
+        threading.Thread(target=self._read, args=[line], name="rpnb link", daemon=True).start()
+        if before is not None:
+            before.close()
+        assert isinstance(answer, messages.Welcome)
         return answer
 
-    def _meet(self, welcome: messages.Welcome) -> None:
-        """Begin where this agent's journal is."""
-        self._learn(welcome.info)
-        if 0 <= self._cursor.seq <= welcome.seq:
+    def _adopt(self, line: Line) -> Line | None:
+        """Make a line that was welcomed the one; return the one before it."""
+        was, before = self._state, self._line
+        self._move("attached")
+        self._line = line
+        self._pulse.renew()
+        self._redial.end()
+        now = time.monotonic()
+        if was in (State.SUSPECT, State.LOST):
+            self._dialogue.tell(LinkChanged("back", now - self._heard_at))
+        self._attached_at = self._heard_at = now
+        return before
+
+    def _hear(self, line: Line) -> None:
+        """Take note that bytes came, or that a large message is arriving."""
+        if line is not self._line:
             return
-        if self._cursor.seq > welcome.seq:
-            # Another journal: a pod that lost its disk. What had begun there is lost, too;
-            # sent again it would run a second time.
-            text = "the agent's directory was removed, and with it what this job did"
-            self._end_begun(LinkLost(text))
-        self._cursor = Cursor(welcome.seq, welcome.out, welcome.err)
-
-    def _end_begun(self, error: RpnbError) -> None:
-        """End what the worker has begun, and of which no more can come."""
+        self._pulse.hear()
+        silent, self._heard_at = time.monotonic() - self._heard_at, time.monotonic()
+        if self._state is not State.SUSPECT:
+            return
         with self._lock:
-            begun = {each: opened for each, opened in self._requests.items() if opened.is_accepted}
-        for request, opened in begun.items():
-            opened.inbox.put(error)
-            self.forget(request)
+            if line is self._line and self._state is State.SUSPECT:
+                self._move("heard")
+                self._pulse.forgive()
+                self._dialogue.tell(LinkChanged("back", silent))
+                self._redial.stop()
 
-    def _incoming(self, stream: Stream) -> Incoming:
-        connection = Connection(CLIENT)
-        while data := stream.receive():
-            self._heard = time.monotonic()
-            yield from connection.receive_data(data)
-
-    def _send(self, message: messages.Message) -> None:
-        # A cut is the reader's business: it redials, and repeats what is open.
-        if self._stream is not None:
-            self._stream.put(message)
-
-    def _read(self, life: int, stream: Outgoing, incoming: Incoming) -> None:
-        while True:
-            try:
-                for message in incoming:
-                    if self._stream is not stream:
+    def _read(self, line: Line) -> None:
+        try:
+            for message in line.incoming:
+                with self._lock:
+                    if line is not self._line:
                         return
-                    self._route(message)
-            except ProtocolError as error:
-                self._end(life, error)
-                return
-            except (OSError, RpnbError):
-                pass  # a cut, like the end of the stream: redial below
-            stream.close()
-            with self._lock:
-                if self._stream is not stream:
-                    return
-                self._stream = None
-                if not self._requests:
-                    self._is_reading = False
-                    return
-            try:
-                stream, incoming = self._reattach(life)
-            except RpnbError as error:
-                self._end(life, error)
-                return
+                    self._take(line, message)
+                self._wait_for_room(line)
+        except ProtocolError as error:
+            self._fail(line, error)
+        except (OSError, RpnbError):
+            pass  # a cut, like the end of the stream
+        except Exception as error:  # noqa: BLE001 - whatever it sent, its runs must end and say so
+            self._fail(line, ProtocolError(f"what the agent says cannot be read: {error!r}"))
+        self._cut(line)
 
-    def _reattach(self, life: int) -> tuple[Outgoing, Incoming]:
-        began, pause = time.monotonic(), 0.1
-        while True:
-            self._tell(LinkChanged("lost", time.monotonic() - self._heard))
-            try:
-                _, stream, incoming = self._attach(life)
-            except (CannotReach, LinkLost, OSError) as error:
-                waited = time.monotonic() - began
-                if life != self._life or waited > PATIENCE:
-                    raise LinkLost(
-                        f"the link was lost and did not come back within {waited:.0f} s: {error}. "
-                        "The job goes on; connect again to see its result."
-                    ) from error
-                time.sleep(pause)
-                pause = min(2 * pause, 5.0)
-            else:
-                self._tell(LinkChanged("back", time.monotonic() - began))
-                return stream, incoming
+    def _fail(self, line: Line, error: Exception) -> None:
+        with self._lock:
+            is_current = line is self._line
+        if is_current:
+            self._end(error)
 
-    def _route(self, message: messages.Message) -> None:
-        if isinstance(message, messages.Event):
-            if self._cursor.take(message):
-                self._route_event(message)
-        elif isinstance(message, messages.Output):
-            for news in self._logs.read(message.stream, *self._cursor.take_output(message)):
-                self._tell(news, self._active)
-        elif isinstance(message, messages.Need):
-            self._upload(message)
+    def _take(self, line: Line, message: messages.Message) -> None:
+        if isinstance(message, messages.Need):
+            self._upload(line, message)
         elif isinstance(message, messages.Ping):
             # Another client wants to drive: this one is still there.
-            self.send(messages.Pong(message.number))
-        elif isinstance(message, (messages.Refused, messages.Notice)):
-            self._tell(message, message.request)
-        elif isinstance(message, messages.Trimmed):
-            self._cursor.skip(message)
-            self._end_begun(JournalTrimmed("what this job did is no longer kept on the target"))
+            line.put(messages.Pong(message.number))
+        else:
+            self._dialogue.hear(message, line.frame_bytes)
 
-    def _route_event(self, event: messages.Event) -> None:
-        if event.kind == "born":
-            self._learn(event.body["info"])
-        elif event.kind == "accepted" and event.request is not None:
-            self._active = event.request
-            with self._lock:
-                if event.request in self._requests:
-                    self._requests[event.request].is_accepted = True
-        self._tell(event, event.request)
-        if event.kind in ("done", "failed") and event.request is not None:
-            # An end of the stream that follows must not redial for its sake.
-            self.forget(event.request)
+    def _wait_for_room(self, line: Line) -> None:
+        """Read on only when every run has read most of what came for it."""
+        waited, read = 0.0, -1
+        while line is self._line and (full := self._dialogue.fullest()) is not None:
+            request, inbox = full
+            if inbox.read_bytes != read or not self._dialogue.is_awaited:
+                waited, read = 0.0, inbox.read_bytes
+            if waited > UNREAD:
+                self._dialogue.overtake(request)
+            time.sleep(_ROOM)
+            waited += _ROOM
+            # What is not read says nothing of the link.
+            self._pulse.hear()
+            self._heard_at = time.monotonic()
 
-    def _upload(self, need: messages.Need) -> None:
+    def _cut(self, line: Line) -> None:
         with self._lock:
-            opened = self._requests.get(need.request)
-            if opened is None or self._stream is None:
+            if line is not self._line:
                 return
-            if opened.upload is not None:
-                # Asked anew after a cut: what the agent has by now is not sent again.
-                opened.upload.stop()
-            again = lambda: self._ask_again(opened)  # noqa: E731 - one line says it
-            opened.upload = Upload(need.missing, opened, self._stream, self._bulk, again)
+            self._line = None
+            if self._state is State.UP:
+                self._need_line()
+            self._move("cut" if self._dialogue.is_waiting else "closed")
+            if self._state is State.LOST:
+                self._tell_trouble()
+        line.close()
+        self._bell.put(None)
+
+    def _end(self, error: Exception) -> None:
+        """Let go of the line; every open run ends with the error."""
+        with self._lock:
+            line, self._line = self._line, None
+            self._redial.end()
+            if self._state is not State.DOWN:
+                self._move("closed")
+            self._dialogue.end(error)
+        if line is not None:
+            line.close()
+
+    # The watch, while somebody waits
+
+    def _see_to_watcher(self) -> None:
+        if self._watcher is None and self._dialogue.is_waiting:
+            self._watcher = threading.Thread(target=self._watch, name="rpnb watch", daemon=True)
+            self._watcher.start()
+
+    def _watch(self) -> None:
+        clocks = time.monotonic(), time.time()
+        while True:
+            with contextlib.suppress(Empty):
+                self._bell.get(timeout=TICK)
+            before, clocks = clocks, (time.monotonic(), time.time())
+            with self._lock:
+                if self._state is State.DOWN or not self._dialogue.is_waiting:
+                    self._watcher = None
+                    return
+                elapsed, on_the_wall = (now - old for now, old in zip(clocks, before, strict=True))
+                try:
+                    error = self._look(elapsed, on_the_wall)
+                except Exception as bug:  # noqa: BLE001 - whoever waits must hear of it
+                    error = bug
+            if error is not None:
+                self._end(error)
+
+    def _look(self, elapsed: float, on_the_wall: float) -> Exception | None:
+        """See how the line is and do what follows; return what ends every open run."""
+        if max(elapsed, on_the_wall) > _ASLEEP:
+            self._redial.hurry()
+        elapsed = min(elapsed, 2 * TICK)
+        if self._line is not None:
+            self._listen(self._line, elapsed)
+        if self._state is State.UP:
+            return None
+        if time.monotonic() - self._heard_at > self._tell_at:
+            self._tell_trouble(is_news=False)
+        error = self._redial.step(elapsed)
+        return error if self._state is State.LOST else None
+
+    def _listen(self, line: Line, elapsed: float) -> None:
+        uploads = [x.upload for x in self._dialogue.open_requests().values() if x.upload]
+        if any([line.has_moved(), *[each.has_moved(elapsed) for each in uploads]]):
+            self._hear(line)
+        if self._pulse.tick(elapsed):
+            line.put(messages.Ping(0))
+        if self._pulse.is_suspect and self._state is State.UP:
+            self._need_line()
+            self._move("silent")
+            self._tell_trouble()
+
+    def _need_line(self) -> None:
+        self._redial.begin(afresh=time.monotonic() - self._attached_at > _STABLE)
+
+    def _tell_trouble(self, *, is_news: bool = True) -> None:
+        silent = time.monotonic() - self._heard_at
+        self._tell_at = silent + min(max(silent, _TOLD_FIRST), _TOLD_LAST)
+        state = "lost" if self._state is State.LOST else "suspect"
+        self._dialogue.tell(LinkChanged(state, silent, is_news))
+
+    def _send(self, message: messages.Message) -> None:
+        # A cut is the reader's business; what is open is repeated on the next line.
+        if self._line is not None:
+            self._line.put(message)
+
+    def _upload(self, line: Line, need: messages.Need) -> None:
+        opened = self._dialogue.find(need.request)
+        if opened is None:
+            return
+        if opened.upload is not None:
+            # Asked anew after a cut: what the agent has by now is not sent again.
+            opened.upload.stop()
+        opened.upload = Upload(
+            need.missing, opened, line, self._bulk, lambda: self._ask_again(opened)
+        )
         opened.upload.start()
 
     def _ask_again(self, opened: OpenRequest) -> None:
         """Say the request once more: the agent answers with what it still needs."""
         with self._lock:
-            if opened in self._requests.values():
+            if opened in self._dialogue.open_requests().values():
                 self._send(opened.message)
 
-    def _learn(self, info: dict[str, Any]) -> None:
-        if info:
-            self.info = info
-            self.born.set()
-
-    def _tell(self, news: Any, request: str | None = None) -> None:
-        """Put news into a request's inbox, or into all where it concerns none in particular."""
-        with self._lock:
-            if request is None:
-                inboxes = [opened.inbox for opened in self._requests.values()]
-            else:
-                opened = self._requests.get(request)
-                inboxes = [opened.inbox] if opened else []
-        for inbox in inboxes:
-            inbox.put(news)
-
-    def _end(self, life: int, error: Exception) -> None:
-        """Let go of the stream; every open run ends with the error."""
-        with self._lock:
-            if life != self._life:
-                return
-            stream, self._stream, self._is_reading = self._stream, None, False
-            requests, self._requests = self._requests, {}
-        for opened in requests.values():
-            opened.inbox.put(error)
-            if opened.upload is not None:
-                opened.upload.stop()
-        if stream is not None:
-            stream.close()
+    def _move(self, event: str) -> None:
+        following = TRANSITIONS[self._state].get(event)
+        if following is None:
+            raise LinkLost(f"expected no {event!r} of a link that is {self._state.value}")
+        self._state = following

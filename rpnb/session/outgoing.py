@@ -15,6 +15,40 @@ if TYPE_CHECKING:
 
 # A stream that is cut closes at once; one that hangs may take for ever.
 _FAREWELL = 0.5
+# Handed over at once: how far a large frame is shows with each.
+_SLICE = 1 << 16
+# What is on its way below this is no upload: a ping that only a kernel has seen proves nothing.
+_LARGE = 1 << 15
+
+
+class Sending:
+    """The bytes sent on a stream, and whether they arrive."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._begun = self._handed = 0
+        # At the last look: what the other machine had, and what was on its way.
+        self._there = self._waiting = 0
+
+    def send(self, frame: bytes) -> None:
+        """Send a frame; blocks while the other side does not read.
+
+        Raises:
+            LinkLost: the stream has ended.
+        """
+        self._begun += len(frame)
+        view = memoryview(frame)
+        for start in range(0, len(view), _SLICE):
+            part = view[start : start + _SLICE]
+            self._stream.send(part)
+            self._handed += len(part)
+
+    def has_moved(self) -> bool:
+        """Tell whether some of much that was on its way has arrived since the last look."""
+        there = self._handed - self._stream.unacknowledged()
+        moved = self._waiting >= _LARGE and there > self._there
+        self._there, self._waiting = there, self._begun - there
+        return moved
 
 
 class Outgoing:
@@ -26,6 +60,7 @@ class Outgoing:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
+        self._sending = Sending(stream)
         self._frames: SimpleQueue[bytes | None] = SimpleQueue()
         threading.Thread(target=self._work, name="rpnb send", daemon=True).start()
 
@@ -37,6 +72,10 @@ class Outgoing:
         """
         self._frames.put(messages.encode(message))
 
+    def has_moved(self) -> bool:
+        """Tell whether a large message is arriving, as `Sending.has_moved`."""
+        return self._sending.has_moved()
+
     def close(self) -> None:
         """End the stream; what is not sent is dropped."""
         self._frames.put(None)
@@ -46,13 +85,13 @@ class Outgoing:
         # A cut is the reader's business: it redials, and the link repeats what is open.
         with contextlib.suppress(OSError, RpnbError):
             while (frame := self._frames.get()) is not None:
-                self._stream.send(frame)
+                self._sending.send(frame)
             return
         hang_up(self._stream)
 
 
-def hang_up(stream: Stream) -> None:
+def hang_up(stream: Stream, *, within: float = _FAREWELL) -> None:
     """Close a stream, and wait for that only a moment: one that hangs is closed, too."""
     closing = threading.Thread(target=stream.close, name="rpnb hang up", daemon=True)
     closing.start()
-    closing.join(_FAREWELL)
+    closing.join(within)

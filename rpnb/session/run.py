@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from ..program.steps import Program
-    from .link import Link, OpenRequest
+    from .dialogue import OpenRequest
+    from .link import Link
 
-# How long to wait for news before looking whether the link is alive; also how
-# soon Ctrl-C is noticed on platforms where a wait cannot be interrupted.
+# How soon Ctrl-C is noticed on platforms where a wait cannot be interrupted.
 _PATIENCE = 0.5
 # A scratch cell, and what it uses of ordinary ones, are named by their cells already.
 _CELL = re.compile(r'File "(cell \d+)", line (\d+)')
@@ -112,7 +112,7 @@ class Run:
 
     def _wait(self) -> Any:
         while (news := self._inbox.first(_PATIENCE)) is None:
-            self._link.check()
+            pass
         return news
 
     def _read(self, news: Any) -> Any:

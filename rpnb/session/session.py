@@ -9,19 +9,19 @@ import sys
 import threading
 import time
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CannotReach, LinkLost, RemoteError, WorkerDied
 from ..protocol import messages
-from . import bootstrap
-from .link import Link, OpenRequest
+from .dialogue import Dialogue, OpenRequest
+from .link import Link
 from .names import new_name, worker_name
+from .reach import Options, Reach
 from .run import Run
 from .script import Script
 from .target import default_target
-from .updates import Done, Exited, Failed, Finished, Streamed, Synced
+from .updates import Done, Exited, Failed, Finished, LinkChanged, Streamed, Synced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,28 +29,15 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ..program.steps import Program
-    from ..transport.stream import Stream, Transport
     from ..transport.targets import Target
-    from .bootstrap import Ready
     from .result import Result
 
 # A worker that has not said what it is by then will not (a slow network disk included).
 _BIRTH = 120.0
 # How often to see meanwhile that the link is up.
 _LOOK = 0.5
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to reach a target and what to run there; None leaves the choice to rpnb."""
-
-    python: str | None = None
-    gpu: str | None = None
-    sdk: str | None = None
-    ask: Callable[[str], bool] | None = None
-    ask_secret: Callable[[str], str | None] | None = None
-    accept_key: str | None = None
-    on_progress: Callable[[str], None] | None = None
+# A job outlives a lost link for hours; who restarts or stops a worker waits no longer than this.
+_HOLD = 30.0
 
 
 def connect(
@@ -102,10 +89,8 @@ class Session:
         self.kept: list[Any] = []
         self.requests: list[Any] = []
         self.driver = ""
-        self.ready: Ready | None = None
-        self._options = options
-        self._transport: Transport | None = None
-        self._link = Link(self._dial, self.second_stream, client)
+        self.reach = Reach(target, worker, options)
+        self._link = Link(self.reach.dial, self.reach.beside, Dialogue(client))
         self._script = Script()
 
     def open(self) -> None:
@@ -136,7 +121,7 @@ class Session:
     @property
     def notes(self) -> Sequence[str]:
         """What a person should know of how the target was reached."""
-        return self._transport.notes if self._transport is not None else ()
+        return self.reach.notes
 
     def submit(
         self,
@@ -177,7 +162,7 @@ class Session:
         The caller stops it. Its `adopted` is set where one was left behind.
         """
         client = f"the {name} of {self.worker}"
-        fresh = Session(self.target, f"{self.worker}#{name}", client, self._options)
+        fresh = Session(self.target, f"{self.worker}#{name}", client, self.reach.options)
         fresh.open()
         return fresh
 
@@ -243,8 +228,6 @@ class Session:
     def close(self) -> None:
         """Disconnect; the worker stays warm."""
         self._link.close()
-        if self._transport is not None:
-            self._transport.close()
         atexit.unregister(_part)
         atexit.register(_part)
 
@@ -261,49 +244,14 @@ class Session:
         opened = OpenRequest(message(request))
         run = Run(self._link, request, opened, None)
         self._link.submit(request, opened)
-        self._finish(run)
-
-    def _dial(self) -> Stream:
-        """Open a stream to the agent, starting or finding it first."""
-        self._transport = self._connected()
-        options = self._options
-        self.ready = bootstrap.start(
-            self._transport,
-            self.worker,
-            python=options.python,
-            gpu=options.gpu,
-            sdk=options.sdk,
-            on_progress=self._progress,
-        )
-        return self._transport.connect(self.ready.socket, self.ready.bridge_command)
-
-    def _connected(self) -> Transport:
-        from ..transport import open_transport
-
-        if self._transport is not None:
-            # After a cut: what was asked and accepted at first holds.
-            with contextlib.closing(self._transport) as lost:
-                return lost.again()
-        options = self._options
-        return open_transport(
-            self.target,
-            ask=options.ask,
-            accept_key=options.accept_key,
-            ask_secret=options.ask_secret,
-            tell=options.on_progress,
-        )
-
-    @contextlib.contextmanager
-    def second_stream(self) -> Iterator[Stream]:
-        """Open a stream on a transport of its own, for what must not delay the first one."""
-        if self._transport is None or self.ready is None:
-            raise LinkLost("the session is closed")
-        with contextlib.closing(self._transport.again()) as transport:
-            yield transport.connect(self.ready.socket, self.ready.bridge_command)
-
-    def _progress(self, text: str) -> None:
-        if self._options.on_progress is not None:
-            self._options.on_progress(text)
+        for update in run.watched():
+            self._note(update)
+            if isinstance(update, LinkChanged) and update.seconds > _HOLD:
+                self._link.forget(request)
+                raise LinkLost(
+                    f"{self.target.label} has not answered for {update.seconds:.0f} s: "
+                    "whether it was done is not known"
+                )
 
     def _finish(self, run: Run) -> None:
         for update in run.watched():

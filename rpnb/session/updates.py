@@ -112,10 +112,14 @@ class Finished:
 
 @dataclass(frozen=True)
 class LinkChanged:
-    """The link is "suspect", "lost" or "back"; `seconds` since the last byte."""
+    """The link is "suspect" (silent), "lost" or "back"; `seconds` since the last byte.
+
+    `is_news` is False where only time has passed since the last one.
+    """
 
     state: str
     seconds: float
+    is_news: bool = True
 
 
 @dataclass(frozen=True)

@@ -6,25 +6,24 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CannotCapture, LinkLost, RpnbError
+from ..errors import CannotCapture, LinkLost, ProtocolError, RpnbError
 from ..protocol import messages
-from ..protocol.blobs import blocks
-from .outgoing import Outgoing, hang_up
+from ..protocol.blobs import block_count, blocks, is_digest
+from .outgoing import Sending, hang_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from ..transport.stream import Stream
-    from .link import OpenRequest
+    from .dialogue import OpenRequest
+    from .line import Line
 
     Bulk = Callable[[], AbstractContextManager[Stream]]
 
 # Up to here a value shares the control stream; more gets a transport of its own,
 # for a ping behind an upload waited 1.3 s at 20 Mbit/s (facts/ssh.md).
 SMALL_BYTES = 1 << 20
-# Sent at once: the clock of a slow upload advances with each.
-_SLICE = 1 << 16
 # An upload that moves nothing for so long is begun anew.
 STALLED = 20.0
 # Before the agent is asked again what it lacks: whatever was in the way may pass.
@@ -41,15 +40,17 @@ class Upload:
         self,
         missing: dict[str, Any],
         opened: OpenRequest,
-        control: Outgoing,
+        control: Line,
         bulk: Bulk,
         again: Callable[[], None],
     ) -> None:
         self._missing, self._opened = missing, opened
         self._control, self._bulk, self._again = control, bulk, again
         self._stream: Stream | None = None
+        self._sending: Sending | None = None
         self._is_stopped = False
-        self._moved = time.monotonic()
+        # Since anything arrived, in seconds.
+        self._still = 0.0
 
     def start(self) -> None:
         """Begin; trouble with the values goes to the inbox of the request."""
@@ -59,19 +60,27 @@ class Upload:
         """Send nothing more."""
         self._is_stopped = True
         if self._stream is not None:
-            hang_up(self._stream)
+            hang_up(self._stream, within=0)
 
-    def check(self) -> None:
-        """Begin anew where nothing has moved for too long."""
-        if self._stream is not None and time.monotonic() - self._moved > STALLED:
-            self._moved = time.monotonic()
+    def has_moved(self, elapsed: float) -> bool:
+        """Tell whether bytes have arrived in the `elapsed` seconds since the last look.
+
+        Where none has for too long the upload is begun anew.
+        """
+        if self._sending is None:
+            return False
+        moved = self._sending.has_moved()
+        self._still = 0.0 if moved else self._still + elapsed
+        if self._still > STALLED and self._stream is not None:
+            self._still = 0.0
             # The thread finds its stream closed, and asks again.
-            hang_up(self._stream)
+            hang_up(self._stream, within=0)
+        return moved
 
     def _work(self) -> None:
         try:
             self._send()
-        except CannotCapture as error:
+        except (CannotCapture, ProtocolError) as error:
             self._opened.inbox.put(error)
         except (OSError, RpnbError):
             time.sleep(_PAUSE)
@@ -79,12 +88,7 @@ class Upload:
                 self._again()
 
     def _send(self) -> None:
-        for digest in self._missing:
-            if digest not in self._opened.blobs:
-                raise CannotCapture(
-                    f"the target no longer has a value that the program needs ({digest[:8]}). "
-                    "Run the cell that defines it here again."
-                )
+        self._check()
         if sum(len(self._opened.blobs[digest]) for digest in self._missing) <= SMALL_BYTES:
             self._each_block(self._control.put)
             return
@@ -93,14 +97,31 @@ class Upload:
             try:
                 self._send_beside(stream)
             finally:
-                self._stream = None
+                self._stream = self._sending = None
+
+    def _check(self) -> None:
+        """See that the agent asks for blocks of this request's values, each once."""
+        for digest, wanted in self._missing.items():
+            if not is_digest(digest) or not isinstance(wanted, list):
+                raise ProtocolError(f"expected {{digest: [index, …]}}, got {digest[:12]!r}")
+            data = self._opened.blobs.get(digest)
+            if data is None:
+                raise CannotCapture(
+                    f"the target no longer has a value that the program needs ({digest[:8]}). "
+                    "Run the cell that defines it here again."
+                )
+            if not set(range(block_count(len(data)))).issuperset(map(_index, wanted)):
+                raise ProtocolError(f"expected blocks of {len(data)} bytes, got others")
+            if len(set(wanted)) < len(wanted):
+                raise ProtocolError("expected each block once")
 
     def _send_beside(self, stream: Stream) -> None:
-        stream.send(messages.encode(messages.Hello("bulk", "bulk")))
+        self._still, self._sending = 0.0, (sending := Sending(stream))
+        sending.send(messages.encode(messages.Hello("bulk", "bulk")))
         _hear(stream)  # its Welcome: the agent listens
-        self._each_block(lambda blob: self._in_slices(stream, messages.encode(blob)))
+        self._each_block(lambda blob: sending.send(messages.encode(blob)))
         # A stream that is closed loses what is still on its way: wait for the echo.
-        stream.send(messages.encode(messages.Ping(0)))
+        sending.send(messages.encode(messages.Ping(0)))
         _hear(stream)
 
     def _each_block(self, send: Callable[[messages.Blob], None]) -> None:
@@ -111,11 +132,12 @@ class Upload:
                     return
                 send(messages.Blob(digest, len(data), index, bytes(block)))
 
-    def _in_slices(self, stream: Stream, frame: bytes) -> None:
-        view = memoryview(frame)
-        for start in range(0, len(view), _SLICE):
-            stream.send(view[start : start + _SLICE])
-            self._moved = time.monotonic()
+
+def _index(wanted: Any) -> int:
+    # True is a 1 to a set.
+    if type(wanted) is not int:
+        raise ProtocolError(f"expected the number of a block, got a {type(wanted).__name__}")
+    return wanted
 
 
 def _hear(stream: Stream) -> None:

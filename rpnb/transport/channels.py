@@ -44,10 +44,15 @@ class ChannelStream:
     """A channel as a `Stream`: to the agent's socket, or to a bridge that leads there."""
 
     def __init__(
-        self, channel: paramiko.Channel, label: str, read: Callable[[], bytes] | None = None
+        self,
+        channel: paramiko.Channel,
+        label: str,
+        unacknowledged: Callable[[], int],
+        read: Callable[[], bytes] | None = None,
     ) -> None:
         self._channel = channel
         self._label = label
+        self._unacknowledged = unacknowledged
         self._read = read or (lambda: channel.recv(WINDOW_BYTES))
         self._has_received = self._is_closed = False
 
@@ -71,6 +76,10 @@ class ChannelStream:
             self._explain()
         self._has_received = True
         return data
+
+    def unacknowledged(self) -> int:
+        """Return how many bytes of the connection the first host has not got yet."""
+        return self._unacknowledged()
 
     def close(self) -> None:
         """End the stream; a blocked `receive` returns b""."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import queue
 import socket
 import subprocess
+import sys
+import termios
 import threading
 from collections import deque
 
@@ -18,6 +21,8 @@ _USER_TIMEOUT_MS = 10_000
 # Of what a ProxyCommand says, the end is enough.
 _MOST_LINES, _MOST_CHARACTERS = 5, 500
 _LAST_WORDS_SECONDS = 1.0
+# macOS, <sys/socket.h>; Linux has SIOCOUTQ, which is TIOCOUTQ.
+_SO_NWRITE = 0x1024
 
 
 def dial(settings: Settings) -> socket.socket:
@@ -34,6 +39,16 @@ def dial(settings: Settings) -> socket.socket:
         with contextlib.suppress(OSError):
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)
     return connected
+
+
+def unacknowledged(connected: socket.socket) -> int:
+    """Return how many sent bytes the other end has not acknowledged; 0 where nobody says."""
+    try:
+        if sys.platform == "darwin":
+            return connected.getsockopt(socket.SOL_SOCKET, _SO_NWRITE)
+        return int.from_bytes(fcntl.ioctl(connected, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    except (OSError, ValueError):  # closed meanwhile
+        return 0
 
 
 class Proxy:

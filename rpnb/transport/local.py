@@ -12,6 +12,7 @@ from typing import IO
 
 from ..errors import CannotReach, LinkLost
 from .commands import Pipes, complete
+from .dial import unacknowledged
 from .stream import Completed
 from .targets import Target
 
@@ -100,6 +101,10 @@ class SocketStream:
             return self._socket.recv(READ_BYTES)
         except OSError:
             return b""
+
+    def unacknowledged(self) -> int:
+        """Return how many of the bytes sent the other side has not read yet."""
+        return unacknowledged(self._socket)
 
     def close(self) -> None:
         """End the stream; a blocked `receive` returns b""."""

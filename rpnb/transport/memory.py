@@ -54,6 +54,10 @@ class MemoryStream:
         """Return what has come; b"" once either end is closed and all is read."""
         return self._incoming.take()
 
+    def unacknowledged(self) -> int:
+        """Return 0: what is sent is there."""
+        return 0
+
     def close(self) -> None:
         """End both directions."""
         self._incoming.close()

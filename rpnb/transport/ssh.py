@@ -22,6 +22,7 @@ from .channels import (
     pipes,
 )
 from .commands import complete
+from .dial import unacknowledged
 from .failures import connected, said
 from .hop import Hop
 from .settings import route
@@ -110,11 +111,12 @@ class SshTransport:
                 channel = open_streamlocal(
                     self._last, socket, window_bytes=WINDOW_BYTES, timeout=_OPEN_SECONDS
                 )
-                return ChannelStream(self._kept(channel), self.target.label)
+                channel, read = self._kept(channel), None
             except paramiko.ChannelException:
                 # The same answer stands for "forbidden" and "nobody listens": the bridge knows.
                 channel = self._exec(bridge)
-                return ChannelStream(channel, self.target.label, Output(channel).read)
+                read = Output(channel).read
+        return ChannelStream(channel, self.target.label, self._unacknowledged, read)
 
     def again(self) -> SshTransport:
         """Return a second connection to the same target, logged in alike; asks nothing.
@@ -139,6 +141,11 @@ class SshTransport:
             _close(self._hops)
         for channel in self._channels:
             channel.close()
+
+    def _unacknowledged(self) -> int:
+        # Of the one real socket: what it carries to the first host is on its way to the last.
+        first = self._hops[0].transport
+        return unacknowledged(first.sock) if first is not None else 0  # type: ignore[arg-type] # no Channel
 
     @property
     def _last(self) -> paramiko.Transport:

@@ -38,6 +38,12 @@ class Stream(Protocol):
     def receive(self) -> bytes:
         """Return what has come, at least one byte; b"" at the end and after `close`."""
 
+    def unacknowledged(self) -> int:
+        """Return how many of the bytes sent the other machine has not got yet.
+
+        0 where the system does not say.
+        """
+
     def close(self) -> None:
         """End the stream; wakes a blocked `receive`. May be called again."""
 

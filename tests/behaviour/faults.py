@@ -81,6 +81,9 @@ class CutStream:
                 self.close()
         return data
 
+    def unacknowledged(self):
+        return self._stream.unacknowledged()
+
     def close(self):
         self._stream.close()
 
@@ -99,7 +102,7 @@ def cut_after(session, *cuts, direction="received"):
 
 def hang_up(session):
     """Cut the link; it is mended at the next request, or at once while one is open."""
-    stream = session._link._stream
-    if stream is not None:
-        stream.close()
-        until(lambda: session._link._stream is not stream, "the reader to notice")
+    line = session._link._line
+    if line is not None:
+        line.close()
+        until(lambda: session._link._line is not line, "the reader to notice")

@@ -19,6 +19,9 @@ class ScriptedAgent:
     def __init__(self):
         self.heard: Queue = Queue()
         self.streams = []
+        # Those that hear nothing any more, and say nothing.
+        self.frozen = set()
+        self.answers_pings = True
         self.seq = 0
         self.journal = []
 
@@ -36,8 +39,12 @@ class ScriptedAgent:
         connection = Connection(AGENT)
         while data := stream.receive():
             for message in connection.receive_data(data):
+                if stream in self.frozen:
+                    continue
                 if isinstance(message, messages.Hello):
                     self._welcome(stream, message)
+                elif isinstance(message, messages.Ping) and self.answers_pings:
+                    stream.send(messages.encode(messages.Pong(message.number, "busy")))
                 self.heard.put(message)
 
     def _welcome(self, stream, hello):
@@ -61,6 +68,10 @@ class ScriptedAgent:
 
     def cut(self):
         self.streams[-1].close()
+
+    def freeze(self):
+        """Let the last stream hang: nothing comes through any more, and nothing ends."""
+        self.frozen.add(self.streams[-1])
 
     def next(self, kind):
         """Return the next message of this class, skipping others."""

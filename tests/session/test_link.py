@@ -1,4 +1,5 @@
 import sys
+import threading
 import time
 
 import pytest
@@ -7,14 +8,19 @@ from rpnb.errors import (
     AgentError,
     CannotCapture,
     CannotReach,
+    HostKeyChanged,
     JournalTrimmed,
     LinkLost,
     ProtocolError,
 )
 from rpnb.protocol import messages
 from rpnb.protocol.blobs import digest
+from rpnb.session import inbox as inboxes
+from rpnb.session import link as links
+from rpnb.session import pulse as pulses
 from rpnb.session import updates
-from rpnb.session.link import Link, OpenRequest
+from rpnb.session.dialogue import Dialogue, OpenRequest
+from rpnb.session.link import Link, State
 from rpnb.session.run import Run
 from tests.session.scripted import INFO, ScriptedAgent
 
@@ -26,7 +32,7 @@ def agent():
 
 @pytest.fixture
 def link(agent):
-    link = Link(agent.dial, agent.bulk, "test on here")
+    link = Link(agent.dial, agent.bulk, Dialogue("test on here"))
     link.open()
     yield link
     link.close()
@@ -89,7 +95,7 @@ def test_log_text_that_does_not_come_is_counted(agent, link):
 
 
 def failing(agent, link, kind="AttributeError", python="3.8.1"):
-    link.info = INFO | {"python": python}
+    link._dialogue.info = INFO | {"python": python}
     run = submitted(link)
     error = {"type": kind, "message": "no StrEnum", "frames": [], "traceback": []}
     agent.event("r1", "failed", {"phase": "step", "error": error, "cell": None})
@@ -166,7 +172,7 @@ def test_cancel_while_the_link_is_down_is_sent_when_it_is_back(agent, link):
 
 def test_request_that_could_not_be_sent_is_not_sent_later(agent, link):
     agent.cut()
-    until(lambda: link._stream is None)
+    until(lambda: link._state is State.DOWN)
     link._dial, dial = unreachable, link._dial
     with pytest.raises(CannotReach):
         submitted(link, "r1")
@@ -179,10 +185,9 @@ def test_link_that_was_closed_can_be_opened_again(agent, link):
     link.close()
     link.open()
     run = submitted(link)
-    agent.event("r1", "accepted")
+    agent.next(messages.Submit)
     agent.cut()  # it mends itself as the first one did
     agent.next(messages.Submit)
-    until(lambda: link._stream is not None)
     agent.event("r1", "done")
     assert list(run)[-1] == updates.Done()
 
@@ -191,7 +196,7 @@ def test_job_whose_journal_is_gone_is_lost_and_not_run_again(agent, link):
     run = submitted(link)
     agent.next(messages.Submit)
     agent.event("r1", "accepted")
-    until(lambda: link._requests["r1"].is_accepted)
+    until(lambda: link._dialogue.find("r1").is_accepted)
     agent.seq, agent.journal = 0, []
     agent.cut()
     with pytest.raises(LinkLost, match="removed"):
@@ -212,6 +217,7 @@ def test_garbage_ends_the_stream_and_the_next_request_gets_another(agent, link):
 
 def test_upload_that_is_cut_asks_again_and_sends_the_rest(agent, link):
     value = bytes(9 << 20)
+    agent.answers_pings = False  # or all of it may have arrived
     submitted(link, blobs={digest(value): value})
     agent.next(messages.Submit)
     agent.say(messages.Need("r1", {digest(value): [0, 1, 2]}))
@@ -225,8 +231,7 @@ def test_upload_that_is_cut_asks_again_and_sends_the_rest(agent, link):
 
 def test_cut_while_idle_is_mended_at_the_next_request(agent, link):
     agent.cut()
-    while link._stream is not None:  # the reader thread notices
-        pass
+    until(lambda: link._state is State.DOWN)  # the reader thread notices
     run = submitted(link)
     agent.next(messages.Submit)
     agent.event("r1", "done")
@@ -246,7 +251,7 @@ def test_agent_that_refuses_the_client_is_an_error():
         messages.encode(messages.Refused("version", "this agent speaks version 9"))
     )
     with pytest.raises(AgentError, match="version 9"):
-        Link(agent.dial, agent.bulk, "test").open()
+        Link(agent.dial, agent.bulk, Dialogue("test")).open()
 
 
 def test_garbage_from_the_agent_ends_the_run(agent, link):
@@ -314,3 +319,191 @@ def test_closed_link_ends_an_open_run(agent, link):
     link.close()
     with pytest.raises(LinkLost):
         list(run)
+
+
+# Silence
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """A link that suspects after half a second."""
+    monkeypatch.setattr(pulses, "SUSPECT", 0.5)
+    monkeypatch.setattr(pulses, "ASK", 0.1)
+    monkeypatch.setattr(links, "TICK", 0.02)
+
+
+@pytest.fixture
+def watched(quick, agent):
+    link = Link(agent.dial, agent.bulk, Dialogue("test on here"))
+    link.open()
+    yield link
+    link.close()
+
+
+def changes(news):
+    return [update.state for update in news if isinstance(update, updates.LinkChanged)]
+
+
+def test_silent_link_is_asked_and_its_answer_is_life(agent, watched):
+    run = submitted(watched)
+    for _ in range(8):
+        agent.next(messages.Ping)
+    agent.event("r1", "done")
+    assert changes(run) == []
+
+
+def test_second_stream_is_opened_beside_a_silent_one_and_kept_when_it_answers(agent, watched):
+    run = submitted(watched)
+    agent.next(messages.Submit)
+    first = agent.streams[0]
+    agent.freeze()
+    assert agent.next(messages.Submit).request == "r1", "repeated on the second stream"
+    agent.event("r1", "done")
+    assert changes(run) == ["suspect", "back"]
+    assert len(agent.streams) == 2
+    until(lambda: first._incoming.is_closed)
+
+
+def test_first_stream_is_kept_when_it_answers_before_the_second(agent, watched):
+    reached, let_go = threading.Event(), threading.Event()
+    dial = watched._dial
+
+    def slowly():
+        reached.set()
+        let_go.wait(10)
+        return dial()
+
+    watched._dial = slowly
+    run = submitted(watched)
+    agent.freeze()
+    assert reached.wait(10)
+    agent.frozen.clear()
+    until(lambda: watched._state is State.UP)
+    let_go.set()
+    until(lambda: len(agent.streams) == 2 and agent.streams[1]._incoming.is_closed)
+    agent.heard.queue.clear()
+    agent.streams[0].send(messages.encode(done(agent)))
+    assert changes(run) == ["suspect", "back"]
+    assert not any(isinstance(m, messages.Hello) for m in list(agent.heard.queue))
+
+
+def done(agent, request="r1"):
+    agent.event(request, "done", announce=False)
+    return agent.journal[-1]
+
+
+def test_link_that_stays_silent_while_nothing_answers_keeps_its_stream(agent, watched):
+    watched._dial = unreachable
+    run = submitted(watched)
+    agent.freeze()
+    until(lambda: watched._redial._tries > 3)
+    agent.frozen.clear()
+    agent.event("r1", "done")
+    assert changes(run)[:1] == ["suspect"]
+    assert watched._state is State.UP
+
+
+def test_changed_host_key_ends_the_run_once_the_link_is_lost(agent, watched):
+    def dial():
+        raise HostKeyChanged("another key")
+
+    watched._dial = dial
+    run = submitted(watched)
+    agent.cut()
+    with pytest.raises(HostKeyChanged):
+        list(run)
+
+
+def test_slow_sending_is_life(agent, watched):
+    """A large request on a thin link: nothing comes back before all of it is there."""
+    line, sent = watched._line, []
+    plain = line._stream.send
+
+    def send(data):
+        time.sleep(0.02)
+        sent.append(len(data))
+        plain(data)
+
+    line._stream.send = send
+    opened = OpenRequest(messages.Submit("r1", jobs=["x" * (64 * 60 << 10)]))
+    run = Run(watched, "r1", opened, None)
+    watched.submit("r1", opened)
+    agent.next(messages.Submit)
+    agent.event("r1", "done")
+    assert changes(run) == []
+    assert sum(sent) > 3 << 20
+
+
+def test_busy_interpreter_is_no_silence(agent, watched):
+    run = submitted(watched)
+    agent.next(messages.Submit)
+    began = time.monotonic()
+    while time.monotonic() - began < 1.0:
+        # Holds the interpreter: no other thread of this process runs meanwhile.
+        sum(range(3_000_000))
+    agent.event("r1", "done")
+    assert changes(run) == []
+
+
+def test_link_cut_again_and_again_right_after_it_is_back_is_not_hammered(agent, watched):
+    run, dial = submitted(watched), watched._dial
+    agent.next(messages.Submit)
+
+    def dying():
+        stream = dial()
+        threading.Timer(0.01, agent.streams[-1].close).start()
+        return stream
+
+    watched._dial = dying
+    agent.cut()
+    time.sleep(1.5)
+    assert 3 <= len(agent.streams) <= 12
+    watched._dial = dial
+    until(lambda: watched._state is State.UP)
+    agent.event("r1", "done")
+    assert list(run)[-1] == updates.Done()
+
+
+# Backpressure
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setattr(inboxes, "MOST_BYTES", 20_000)
+
+
+def test_run_that_nobody_reads_holds_little_and_gets_all_in_order(small, agent, link):
+    run = submitted(link)
+    agent.event("r1", "accepted")
+    for _ in range(200):
+        agent.event("r1", "chunk", {"job": "j1"}, [b'{"output": "%s"}' % (b"x" * 1000)])
+    until(lambda: link._dialogue.fullest() is not None)
+    time.sleep(0.1)
+    held = len(run._inbox._news)
+    agent.event("r1", "done")
+    assert 10 < held < 30
+    assert len([u for u in run if isinstance(u, updates.Streamed)]) == 200
+
+
+def test_link_is_not_suspected_while_nobody_reads(small, agent, watched):
+    run = submitted(watched)
+    agent.event("r1", "accepted")
+    for _ in range(50):
+        agent.event("r1", "chunk", {"job": "j1"}, [b'{"output": "%s"}' % (b"x" * 1000)])
+    time.sleep(1.2)
+    agent.event("r1", "done")
+    assert changes(run) == []
+
+
+def test_run_that_is_not_read_gives_way_to_one_that_waits(small, agent, link, monkeypatch):
+    monkeypatch.setattr(links, "UNREAD", 0.2)
+    first, second = submitted(link), submitted(link, "r2")
+    agent.event("r1", "accepted")
+    for _ in range(50):
+        agent.event("r1", "chunk", {"job": "j1"}, [b'{"output": "%s"}' % (b"x" * 1000)])
+    agent.event("r1", "done")
+    agent.event("r2", "accepted")
+    agent.event("r2", "done")
+    assert list(second) == [updates.Done()]
+    with pytest.raises(LinkLost, match="--attach r1"):
+        list(first)

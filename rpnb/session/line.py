@@ -1,0 +1,72 @@
+"""One attached stream: frames out, messages in."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from ..protocol import messages
+from ..protocol.connection import CLIENT, Connection
+from .outgoing import Outgoing, hang_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..transport.stream import Stream
+
+# How long an agent that was reached may take to say its first word.
+GREETING = 15.0
+
+
+class Line:
+    """A stream to the agent and what was said on it so far; `hear` is told of each arrival."""
+
+    def __init__(self, stream: Stream, hear: Callable[[], None]) -> None:
+        self._stream, self._hear = stream, hear
+        self._connection = Connection(CLIENT)
+        self._outgoing: Outgoing | None = None
+        self.incoming = self._messages()
+
+    @property
+    def frame_bytes(self) -> int:
+        """How large the frame of the last message was."""
+        return self._connection.frame_bytes
+
+    def greet(self, hello: messages.Hello) -> messages.Message | None:
+        """Say hello and return the answer; None where the stream ends instead.
+
+        Raises:
+            TargetError: the stream ended with an error.
+            ProtocolError: the answer is none.
+        """
+        # A link that froze just now would keep us waiting for ever.
+        watchdog = threading.Timer(GREETING, hang_up, [self._stream])
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            self._stream.send(messages.encode(hello))
+            return next(self.incoming, None)
+        finally:
+            watchdog.cancel()
+
+    def put(self, message: messages.Message) -> None:
+        """Send a message when those before it are sent; lost where the stream ends first."""
+        if self._outgoing is None:
+            self._outgoing = Outgoing(self._stream)
+        self._outgoing.put(message)
+
+    def has_moved(self) -> bool:
+        """Tell whether a large message is arriving there."""
+        return self._outgoing is not None and self._outgoing.has_moved()
+
+    def close(self) -> None:
+        """End the stream; what is not sent is dropped."""
+        if self._outgoing is not None:
+            self._outgoing.close()
+        else:
+            hang_up(self._stream)
+
+    def _messages(self) -> Iterator[messages.Message]:
+        while data := self._stream.receive():
+            self._hear()
+            yield from self._connection.receive_data(data)
