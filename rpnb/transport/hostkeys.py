@@ -16,8 +16,10 @@ from .keys import PublicKey
 from .knownhosts import KnownHosts, Line, without_port
 from .stream import Ask
 
-# A host that is known by one of these was asked for it, and would have shown it.
-_NEGOTIABLE = re.compile(r"ssh-(rsa|ed25519)|ecdsa-sha2-nistp\d+")
+# As ssh has it, another key is a changed one whatever its kind, if the kind is known at all.
+_KINDS = re.compile(
+    r"ssh-(rsa|ed25519|dss)|(sk-)?(ecdsa-sha2-nistp\d+|ssh-ed25519)(@openssh\.com)?"
+)
 _KRL = b"SSHKRL\n\0"
 
 
@@ -44,7 +46,7 @@ def verify(
     lines = known.about(name)
     if doubt is None or any(line.key == key for line in lines):
         return
-    comparable = [line for line in lines if _NEGOTIABLE.fullmatch(line.key.kind)]
+    comparable = [line for line in lines if _KINDS.fullmatch(line.key.kind)]
     if comparable:
         raise HostKeyChanged(_changed(who, name, key, comparable, doubt))
     # As ssh does: a key accepted for the host on port 22 is good on its other ports.
