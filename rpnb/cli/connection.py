@@ -44,8 +44,8 @@ def connected(
             python=connection.python,
             gpu=connection.gpu,
             accept_key=connection.accept_key,
-            ask=_asking(),
-            ask_secret=_asking_secret(),
+            ask=_asking(progress),
+            ask_secret=_asking_secret(progress),
             on_progress=progress.now,
         )
     for note in session.notes:
@@ -69,9 +69,9 @@ def reached(connection: Connection, *, progress: Progress) -> Iterator[Transport
     with progress.working("connecting"):
         transport = open_transport(
             target,
-            ask=_asking(),
+            ask=_asking(progress),
             accept_key=connection.accept_key,
-            ask_secret=_asking_secret(),
+            ask_secret=_asking_secret(progress),
             tell=progress.now,
         )
     try:
@@ -80,15 +80,19 @@ def reached(connection: Connection, *, progress: Progress) -> Iterator[Transport
         transport.close()
 
 
-def _asking() -> Callable[[str], bool] | None:
-    return _ask if sys.stdin.isatty() else None
+def _asking(progress: Progress) -> Callable[[str], bool] | None:
+    def ask(question: str) -> bool:
+        with progress.paused():
+            return typer.confirm(question, err=True)
+
+    return ask if sys.stdin.isatty() else None
 
 
-def _asking_secret() -> Callable[[str], str | None] | None:
+def _asking_secret(progress: Progress) -> Callable[[str], str | None] | None:
     import getpass
 
-    return getpass.getpass if sys.stdin.isatty() else None
+    def ask(question: str) -> str:
+        with progress.paused():
+            return getpass.getpass(question)
 
-
-def _ask(question: str) -> bool:
-    return typer.confirm(question, err=True)
+    return ask if sys.stdin.isatty() else None

@@ -31,6 +31,18 @@ class Progress:
             yield
         self._status = None
 
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Show nothing while the block runs: a spinner wipes out a question."""
+        if self._status is None:
+            yield
+            return
+        self._status.stop()
+        try:
+            yield
+        finally:
+            self._status.start()
+
     def now(self, text: str) -> None:
         """Change what the spinner says; nothing where there is none."""
         if self._status is not None:

@@ -66,6 +66,15 @@ class Kernel:
         """Run a cell to its end; return what it left in the page."""
         return self.finish(self.start(code, cell_id), timeout)
 
+    def answer(self, code, *answers, timeout=60.0):
+        """Run a cell that asks; return what it left, and each prompt with whether it hides."""
+        request, asked = self.start(code, allow_stdin=True), []
+        for answer in answers:
+            content = self.client.get_stdin_msg(timeout=timeout)["content"]
+            asked.append((content["prompt"], content["password"]))
+            self.client.input(answer)
+        return self.finish(request, timeout), asked
+
     def finish(self, request, timeout=60.0, ran=None):
         """Wait for the end of a cell that was started; `ran` is what `see` has seen of it."""
         ran, until = ran or Ran(), time.monotonic() + timeout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 import subprocess
 import threading
@@ -143,24 +145,20 @@ def _run(channel: paramiko.Channel, command: bytes) -> None:
         ["/bin/sh", "-c", command.decode()], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     threading.Thread(target=_feed, args=(channel, process), daemon=True).start()
-    assert process.stdout is not None
-    try:
-        for data in iter(lambda: process.stdout.read1(1 << 16), b""):  # type: ignore[union-attr]
+    out = process.stdout
+    assert out is not None
+    with out, contextlib.suppress(OSError, EOFError):
+        for data in iter(lambda: os.read(out.fileno(), 1 << 16), b""):
             channel.sendall(data)
-        channel.send_exit_status(process.wait())
-    except (OSError, EOFError):
-        process.kill()
+        channel.send_exit_status(process.wait() % 256)
+    process.kill()
     process.wait()
-    process.stdout.close()
     channel.close()
 
 
 def _feed(channel: paramiko.Channel, process: subprocess.Popen[bytes]) -> None:
     assert process.stdin is not None
-    try:
-        with process.stdin as stdin:
-            for data in iter(lambda: channel.recv(1 << 16), b""):
-                stdin.write(data)
-                stdin.flush()
-    except OSError:
-        return
+    with contextlib.suppress(OSError), process.stdin as stdin:
+        for data in iter(lambda: channel.recv(1 << 16), b""):
+            stdin.write(data)
+            stdin.flush()
