@@ -226,9 +226,11 @@ class Agent:
 
 def make_key(path: Path, passphrase: str = "", kind: str = "ed25519") -> Path:
     """Make a key pair at `path` and return the path."""
-    # Few rounds: the passphrase of a test need not be costly to try.
+    # Few rounds and bits: the key of a test need not be costly to try.
+    size = ["-b", "2048"] if kind == "rsa" else []
+    words = ["-q", "-t", kind, *size, "-N", passphrase, "-a", "1", "-C", path.name, "-f", path]
     subprocess.run(
-        ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-a", "1", "-C", path.name, "-f", path],
+        ["ssh-keygen", *words],
         check=True,
         stdin=subprocess.DEVNULL,
     )

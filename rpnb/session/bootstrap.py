@@ -15,6 +15,7 @@ from typing import Any, Callable, Sequence
 
 from .. import errors
 from ..transport.stream import Completed, Transport
+from ..transport.text import harmless
 from . import agent
 from .probe import Probe, script
 
@@ -156,7 +157,7 @@ class _Listener:
 
     def progress(self, text: str) -> None:
         if self._on_progress is not None:
-            self._on_progress(text)
+            self._on_progress(harmless(text))
 
     def line(self, line: str) -> None:
         said = _json(line)
@@ -178,21 +179,23 @@ def _error(said: dict[str, Any]) -> errors.RpnbError:
     cls = getattr(errors, str(said.get("type")), None)
     if not (isinstance(cls, type) and issubclass(cls, errors.RpnbError)):
         cls = errors.CannotPrepare
-    return cls(str(said.get("message")))
+    return cls(harmless(str(said.get("message"))))
 
 
 def _no_space(label: str, probe: Probe, done: Completed) -> str:
     lines = [line for line in done.stdout.splitlines() if line and not line.startswith("rpnb:")]
+    words = harmless(" · ".join(lines[:3]))
     return (
-        f"{label} has no room for rpnb's agent in {probe.root}: {' · '.join(lines[:3])}. "
+        f"{label} has no room for rpnb's agent in {probe.root}: {words}. "
         "Free some space there, or set RPNB_HOME to a directory that can be written."
     )
 
 
 def _crashed(label: str, probe: Probe, done: Completed) -> errors.CannotPrepare:
     last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-3:]
+    words = harmless(" · ".join(last)) or "no word"
     return errors.CannotPrepare(
-        f"the agent on {label} ended with status {done.code}: {' · '.join(last) or 'no word'}. "
+        f"the agent on {label} ended with status {done.code}: {words}. "
         f"It was run by {probe.python}; choose another with --python PATH."
     )
 

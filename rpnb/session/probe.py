@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Sequence
 
 from ..errors import CannotPrepare, NoPython, NoSpace
+from ..transport.text import harmless
 
 # Asked of every candidate, Python 2 included. The current directory is left out
 # of the search: a home with a folder named "torch" has no torch.
@@ -122,7 +123,7 @@ class Probe:
         """Read the script's own lines; whatever else stands around them is skipped."""
         said: dict[str, str] = {}
         found = []
-        for line in stdout.splitlines():
+        for line in harmless(stdout).splitlines():
             if not line.startswith("rpnb:"):
                 continue
             word, _, rest = line[5:].partition(" ")

@@ -15,8 +15,6 @@ from .stream import Ask, AskSecret
 if TYPE_CHECKING:
     import paramiko
 
-# Of a host's text, as much as a person would read.
-_MOST_CHARACTERS = 1000
 # A person sits before the program that asks in our stead.
 _ASKPASS_SECONDS = 300.0
 # What is asked for in these words is another one at the next login.
@@ -73,12 +71,6 @@ def or_askpass(ask_secret: AskSecret | None) -> AskSecret | None:
 def is_one_time(prompt: str) -> bool:
     """Whether the answer to a host's prompt is likely to be another one next time."""
     return _ONE_TIME.search(prompt) is not None
-
-
-def plain(text: str) -> str:
-    """Return a host's words without what could steer a terminal or a page."""
-    kept = "".join(letter for letter in text if letter.isprintable() or letter == "\n")
-    return kept[:_MOST_CHARACTERS].strip("\n")
 
 
 def _askpass(program: str, question: str) -> str | None:

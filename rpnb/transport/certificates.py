@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import paramiko
 
 from .keys import PublicKey
+from .text import plain
 from .wire import Reader, string
 
 _SUFFIX = "-cert-v01@openssh.com"
@@ -104,7 +105,7 @@ class Certificate:
         if self.has_critical_options:
             return "has critical options, which no certificate of a host may have"
         if self.principals and not any(_matches(each, name) for each in self.principals):
-            return f"is for {', '.join(self.principals)}, not for {name}"
+            return f"is for {plain(', '.join(self.principals))}, not for {name}"
         return self.fault_of_time()
 
     def fault_of_time(self) -> str | None:

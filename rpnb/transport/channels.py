@@ -9,10 +9,10 @@ from collections.abc import Callable
 import paramiko
 
 from ..errors import CannotReach
-from .asking import plain
 from .commands import Pipes
 from .failures import connected
 from .stream import Completed
+from .text import plain
 
 # The default of 2 MiB limits a long link to one window per round trip.
 # Reads take as much: a smaller one moves the rest of paramiko's buffer each time.

@@ -8,7 +8,12 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from ..errors import CannotReach
 from .stream import Completed
+from .text import harmless
+
+# The agent's own answers are below a megabyte; a pip that compiles may write a few.
+_MOST_BYTES = 64 << 20
 
 
 @dataclass
@@ -31,14 +36,14 @@ def complete(pipes: Pipes, stdin: bytes, on_line: Callable[[str], None] | None) 
     err: list[bytes] = []
     threads = [
         _thread(lambda: pipes.feed(stdin)),
-        _thread(lambda: err.extend(iter(pipes.read_err, b""))),
-        _thread(lambda: _read(pipes)),
+        _thread(lambda: _read(pipes, pipes.read_err, err.append)),
+        _thread(lambda: _read(pipes, pipes.read_out, pipes._lines.put)),
     ]
     out = "".join(_hand_on(_text(pipes), on_line))
     code = pipes.wait()
     for thread in threads[1:]:
         thread.join()
-    return Completed(code, out, b"".join(err).decode("utf-8", "replace"))
+    return Completed(code, out, harmless(b"".join(err).decode("utf-8", "replace")))
 
 
 def _thread(work: Callable[[], object]) -> threading.Thread:
@@ -47,11 +52,17 @@ def _thread(work: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-def _read(pipes: Pipes) -> None:
+def _read(pipes: Pipes, read: Callable[[], bytes], take: Callable[[bytes], object]) -> None:
+    """Take what is read until its end, which only stdout passes on."""
+    size = 0
     try:
-        for data in iter(pipes.read_out, b""):
-            pipes._lines.put(data)
-        pipes._lines.put(b"")
+        for data in iter(read, b""):
+            take(data)
+            size += len(data)
+            if size > _MOST_BYTES:
+                raise CannotReach(f"a command there printed over {_MOST_BYTES >> 20} MB")
+        if read is pipes.read_out:
+            take(b"")
     except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
         pipes._lines.put(error)
 

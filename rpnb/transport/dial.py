@@ -12,8 +12,8 @@ import termios
 import threading
 from collections import deque
 
-from .asking import plain
 from .settings import Settings
+from .text import plain
 
 # A dead link is given up after this time without an acknowledgement; keepalive alone never
 # notices one while bytes wait to be sent. macOS has no such option.

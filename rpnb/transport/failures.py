@@ -19,8 +19,8 @@ from ..errors import (
     RpnbError,
     TargetError,
 )
-from .asking import plain
 from .settings import Settings
+from .text import plain
 
 # While connecting. Once connected every one of them means that the link is lost.
 MEANING: dict[str, type[TargetError]] = {

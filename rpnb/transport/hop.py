@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import paramiko
 
 from ..errors import CannotReach
-from .asking import Memory, Person, plain
+from .asking import Memory, Person
 from .channels import WINDOW_BYTES
 from .dial import Proxy, dial
 from .failures import connecting, said
@@ -20,6 +20,7 @@ from .keys import PublicKey
 from .knownhosts import KnownHosts, kinds
 from .login import Login
 from .settings import Settings
+from .text import plain
 from .userauth import UserAuth
 
 # 975-1370 MB/s with it, 500 with paramiko's default order.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -166,7 +167,9 @@ class Login:
         for _ in range(_PASSPHRASES):
             passphrase = self._person.secret(f"Passphrase of {path}: ")
             if not passphrase:
-                self._note(f"has a passphrase: 'ssh-add {path}' unlocks it{self._nobody}")
+                self._note(
+                    f"has a passphrase: 'ssh-add {shlex.quote(path)}' unlocks it{self._nobody}"
+                )
                 return None
             try:
                 return load(path, passphrase)

@@ -25,8 +25,8 @@ from paramiko.common import (
     cMSG_USERAUTH_REQUEST,
 )
 
-from .asking import plain
 from .keys import PublicKey
+from .text import plain
 from .wire import Reader
 
 # PK_OK, PASSWD_CHANGEREQ and INFO_REQUEST share this number: the method says which it is.

@@ -105,6 +105,17 @@ def test_start_reports_what_the_agent_reports(box):
     ]
 
 
+def test_start_shows_nothing_that_steers_a_terminal(box, monkeypatch):
+    """The host is a stranger: its agent's words reach the page without their escapes."""
+    told = {"error": {"type": "NoSpace", "message": "full\x1b[2J\u202e"}}
+    progress = {"progress": "going\x1b]0;x\x07 on"}
+    carry(monkeypatch, f"print({json.dumps(progress)!r}); print({json.dumps(told)!r})")
+    said = []
+    with pytest.raises(errors.NoSpace, match=r"^full\[2J$"):
+        bootstrap.start(box, "w 1", on_progress=said.append)
+    assert said[1:] == ["going]0;x on"]
+
+
 def test_start_leaves_the_agent_whole_and_nothing_beside_it(box, tmp_path):
     bootstrap.start(box, "w 1")
     [path] = (tmp_path / "home/.cache/rpnb").iterdir()

@@ -11,9 +11,10 @@ import pytest
 
 from rpnb.errors import CannotReach, LinkLost, LoginRefused
 from rpnb.transport import userauth
-from rpnb.transport.asking import is_one_time, plain
+from rpnb.transport.asking import is_one_time
 from rpnb.transport.keys import load
 from rpnb.transport.ssh import SshTransport
+from rpnb.transport.text import plain
 from tests import sshd as servers
 from tests.sshd import PASSWORD, Sshd, User, make_key
 from tests.transport.answers import Answers

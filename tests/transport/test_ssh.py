@@ -10,10 +10,11 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from rpnb.errors import BadTarget, CannotReach, LinkLost
+from rpnb.errors import BadTarget, CannotReach, HostKeyChanged, LinkLost
+from rpnb.transport import commands
 from rpnb.transport.ssh import SshTransport
 from rpnb.transport.stream import Stream
-from tests.sshd import Sshd
+from tests.sshd import Sshd, make_key
 from tests.transport.echo import Listener, bridge, echo, four_events
 
 pytestmark = pytest.mark.ssh
@@ -35,8 +36,38 @@ def test_ssh_run_feeds_stdin_whatever_its_size(sshd: Sshd, connect: Connect) -> 
 
 
 def test_ssh_run_reads_more_errors_than_a_window_holds(sshd: Sshd, connect: Connect) -> None:
-    done = connect(sshd.target).run("head -c 20000000 /dev/zero >&2; echo out")
+    done = connect(sshd.target).run("head -c 20000000 /dev/zero | tr '\\0' x >&2; echo out")
     assert (len(done.stderr), done.stdout) == (20_000_000, "out\n")
+
+
+@pytest.mark.parametrize("command", ["yes", "yes >&2"])
+def test_ssh_run_ends_a_command_that_prints_without_end(
+    command: str, sshd: Sshd, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "_MOST_BYTES", 1 << 20)
+    transport = connect(sshd.target)
+    with pytest.raises(CannotReach, match="a command there printed over 1 MB"):
+        transport.run(command)
+    assert transport.run("echo still here").stdout == "still here\n"
+
+
+def test_ssh_run_returns_errors_that_steer_no_terminal(sshd: Sshd, connect: Connect) -> None:
+    done = connect(sshd.target).run("printf 'a\\033[2Jb\\r\\n\\tc' >&2")
+    assert done.stderr == "a[2Jb\n\tc"
+
+
+def test_ssh_again_refuses_a_host_that_has_another_key_by_now(
+    server: Server, connect: Connect
+) -> None:
+    sshd = server()
+    transport = connect(sshd.target)
+    sshd.stop()
+    for path in (sshd.host_key, sshd.host_key.with_name("host_key.pub")):
+        path.unlink()
+    make_key(sshd.host_key)
+    sshd.start()
+    with pytest.raises(HostKeyChanged, match="shows another host key than the accepted one"):
+        transport.again()
 
 
 def test_ssh_run_hands_on_lines_as_they_come(sshd: Sshd, connect: Connect, tmp_path: Path) -> None:
