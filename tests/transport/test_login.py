@@ -13,6 +13,7 @@ from rpnb.errors import LoginRefused
 from rpnb.transport.ssh import SshTransport
 from tests.sshd import PASSWORD, Agent, Sshd, make_key
 from tests.transport.answers import Answers
+from tests.transport.securitykey import SecurityKeyAgent
 
 pytestmark = pytest.mark.ssh
 
@@ -236,3 +237,25 @@ def test_login_tells_of_an_agent_that_does_not_sign(
     agent.add("-c", sshd.key)
     with pytest.raises(LoginRefused, match="id_test' .the ssh agent does not sign: it refuses"):
         connect(sshd.target_of(None, IdentityAgent=str(agent.path)))
+
+
+def test_login_takes_a_security_key_through_its_agent(
+    sshd: Sshd, connect: Connect, tmp_path: Path
+) -> None:
+    """The agent signs as a touched device would: the host checks the signature for real."""
+    device = SecurityKeyAgent(tmp_path / "device")
+    try:
+        public = tmp_path / "id_sk.pub"
+        public.write_text(f"{device.key.line} a device\n")
+        sshd.authorize(tmp_path / "id_sk")
+        target = sshd.target_of(None, IdentityAgent=str(device.path))
+        assert connect(target).run("true").code == 0
+        only = sshd.target_of(public, IdentityAgent=str(device.path), IdentitiesOnly="yes")
+        assert connect(only).run("true").code == 0
+    finally:
+        device.close()
+
+
+def test_login_from_the_address_that_bind_address_names(sshd: Sshd, connect: Connect) -> None:
+    transport = connect(sshd.target_of(sshd.key, BindAddress="127.0.0.2"))
+    assert transport.run("echo $SSH_CONNECTION").stdout.split()[0] == "127.0.0.2"
