@@ -11,6 +11,7 @@ import sys
 import warnings
 from typing import Any, Callable, Mapping
 
+from . import worker_options as options
 from . import worker_torch
 
 Probes = Mapping[str, Any]
@@ -137,5 +138,8 @@ _RESOURCES: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {
     "random": (_random, _restore_random),
     "numpy.random": (_numpy_random, _restore_numpy_random),
     "torch.random": (_torch_random, _restore_torch_random),
+    "numpy.options": (options.read_numpy, options.restore_numpy),
+    "pandas.options": (options.read_pandas, options.restore_pandas),
+    "sklearn.options": (options.read_sklearn, options.restore_sklearn),
     "torch.flags": (_torch_flags, lambda state: worker_torch.restore(_torch(), state)),
 }

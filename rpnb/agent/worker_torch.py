@@ -21,6 +21,7 @@ _PLACES = (
     *("backends.cuda.matmul.allow_tf32", "backends.cuda.matmul.allow_fp16_accumulation"),
     "backends.cuda.matmul.allow_fp16_reduced_precision_reduction",
     "backends.cuda.matmul.allow_bf16_reduced_precision_reduction",
+    *("backends.opt_einsum.enabled", "backends.opt_einsum.strategy", "backends.quantized.engine"),
 )
 # Dotted functions below torch: what reads a setting, and what sets it.
 _CALLS = (
@@ -28,7 +29,6 @@ _CALLS = (
     ("is_grad_enabled", "set_grad_enabled"),
     ("get_num_threads", "set_num_threads"),
     ("get_float32_matmul_precision", "set_float32_matmul_precision"),
-    ("are_deterministic_algorithms_enabled", "use_deterministic_algorithms"),
     *(
         (f"backends.cuda.{kind}_sdp_enabled", f"backends.cuda.enable_{kind}_sdp")
         for kind in ("flash", "mem_efficient", "math", "cudnn")
@@ -63,6 +63,22 @@ def _settings(torch: Any) -> Iterator[tuple[str, Callable[[], Any], Callable[[An
             yield setter, get, put
     if hasattr(torch, "set_default_device"):
         yield "set_default_device", _device, torch.set_default_device
+    yield (
+        "deterministic",
+        lambda: (
+            torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled(),
+        ),
+        lambda both: torch.use_deterministic_algorithms(both[0], warn_only=both[1]),
+    )
+    yield (
+        "anomaly",
+        lambda: (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
+        lambda both: torch.autograd.set_detect_anomaly(*both),
+    )
+    printing = _below(torch, "_tensor_str.PRINT_OPTS")
+    if printing is not None:
+        yield "printing", lambda: dict(vars(printing)), vars(printing).update
 
 
 def _device() -> Any:

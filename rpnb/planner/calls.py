@@ -110,6 +110,9 @@ class Calls(ast.NodeVisitor):
         self.deferred_loads: set[str] = set()
         self.paths: dict[str, str] = {}
         self.touches: list[Touch] = []
+        # What classes are made from, and whether anything asks a class for those made from it.
+        self.bases: set[str] = set()
+        self.lists_subclasses = False
         self.has_calls = self.has_star = self.is_opaque = False
         self._depth = 0
         self._bare: set[int] = set()
@@ -269,6 +272,10 @@ class Calls(ast.NodeVisitor):
         if isinstance(module, ast.Constant) and isinstance(module.value, str):
             (self.deferred_loads if self._depth else self.loads).add(module.value)
 
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        self.lists_subclasses |= node.attr == "__subclasses__"
+        self.generic_visit(node)
+
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
             top = alias.name.split(".")[0]
@@ -286,13 +293,20 @@ class Calls(ast.NodeVisitor):
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         for decorator in node.decorator_list:
             self.visit(decorator)
-            self._here.calls.update(_names([decorator]))
             if not self._depth:
                 self.has_calls = True
+        self._decorated(node.decorator_list)
         self._defaults(node.args)
         self._body(node.body)
 
     visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 (ast's naming)
+
+    def _decorated(self, decorators: Iterable[ast.expr]) -> None:
+        """A decorator is called: `@atexit.register` is a call named for its effect."""
+        for decorator in decorators:
+            self._here.calls.update(_names([decorator]))
+            if isinstance(decorator, ast.Attribute):
+                self._touch(decorator, "verb" if is_effect_verb(decorator.attr) else "use")
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         self._defaults(node.args)
@@ -310,11 +324,11 @@ class Calls(ast.NodeVisitor):
         self._depth -= 1
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        for decorator in node.decorator_list:
-            self._here.calls.update(_names([decorator]))
+        self._decorated(node.decorator_list)
         # A base's __init_subclass__ or a metaclass runs code at once, and may keep the class.
-        makers = [*node.bases, *(keyword.value for keyword in node.keywords)]
-        self._here.calls.update(_names(makers))
+        makers = _names([*node.bases, *(keyword.value for keyword in node.keywords)])
+        self._here.calls.update(makers)
+        self.bases.update(makers)
         if not self._depth:
             self.has_calls = self.has_calls or bool(
                 node.decorator_list or node.bases or node.keywords

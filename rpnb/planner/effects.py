@@ -13,18 +13,21 @@ from functools import lru_cache
 
 WORLD = "world"
 RANDOM = frozenset({"random", "numpy.random", "torch.random"})
+OPTIONS = frozenset({"torch.flags", "numpy.options", "pandas.options", "sklearn.options"})
 # Read by every step that calls something: a load may depend on any of them.
-AMBIENT = frozenset({"environ", "cwd", "torch.flags", WORLD})
+AMBIENT = frozenset({"environ", "cwd", *OPTIONS, WORLD})
 # Read only by steps that name their module: a log level changes no model, and an
 # import that worked is not resolved anew because sys.path grew.
 QUIET = {"logging": "logging", "warnings": "warnings", "path": "sys"}
-RESOURCES = frozenset({"environ", "cwd", "torch.flags", *RANDOM, *QUIET})
+RESOURCES = frozenset({"environ", "cwd", *OPTIONS, *RANDOM, *QUIET})
 
 # All that agent/worker_torch.py puts back, and nothing besides.
 _TORCH_FLAGS = (
-    *("set_default_dtype", "set_default_device", "set_default_tensor_type", "set_grad_enabled"),
+    *("set_default_dtype", "set_default_device", "set_grad_enabled"),
     *("set_num_threads", "set_float32_matmul_precision", "use_deterministic_algorithms"),
+    *("set_printoptions", "autograd.set_detect_anomaly"),
     *("backends.fp32_precision", "backends.cudnn", "backends.cuda.matmul"),
+    *("backends.opt_einsum", "backends.quantized.engine"),
     *(f"backends.cuda.enable_{kind}_sdp" for kind in ("flash", "mem_efficient", "math", "cudnn")),
 )
 # Dotted path -> resources. A path covers everything below it, unless a longer one is here.
@@ -53,6 +56,12 @@ _WRITES: dict[str, frozenset[str]] = {
         ),
         RANDOM,
     ),
+    **dict.fromkeys(("numpy.set_printoptions", "numpy.seterr"), frozenset({"numpy.options"})),
+    **dict.fromkeys(
+        ("pandas.set_option", "pandas.reset_option", "pandas.options"),
+        frozenset({"pandas.options"}),
+    ),
+    **dict.fromkeys(("sklearn.set_config",), frozenset({"sklearn.options"})),
     **{f"torch.{name}": frozenset({"torch.flags"}) for name in _TORCH_FLAGS},
 }
 # Bare calls that leave no library state behind: files, the network, output, memory.

@@ -43,6 +43,9 @@ class Facts:
     # Names bound to an attribute path of another name -> that path (`s = lib.STATE`).
     paths: Mapping[str, str] = field(default_factory=dict)
     touches: tuple[Touch, ...] = ()
+    # Names that classes are made from, and whether `__subclasses__` is asked for.
+    bases: frozenset[str] = frozenset()
+    lists_subclasses: bool = False
     # Names bound to something whose kind the text shows.
     kinds: Mapping[str, str] = field(default_factory=dict)
     # What it asks of which values, where it does nothing else but bind names.
@@ -102,6 +105,8 @@ def _facts(text: str) -> Facts:
         imports=calls.imports,
         paths=calls.paths,
         touches=tuple(calls.touches),
+        bases=frozenset(calls.bases),
+        lists_subclasses=calls.lists_subclasses,
         kinds=_kinds(node),
         looks=asks,
         receivers=asked(asks),

@@ -117,6 +117,10 @@ class Names:
             self._bound |= m.binds | m.deferred_binds
             self.all |= m.reads | m.binds | m.deferred_reads | m.deferred_binds
         self._imports = _imports(every)
+        # A class that is asked for its subclasses is changed by each that is made.
+        self.registries = frozenset[str]()
+        if any(facts.lists_subclasses for facts in every):
+            self.registries = self.registries.union(*(facts.bases for facts in every))
         self._quiet = [
             (bit(name), resource_mask([resource]))
             for name, path in self._imports.items()
@@ -245,7 +249,7 @@ class Footprints:
         fixed = active = 0
         for name in names_in(names.all):
             found = kinds.get(name) or ("imm" if names.is_builtin(name) else "active")
-            if found in ("imm", "mod", "code"):
+            if found in ("imm", "mod", "code") and name not in names.registries:
                 fixed |= bit(name)
             elif found == "active":
                 active |= bit(name)

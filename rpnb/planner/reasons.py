@@ -10,6 +10,9 @@ _RESOURCES = {
     "cwd": "the working directory",
     "path": "sys.path",
     "torch.flags": "torch's settings",
+    "numpy.options": "numpy's options",
+    "pandas.options": "pandas' options",
+    "sklearn.options": "scikit-learn's options",
     "world": "a library's state",
     **dict.fromkeys(("random", "numpy.random", "torch.random"), "random numbers"),
 }

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from rpnb.agent.directory import RunDirectory
@@ -33,6 +34,8 @@ CHANGES: dict[str, Callable[[], Any]] = {
     "warnings": lambda: warnings.simplefilter("always"),
     "random": lambda: random.seed(5),
     "numpy.random": lambda: np.random.seed(5),
+    "numpy.options": lambda: np.set_printoptions(precision=2),
+    "pandas.options": lambda: pd.set_option("display.max_rows", 7),
 }
 
 

@@ -127,6 +127,11 @@ def test_edit_runs_these_steps_for_these_reasons(case: Case) -> None:
         ("import lib\nlib.set_mode(1)", "import lib", "`lib.set_mode(1)` was removed"),
         ("import lib\nlib.MODE = 1", "import lib", "`lib.MODE = 1` was removed"),
         ("from lib import login\nlogin('a')", "from lib import login", "`login('a')` was removed"),
+        (
+            "import atexit\n@atexit.register\ndef bye():\n pass",
+            "import atexit",
+            "`@atexit.register` was removed",
+        ),
         ("import lib\ns = lib.A\ns['a'] = 1", "import lib\ns = lib.A", "`s['a'] = 1` was removed"),
         (
             "import os\nimport lib",
