@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from typing import Any
+
+# What CUDA, and torch's allocator on it, read when they are first used and never again.
+_READ_ONCE = re.compile(r"(CUDA|CUDNN|CUBLAS|NVIDIA|NCCL|PYTORCH)_|TORCH_(CUDA|CUDNN|NCCL)")
 
 
 def reset_peak() -> None:
@@ -32,6 +37,13 @@ def release() -> None:
     cuda = _used()
     if cuda is not None:
         cuda.empty_cache()
+
+
+def variables() -> dict[str, str] | None:
+    """Return the environment that CUDA has read and will not read again, None if it is unused."""
+    if _used() is None:
+        return None
+    return {name: value for name, value in os.environ.items() if _READ_ONCE.match(name)}
 
 
 def is_broken() -> bool:

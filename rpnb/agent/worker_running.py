@@ -1,19 +1,26 @@
-"""What steps leave running: threads of the program's own code, and child processes.
+"""What steps and jobs leave running: child processes, tasks on the loop, threads.
 
-An undone step's child processes are ended. A thread cannot be: the step counts
-as having written library state, which only a new worker undoes.
+An undone step's child processes and tasks are ended. A thread of the program's own
+code cannot be: only a new worker undoes it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
+import types
+import weakref
 from pathlib import Path
-from typing import Any, Callable, Iterable
+from typing import Any, Collection, Iterable
 
+Task = asyncio.Task[Any]
+# A task that was cancelled holds its frames by its traceback, and these hold a model.
+TaskRef = weakref.ref[Task]
 # Python's own helpers, which live as long as the process.
 _HELPERS = ("resource_tracker", "semaphore_tracker", "forkserver")
 _GRACE = 1.0
@@ -22,15 +29,20 @@ _GRACE = 1.0
 class Running:
     """What ran when a step began; `app` is the folder of the program's code."""
 
-    def __init__(self, app: str) -> None:
-        self._app = app
+    def __init__(self, app: str, loop: asyncio.AbstractEventLoop) -> None:
+        self._app, self._loop = app, loop
         self._threads = set(threading.enumerate())
+        self._tasks = asyncio.all_tasks(loop)
         self._children = _children()
 
     def new_threads(self) -> bool:
         """Tell whether a thread that runs the program's code was started and still lives."""
         started = set(threading.enumerate()) - self._threads
-        return any(_is_own(thread, self._app) for thread in started)
+        return any(_own_code(thread, self._app) for thread in started)
+
+    def new_tasks(self) -> frozenset[TaskRef]:
+        """Return the tasks that were put on the loop and are not done."""
+        return frozenset(map(weakref.ref, asyncio.all_tasks(self._loop) - self._tasks))
 
     def new_children(self) -> frozenset[int]:
         """Return the child processes that were started and still live, Python's helpers apart."""
@@ -48,6 +60,56 @@ def end(children: Iterable[int]) -> None:
         _signal(pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, 0)
+
+
+class Background:
+    """Tasks and threads of the program's own code, whoever started them.
+
+    A fresh process has none of those that jobs started. Each counts as stored by the
+    function that it runs: when that, or what it calls, changes, a task is cancelled,
+    and a thread takes a new worker.
+    """
+
+    def __init__(self, app: str, loop: asyncio.AbstractEventLoop) -> None:
+        self._app, self._loop = app, loop
+
+    def functions(self) -> set[str]:
+        """Return the top-level functions and classes whose code is running."""
+        return {name for _, name in (*self._tasks(), *self._threads())}
+
+    def cancel(self, functions: Collection[str], tasks: Iterable[TaskRef]) -> None:
+        """Cancel these tasks and those that run these functions; wait until they are done."""
+        named = {task for task, name in self._tasks() if name in functions}
+        referred = {task for task in (ref() for ref in tasks) if task and not task.done()}
+        _cancel(named | referred, self._loop)
+
+    def thread_of(self, functions: Collection[str]) -> str | None:
+        """Return one of these functions that a thread runs, if there is one."""
+        return next((name for _, name in self._threads() if name in functions), None)
+
+    def _tasks(self) -> Iterable[tuple[Task, str]]:
+        for task in asyncio.all_tasks(self._loop):
+            coroutine = task.get_coro()
+            code = getattr(coroutine, "cr_code", None)
+            if code is not None and code.co_filename.startswith(self._app):
+                yield task, _top_level(getattr(coroutine, "__qualname__", code.co_name))
+
+    def _threads(self) -> Iterable[tuple[threading.Thread, str]]:
+        for thread in threading.enumerate():
+            code = _own_code(thread, self._app)
+            if code is not None and thread is not threading.main_thread():
+                yield thread, _top_level(getattr(code, "co_qualname", code.co_name))
+
+
+def _top_level(qualified: str) -> str:
+    return qualified.partition(".")[0]
+
+
+def _cancel(tasks: Collection[Task], loop: asyncio.AbstractEventLoop) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.wait(tasks, timeout=_GRACE))
 
 
 def _children() -> frozenset[int]:
@@ -73,16 +135,22 @@ def _is_helper(pid: int) -> bool:
     return any(helper in command for helper in _HELPERS)
 
 
-def _is_own(thread: threading.Thread, app: str) -> bool:
-    """Tell whether a thread runs code of the program, not of a library."""
-    if type(thread).__module__ == "__main__":
-        return True
+def _own_code(thread: threading.Thread, app: str) -> types.CodeType | None:
+    """Return the program's code that a thread runs, None where it runs a library's."""
     target: Any = getattr(thread, "_target", None) or getattr(thread, "function", None)
+    if type(thread).__module__ == "__main__":
+        target = type(thread).run
     while hasattr(target, "func"):
         target = target.func
-    function: Callable[..., Any] | None = getattr(target, "__func__", target)
-    code = getattr(function, "__code__", None)
-    return code is not None and code.co_filename.startswith(app)
+    code = getattr(getattr(target, "__func__", target), "__code__", None)
+    if code is not None and code.co_filename.startswith(app):
+        return code  # type: ignore[no-any-return] # a function's
+    # A library's thread may have been given a function of the program: a pool's, say.
+    frame, found = sys._current_frames().get(thread.ident or 0), None
+    while frame is not None:
+        found = frame.f_code if frame.f_code.co_filename.startswith(app) else found
+        frame = frame.f_back
+    return found
 
 
 def _signal(pid: int, number: signal.Signals) -> bool:

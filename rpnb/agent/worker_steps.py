@@ -17,7 +17,7 @@ from ..planner.known import models
 from ..planner.misses import did_nothing
 from ..planner.plan import Executed, Plan, Reason, Rerun, Step
 from ..planner.torch_modules import State
-from . import worker_release
+from . import worker_cuda, worker_release
 from .directory import RunDirectory
 from .worker_code import Executor, compile_docstring, compile_statement, future_flags
 from .worker_failure import NeedsRestart, RequestFailed, failure_of
@@ -27,7 +27,7 @@ from .worker_patches import Loaded, is_to_watch
 from .worker_probe import Prober, Probes, differing
 from .worker_program import WireProgram, write_files
 from .worker_requirements import Requirements
-from .worker_running import Running, end
+from .worker_running import Background, Running, TaskRef, end
 from .worker_start import Starts
 from .worker_trace import syntax_details
 
@@ -44,8 +44,9 @@ class Ran:
     serial: int
     at: float
     before: Probes
-    # Child processes that it left running.
+    # Child processes and tasks that it left running.
     children: frozenset[int] = frozenset()
+    tasks: frozenset[TaskRef] = frozenset()
 
 
 @dataclass
@@ -112,6 +113,7 @@ class Steps:
         self._file = os.fspath(directory.app / "handler.py")
         self._watch = kinds.Watch(namespace)
         self._requirements = Requirements(directory)
+        self._background = Background(os.fspath(directory.app), executor.loop)
         self._serial = 0
         # The program's plain settings, as they were before the first step.
         self._settings: dict[str, str] = {}
@@ -121,6 +123,8 @@ class Steps:
         self._changed: frozenset[str] = frozenset()
         # Handlers of jobs that ran since the last plan.
         self._served: set[str] = set()
+        # The environment that CUDA has read, if it has.
+        self._cuda_variables: dict[str, str] | None = None
         # The last plan and its sync, if the namespace equals the program and start() ran.
         self._complete: tuple[Plan, Sync] | None = None
 
@@ -150,6 +154,10 @@ class Steps:
         known = dict.fromkeys(self._job_writes)
         for handler in sorted(self._served):
             known.update(dict.fromkeys(plan.served(executed, handler)))
+        for name in self._background.functions():
+            # It stands as long as what it runs, and what may have started it.
+            starters = plan.mentioning(executed, name)
+            known.update((plan.JobWrite(each, name), None) for each in {name, *starters})
         self._job_writes = tuple(known)
         self._served.clear()
 
@@ -182,6 +190,8 @@ class Steps:
         """
         if again is None and self._is_complete(program):
             return self._nothing_to_do(on_plan)
+        if self._cuda_variables is None:
+            self._cuda_variables = worker_cuda.variables()
         before = (self.program, self._modules, self._changed)
         sync = self._begin(program, show, again)
         was_fresh = not self.ran
@@ -206,6 +216,7 @@ class Steps:
             self._apply(todo, sync)
             if sync.failure is not None:
                 break
+            sync.needs_new = self._unread_variable()
         return sync
 
     def _is_complete(self, program: WireProgram) -> bool:
@@ -268,18 +279,33 @@ class Steps:
         if sync.needs_new is not None:
             return Plan(restart=Reason("changed", sync.needs_new))
         self._note_served()
-        return plan.plan(
+        todo = plan.plan(
             self.executed,
             sync.new,
             kinds=self._watch.kinds,
             models=self._models(sync.new),
             job_writes=self._job_writes,
         )
+        thread = self._background.thread_of(self._lost_runs(todo))
+        if thread is not None and todo.restart is None:
+            return Plan(restart=Reason("thread", thread))
+        return todo
+
+    def _lost_runs(self, todo: Plan) -> set[str]:
+        """Functions that jobs left running, and that do not stand any more."""
+        return {write.handler for write in {*self._job_writes} - {*todo.job_writes}}
 
     def _models(self, steps: Iterable[Step]) -> dict[str, frozenset[str]]:
         """Return what the values that these steps look at answer now without changing."""
         names = {name for step in steps for name, _ in step.facts.looks}
         return models(self.namespace, names, self._modules.hashes)
+
+    def _unread_variable(self) -> str | None:
+        """Return a variable that is another than when CUDA read it."""
+        now, before = worker_cuda.variables(), self._cuda_variables
+        if now is None or before is None:
+            return None
+        return next((name for name in {**before, **now} if before.get(name) != now.get(name)), None)
 
     def _changed_setting(self, program: WireProgram) -> str | None:
         """Return a setting that is not what the running steps saw; apply all before the first."""
@@ -310,12 +336,15 @@ class Steps:
 
     def _apply(self, todo: Plan, sync: Sync) -> None:
         self._complete = None
+        lost = self._lost_runs(todo)
         self._job_writes = todo.job_writes
         for resource, old in todo.restore.items():
             self.prober.restore(resource, self.ran[old].before[resource])
         self._requirements.keep_on_path()
         kept = {old for _, old in todo.keep}
-        end(pid for old, ran in enumerate(self.ran) if old not in kept for pid in ran.children)
+        undone = [ran for old, ran in enumerate(self.ran) if old not in kept]
+        end(pid for ran in undone for pid in ran.children)
+        self._background.cancel(lost, [task for ran in undone for task in ran.tasks])
         self._drop(todo.drop, kept)
         if todo.purge:
             purge(todo.purge | self._changed)
@@ -357,7 +386,8 @@ class Steps:
         state = State(self.namespace[name] for name, _ in step.facts.looks) if is_known else None
         self._serial += 1
         self._starts.running = self._serial
-        before, running = self.prober.read(), Running(os.fspath(self._directory.app))
+        before = self.prober.read()
+        running = Running(os.fspath(self._directory.app), self._executor.loop)
         loaded = Loaded() if is_to_watch(step.facts.loads) else None
         self._watch.start()
         started = time.perf_counter()
@@ -377,8 +407,8 @@ class Steps:
             pure=state is not None and state.is_same(),
             seconds=seconds,
         )
-        ran = Ran(executed, self._serial, time.time(), before, running.new_children())
-        self.ran.append(ran)
+        left = running.new_children(), running.new_tasks()
+        self.ran.append(Ran(executed, self._serial, time.time(), before, *left))
         if error is not None:
             cell = sync.program.cell_of(step.line)
             sync.failure = failure_of(error, "step", os.fspath(self._directory.app), cell)

@@ -30,7 +30,7 @@ from .halves import half_written
 from .kinds import RANK
 from .reasons import Reason
 from .spread import Spread
-from .steps import Executed, JobWrite, Step, closures, is_known, served, steps
+from .steps import Executed, JobWrite, Step, closures, is_known, mentioning, served, steps
 
 __all__ = [
     "Executed",
@@ -42,6 +42,7 @@ __all__ = [
     "closures",
     "half_written",
     "is_known",
+    "mentioning",
     "plan",
     "served",
     "steps",

@@ -34,6 +34,7 @@ class Reason:
     after     "comes after `x = load()`"             (which runs, and must not see its effect)
     moved     "`x` moved"
     job       "a job stored into `CACHE` by code that changed"
+    thread    "a thread runs `poll`, which changed"      (restart)
     imports   "`os.environ[...] = ...` stands before an import"  (restart)
 
     `name` is the name that carried it (`$environ`: a resource), `cause` the first
@@ -54,6 +55,7 @@ class Reason:
             "changed": f"`{self.name}` changed",
             "after": f"comes after `{self.cause}`",
             "moved": f"`{self.name}` moved",
+            "thread": f"a thread runs `{self.name}`, which changed",
             "job": f"a job stored into `{self.name}` by code that changed",
             "uses": f"uses {self._thing()}",
         }

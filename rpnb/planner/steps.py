@@ -52,7 +52,10 @@ class Executed:
 
 @dataclass(frozen=True)
 class JobWrite:
-    """What served jobs stored in globals through the function `function`."""
+    """What served jobs stored in globals through the function `function`.
+
+    `handler` is the jobs' handler, or the function that one of them left running.
+    """
 
     function: str
     handler: str
@@ -127,3 +130,9 @@ def reached_by(executed: Sequence[Executed], handler: str) -> set[str]:
                 if name in found.binds:
                     todo.extend(found.reads | found.deferred_reads)
     return reached
+
+
+def mentioning(executed: Sequence[Executed], name: str) -> set[str]:
+    """Return the functions whose text mentions `name`."""
+    every = (e.step.facts for e in executed)
+    return {min(f.binds) for f in every if f.binds and name in f.deferred_reads}

@@ -70,6 +70,13 @@ HOLDERS = {
         + START % "handler",
         "",
     ),
+    "a task that a job left running": (
+        f"{LOAD}\nimport asyncio\nasync def poll(m):\n    await asyncio.sleep(99)\nTASKS = []"
+        + "\nasync def handler(job):\n    TASKS.append(asyncio.create_task(poll(model)))\n"
+        + "    await asyncio.sleep(0)"
+        + START % "handler",
+        "",
+    ),
     "a look at it": (LOAD, "model"),
     "a name of a scratch cell": (LOAD, "mine = model"),
     "a scratch cell that raised": (f"{LOAD}{FAILS}", "use(model)"),
