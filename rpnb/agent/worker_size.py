@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
+
+from ..planner.torch_modules import is_a, is_module
 
 # Nested containers and attributes are followed so far; a model is two deep.
 _MAX_DEPTH = 4
@@ -24,14 +25,13 @@ def _size(value: Any, seen: set[int], depth: int) -> int:
     if id(value) in seen or len(seen) > _MAX_PARTS:
         return 0
     seen.add(id(value))
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(value, torch.nn.Module):
+    if is_module(value):
         tensors = (*value.parameters(), *value.buffers())
         return sum(_size(tensor, seen, 0) for tensor in tensors)
     if isinstance(value, (bytes, bytearray, str)):
         return len(value)
     size = value.nbytes if hasattr(type(value), "nbytes") else None
-    if torch is not None and isinstance(value, torch.Tensor):
+    if is_a(value, "Tensor"):
         size = value.nelement() * value.element_size()
     elif type(value).__module__.startswith("pandas.") and hasattr(value, "memory_usage"):
         used = value.memory_usage()

@@ -16,10 +16,11 @@ def top(dotted: str) -> str:
 
 def is_module(value: Any) -> bool:
     """Tell whether `value` is a torch module."""
-    return _is_a(value, "Module")
+    return is_a(value, "Module")
 
 
-def _is_a(value: Any, name: str) -> bool:
+def is_a(value: Any, name: str) -> bool:
+    """Tell whether `value` is an instance of torch's class of this name."""
     classes = type(value).__mro__
     return any(cls.__name__ == name and top(cls.__module__) == "torch" for cls in classes)
 
@@ -54,7 +55,7 @@ def _is_script_with_state(module: Any) -> bool:
 
     As Silero's voice detector does, which keeps what it heard last.
     """
-    if not _is_a(module, "ScriptModule"):
+    if not is_a(module, "ScriptModule"):
         return False
     if module not in _scripts:
         _scripts[module] = "prim::SetAttr" in str(getattr(module, "inlined_graph", "prim::SetAttr"))

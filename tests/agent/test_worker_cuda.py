@@ -18,6 +18,7 @@ class cuda:
     used = False
     is_initialized = classmethod(lambda cls: cls.used)
     empty_cache = staticmethod(lambda: None)
+    device_count = memory_reserved = max_memory_allocated = staticmethod(lambda *index: 0)
 
 def load():
     cuda.used = True
@@ -40,7 +41,8 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
 def _restart(worker: Worker, text: str) -> str | None:
     request = worker.submit(wire(text))
     while True:
-        event = worker.events(request, until=("planned", "done"))[-1]
+        event = worker.events(request, until=("planned", "done", "failed"))[-1]
+        assert event.kind != "failed", event.body
         if event.kind == "done" or event.body["restart"]:
             return event.body.get("restart")
 
