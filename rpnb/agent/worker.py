@@ -74,7 +74,7 @@ class _Worker:
         namespace: dict[str, Any],
         allowance: Allowance,
     ) -> None:
-        self._generation = generation
+        self._directory, self._generation = directory, generation
         # A relay that was killed may have handed over what the next one hands over again.
         self._taken: set[str] = set()
         self._loop = asyncio.new_event_loop()
@@ -98,7 +98,8 @@ class _Worker:
         # would be inherited by the program's own subprocesses.
         signal.signal(signal.SIGINT, lambda *_: None)
         self._control.start()
-        info = {"generation": self._generation, "info": _info(self._generation)}
+        where = {"directory": os.fspath(self._directory.path)}
+        info = {"generation": self._generation, "info": {**_info(self._generation), **where}}
         self._events.emit_for(None, "born", info)
         try:
             while True:

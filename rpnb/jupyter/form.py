@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import RpnbError
 from ..program.fields import REQUIRED, Field, to_input
 from ..session import pretty
+from ..session.logs import bytes_of, hole
 from . import display, jobs, lines
 from .inputs import whole_job
 
@@ -98,7 +99,7 @@ class Form:
             self._screen.line((f"a fault in rpnb: {type(error).__name__}: {error}",))
         finally:
             self._run = None
-            self._screen.flush()
+            self._screen.settle()
             self._button.disabled, self._cancel.disabled = False, True
 
     def _job(self) -> None:
@@ -131,12 +132,13 @@ class FormScreen:
 
         self._lead, self._log, self._output = widgets.HTML(), widgets.HTML(), widgets.Output()
         self.widget = widgets.VBox([self._lead, self._log, self._output])
-        self._lines: list[str] = []
         self._text, self._sent = "", 0.0
+        # Bytes of text before it that the page does not show.
+        self._left_out = 0
 
     def clear(self) -> None:
         """Empty it for the next run."""
-        self._lines, self._text = [], ""
+        self._text, self._left_out = "", 0
         self._lead.value = self._log.value = ""
         self._output.outputs = ()
 
@@ -154,14 +156,18 @@ class FormScreen:
 
     def log(self, stream: str, text: str) -> None:  # noqa: ARG002 - one text for both
         """Add text that the worker printed."""
-        self._text = (self._text + text)[-_LONGEST_LOG:]
+        text = self._text + text
+        self._text = text[-_LONGEST_LOG:]
+        self._left_out += bytes_of(text[:-_LONGEST_LOG])
         if time.monotonic() - self._sent > _REFRESH_SECONDS:
-            self.flush()
+            self.settle()
 
-    def flush(self) -> None:
-        """Send the text that waits for its turn."""
+    def settle(self) -> int:
+        """Send the text that waits for its turn; return how many bytes are not shown."""
         self._sent = time.monotonic()
-        self._log.value = f"<pre>{html.escape(_settled(self._text))}</pre>" if self._text else ""
+        text = (hole(self._left_out) if self._left_out else "") + _settled(self._text)
+        self._log.value = f"<pre>{html.escape(text)}</pre>" if text else ""
+        return self._left_out
 
     def draw(self, bundle: Mapping[str, Any]) -> None:
         """Add a display, as the data of its mime types."""

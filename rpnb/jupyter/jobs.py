@@ -76,8 +76,7 @@ def watch_job(
     Raises:
         RemoteError: it ended before the handler was called.
     """
-    outcome = follow(run, screen, notebook.target)
-    settle(notebook, outcome, run.request)
+    outcome = followed(notebook, run, screen)
     result = outcome.result
     if result is None:
         raise unfinished(notebook, outcome, screen, "handler")
@@ -98,8 +97,7 @@ def watch_quietly(notebook: Notebook, run: Run, job: Mapping[str, Any], screen: 
         KeyboardInterrupt: Ctrl-C was pressed; the job is cancelled by then.
     """
     __tracebackhide__ = True
-    outcome = follow(run, screen, notebook.target)
-    settle(notebook, outcome, run.request)
+    outcome = followed(notebook, run, screen)
     if outcome.interrupted:
         raise KeyboardInterrupt
     if outcome.result is None:
@@ -107,6 +105,16 @@ def watch_quietly(notebook: Notebook, run: Run, job: Mapping[str, Any], screen: 
     notebook.record_job(job, outcome.result)
     notebook.shell.user_ns["_result"] = outcome.result
     return outcome.result
+
+
+def followed(notebook: Notebook, run: Run, screen: Screen) -> Outcome:
+    """Draw a run to its end; return its outcome, of which note was taken."""
+    outcome = follow(run, screen, notebook.target)
+    if outcome.left_out and notebook.session is not None:
+        where = notebook.session.info.get("directory", "")
+        screen.line(lines.left_out(notebook.target, outcome.left_out, where))
+    settle(notebook, outcome, run.request)
+    return outcome
 
 
 def settle(notebook: Notebook, outcome: Outcome, request: str) -> None:

@@ -138,6 +138,12 @@ def remedies(target: str, names: Sequence[str]) -> Line:
     return target, f"{keep}; `# rpnb: pure` behind the cause says that it changes nothing"
 
 
+def left_out(target: str, size_bytes: int, directory: str) -> Line:
+    """Text that was printed is not on the page: how much, and where it lies on the target."""
+    where = f"whole logs on {target}: {directory}/out and err" if directory else ""
+    return target, f"{size(size_bytes)} of output not shown", where
+
+
 def not_reloaded(target: str, kept: Sequence[Mapping[str, Any]]) -> Line:
     """A person stopped a reload before it began."""
     return target, "not reloaded", keeping(kept) or "all kept", "the edit was not sent"

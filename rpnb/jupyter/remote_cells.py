@@ -8,7 +8,7 @@ from . import form, jobs, lines, values
 from .connecting import attached
 from .inputs import Chosen, choose_input, given_inputs, input_fields
 from .notebook import is_headless
-from .running import Outcome, follow
+from .running import Outcome
 from .screen import CellScreen
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ def setup(notebook: Notebook, options: Options, body: str) -> None:
     jobs.tell(notebook, program.notes, screen)
     again = cell.id if options.has("again") else None
     run = session.submit(program, show=cell.id, again=again)
-    outcome = follow(run, screen, notebook.target)
-    jobs.settle(notebook, outcome, run.request)
+    outcome = jobs.followed(notebook, run, screen)
     if outcome.failed is not None or outcome.synced is None:
         raise jobs.unfinished(notebook, outcome, screen, what)
     screen.lead(_setup_line(outcome, cell, what))
@@ -110,8 +109,7 @@ def scratch(notebook: Notebook, options: Options, body: str) -> None:
     screen.lead((notebook.target, "scratch", "running"), final=False)
     jobs.tell(notebook, made.notes, screen)
     run = session.submit(program, scratch=made.work, blobs=made.blobs)
-    outcome = follow(run, screen, notebook.target)
-    jobs.settle(notebook, outcome, run.request)
+    outcome = jobs.followed(notebook, run, screen)
     if outcome.failed is not None:
         raise jobs.unfinished(notebook, outcome, screen, "scratch")
     notebook.scratch_names |= made.binds
@@ -149,8 +147,7 @@ def _define(notebook: Notebook, program: Program, fields: list[Field], *, asked:
     screen.lead((notebook.target, "handler", "running"), final=False)
     jobs.tell(notebook, program.notes, screen)
     run = attached(notebook).submit(program)
-    outcome = follow(run, screen, notebook.target)
-    jobs.settle(notebook, outcome, run.request)
+    outcome = jobs.followed(notebook, run, screen)
     if outcome.failed is not None:
         raise jobs.unfinished(notebook, outcome, screen, "handler")
     if asked:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 # The kernel's end follows its announcement by a message, which takes a few milliseconds.
 _ANNOUNCEMENT = 0.2
-# More chunks than this are counted, not drawn: a token stream would fill the page.
+# More chunks, or progress, than this is counted, not drawn: a token stream would fill the page.
 _MOST_CHUNKS = 50
+_LEAD_SECONDS = 0.1
 
 
 @dataclass
@@ -37,6 +38,8 @@ class Outcome:
     values: list[updates.Shown] = field(default_factory=list)
     interrupted: bool = False
     chunks: int = 0
+    # Bytes of the log that did not come, or are not drawn.
+    left_out: int = 0
     seconds: float = 0.0
     # From the plan to the moment when the namespace was ready.
     setup_seconds: float = 0.0
@@ -91,6 +94,7 @@ def follow(run: Run, screen: Screen, target: str) -> Outcome:
             run.cancel(force=again)
     if outcome.result is None:
         outcome.seconds = time.monotonic() - outcome.started
+    outcome.left_out += screen.settle()
     return outcome
 
 
@@ -111,6 +115,8 @@ class _Drawing:
     outcome: Outcome
     screen: Screen
     planned_at: float = field(default_factory=time.monotonic)
+    progressed: int = 0
+    led_at: float = 0.0
 
     def see(self, update: updates.Update) -> None:
         """Draw one update, and note it in the outcome."""
@@ -119,6 +125,7 @@ class _Drawing:
             case updates.Logged(stream, text):
                 self.screen.log(stream, text)
             case updates.LeftOut(stream, size_bytes):
+                outcome.left_out += size_bytes
                 self.screen.log(stream, hole(size_bytes))
             case updates.Planned():
                 self._planned(update)
@@ -130,7 +137,7 @@ class _Drawing:
             case updates.Shown(mimes, to):
                 self._shown(update, mimes, to)
             case updates.Progressed(value=value):
-                self.screen.line((outcome.target, "progress", pretty.shown(value)))
+                self._progress(value)
             case updates.Streamed(value=value):
                 self._chunk(value)
             case updates.Finished(result):
@@ -178,11 +185,23 @@ class _Drawing:
         else:
             self.screen.draw(display.shown_bundle(mimes))
 
+    def _progress(self, value: Any) -> None:
+        self.progressed += 1
+        if self.progressed > _MOST_CHUNKS:
+            self._lead(f"progress: {pretty.shown(value)}")
+        else:
+            self.screen.line((self.outcome.target, "progress", pretty.shown(value)))
+
     def _chunk(self, value: Any) -> None:
         self.outcome.chunks += 1
         if self.outcome.chunks > _MOST_CHUNKS:
-            count = f"{self.outcome.chunks} chunks"
-            self.screen.lead((self.outcome.target, "handler", f"streaming: {count}"), final=False)
+            self._lead(f"streaming: {self.outcome.chunks} chunks")
             return
         for bundle in display.value_bundles(value):
             self.screen.draw(bundle)
+
+    def _lead(self, text: str) -> None:
+        """Say how far it is, but no more often than a page can follow."""
+        if time.monotonic() - self.led_at > _LEAD_SECONDS:
+            self.led_at = time.monotonic()
+            self.screen.lead((self.outcome.target, "handler", text), final=False)

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from ..session.pretty import size
 from . import display, lines
+from .printed import Printed
 
 
 class Screen(Protocol):
@@ -28,6 +30,9 @@ class Screen(Protocol):
     def draw(self, bundle: Mapping[str, Any]) -> None:
         """Add a display, as the data of its mime types."""
 
+    def settle(self) -> int:
+        """Show what waited for its turn; return how many bytes of text are not shown."""
+
     def is_closing(self) -> bool:
         """Whether the kernel is about to end, and this output with it."""
 
@@ -40,6 +45,9 @@ class CellScreen:
         self._can_replace = getattr(shell, "kernel", None) is not None
         self._handle: Any = None
         self._shell = shell
+        self._printed = Printed(self._write, self._flush, self._count)
+        # The line that says how much of a flood waits, where it can be replaced.
+        self._counter: Any = None
 
     def lead(self, line: lines.Line, *, final: bool = True) -> None:
         """Put the line at the top of the output; again to replace it."""
@@ -73,20 +81,44 @@ class CellScreen:
 
     def log(self, stream: str, text: str) -> None:
         """Add text that the worker printed; `stream` is "out" or "err"."""
-        place = sys.stderr if stream == "err" else sys.stdout
-        place.write(text)
-        place.flush()
+        self._printed.add(stream, text)
+
+    def settle(self) -> int:
+        """Show the end of a long log; return how many bytes before it are not shown."""
+        if self._counter is not None:
+            self._counter.update({"text/plain": ""}, raw=True)
+        self._printed.settle()
+        return self._printed.left_out
+
+    def _write(self, stream: str, text: str) -> None:
+        (sys.stderr if stream == "err" else sys.stdout).write(text)
+
+    def _flush(self) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+    def _count(self, size_bytes: int) -> None:
+        if not self._can_replace:
+            return
+        text = f"[… {size(size_bytes)} more; the end of it follows when the run ends …]"
+        if self._counter is None:
+            self._counter = self._publish({"text/plain": text}, display_id=True)
+        else:
+            self._counter.update({"text/plain": text}, raw=True)
 
     def draw(self, bundle: Mapping[str, Any]) -> None:
         """Add a display, as the data of its mime types."""
-        from IPython.display import display as publish
-
         if self._can_replace:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            publish(dict(bundle), raw=True)  # type: ignore[no-untyped-call]
+            self._publish(dict(bundle))
         else:
             print(bundle.get("text/plain", ""))
+
+    def _publish(self, bundle: dict[str, Any], **options: Any) -> Any:
+        from IPython.display import display as publish
+
+        # What was printed before stands before it.
+        self._flush()
+        return publish(bundle, raw=True, **options)  # type: ignore[no-untyped-call]
 
     def is_closing(self) -> bool:
         """Whether the kernel is about to end, and this output with it."""

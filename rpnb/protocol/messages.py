@@ -127,7 +127,7 @@ class Welcome:
     `program` is the worker's program as it was last synced (adopted by a client
     that has none), `requests` the recent ones: {"request", "job", "status",
     "at"}. `info` describes the machine: {"python", "executable", "sdk", "gpus",
-    "hostname", "pid"}. `warm` is what the worker holds, {"kept", "names", "gpus"}
+    "hostname", "pid", "directory"}. `warm` is what the worker holds, {"kept", "names", "gpus"}
     as in `synced`, or empty.
     """
 

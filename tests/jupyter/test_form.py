@@ -56,7 +56,7 @@ def test_form_fault_in_a_thread_is_shown():
 def test_screen_log_is_settled_and_escaped(text, shown):
     screen = FormScreen()
     screen.log("out", text)
-    screen.flush()
+    screen.settle()
     assert screen._log.value == f"<pre>{shown}</pre>"
 
 

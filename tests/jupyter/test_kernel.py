@@ -218,3 +218,31 @@ def test_second_kernel_may_watch_and_is_told_who_drives(kernel, new_kernel, tmp_
     other.run(f"%load_ext rpnb\n%runpod_connect local --name {worker} --python {sys.executable}")
     ran = other.run("%%runpod_setup\nx = 1")
     assert "book.ipynb" in ran.text + ran.traceback
+
+
+def test_flood_leaves_a_small_page_its_end_and_where_the_rest_lies(kernel):
+    text = "def handler(job):\n    for n in range(40_000):\n        print(f'{n:6d} ' + 'x' * 492)"
+    kernel.run("%%runpod_handler --input {}\n" + text + "\n    return n", "f")
+    request = kernel.start("r = %runpod_run {}")
+    stream_bytes = messages = 0
+    ran = None
+    while ran is None:
+        message = kernel.client.get_iopub_msg(timeout=60)
+        if message["parent_header"].get("msg_id") != request:
+            continue
+        messages += 1
+        if message["msg_type"] == "stream":
+            stream_bytes += len(message["content"]["text"])
+        is_idle = message["content"].get("execution_state") == "idle"
+        ran = kernel.run("print(len(r.logs)); print(r.logs[-600:])", "r") if is_idle else None
+    # 20 MB were printed: a third of a megabyte reaches the page, in few messages.
+    assert 250_000 < stream_bytes < 400_000 and messages < 300
+    assert " 39999 xxx" in ran.text and int(ran.text.splitlines()[0]) < 16_100_000
+
+
+def test_flood_says_how_much_of_it_is_not_shown(kernel):
+    text = "def handler(job):\n    for n in range(2000):\n        print(f'{n:6d} ' + 'x' * 492)"
+    ran = kernel.run("%%runpod_handler --input {}\n" + text + "\n    return n", "f")
+    assert "of output left out here" in ran.text and "  1999 xxx" in ran.text
+    assert "700 kB of output not shown │ whole logs on local: " in ran.text
+    assert "/run/" in ran.text and "out and err" in ran.text
