@@ -16,12 +16,11 @@ import signal
 import socket
 import sys
 import types
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ..protocol.messages import Cancel, Message, SetEnv, Submit
-from . import gpu, runner_sdk, worker_output
+from . import gpu, runner_sdk, worker_installed, worker_output
 from .directory import RunDirectory, Settings, hold
 from .exits import RESTART
 from .keeping import Allowance
@@ -33,12 +32,6 @@ from .worker_failure import NeedsRestart
 from .worker_request import Parts, Requests
 from .worker_start import Hook, Starts
 from .worker_steps import Steps
-
-# As in the client's `program/skew.py`.
-_WITH_VALUES = (
-    *("numpy", "pandas", "pillow", "polars", "pyarrow", "pydantic", "scikit-learn", "scipy"),
-    *("torch", "xarray"),
-)
 
 
 def main(directory: RunDirectory, generation: int) -> NoReturn:
@@ -180,14 +173,6 @@ def _info(generation: int) -> dict[str, Any]:
         "gpus": gpu.readings() if generation == 1 else gpu.settled(),
         "hostname": socket.gethostname(),
         "pid": os.getpid(),
-        "packages": _packages(),
+        "packages": worker_installed.packages(),
+        "modules": worker_installed.modules(),
     }
-
-
-def _packages() -> dict[str, str]:
-    """The versions of packages whose values travel from notebooks; read, not imported."""
-    found = {}
-    for name in _WITH_VALUES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadInput, CannotCapture, NoHandler
+from ..errors import BadInput, NoHandler
 from ..program import inputs as language
 from ..program.build import build, needs
 from ..program.handler_file import from_file, names_for
 from ..program.names import Names
+from ..program.problems import raise_all
+from ..program.skew import There, problems
 from . import parts as sorting
 from .notebook import read
 from .selection import needed_names, select
@@ -48,19 +50,13 @@ class Source:
     notes: tuple[str, ...] = ()
 
     def prepare(self, session: Session) -> None:
-        """Make the session's worker ready for the program: its Python fits, it has the secrets.
+        """Make the session's worker ready for the program: it can take it, and has the secrets.
 
         Raises:
-            CannotCapture: a captured function without source is bound to another Python.
+            CannotCapture: a captured value needs another Python, or packages that are not there.
             BadInput: this environment does not have the secrets.
         """
-        bound, there = self.program.python, str(session.info.get("python") or "")
-        if bound and there and there.split(".")[:2] != bound.split(".")[:2]:
-            raise CannotCapture(
-                f"{self.path.name} captures a function that has no source, made by Python {bound}; "
-                f"{session.target.label} has {there}, which cannot run it. Define it with def in a "
-                f"cell, or use Python {bound} there (--python)"
-            )
+        raise_all(problems(self.program, There.of(session.info)))
         if self.secrets:
             session.set_env(sorting.secret_values(self.secrets))
 

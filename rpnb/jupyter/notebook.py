@@ -214,14 +214,14 @@ class Notebook:
     def names(self, send: Collection[str] | None = None) -> Names:
         """Return this notebook's own names, as remote cells may use them."""
         from ..program.names import Names
+        from ..program.skew import There
 
         return Names(
             self.shell.user_ns,
             self.provenance,
             self.folder,
             hidden=self.shell.user_ns_hidden,
-            python=str(self.session.info.get("python") or "") if self.session else "",
-            packages=self.session.info.get("packages") if self.session else None,
+            there=There.of(self.session.info) if self.session else None,
             send=send or (),
         )
 

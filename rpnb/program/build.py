@@ -42,8 +42,7 @@ def build(
     Raises:
         ProgramError: everything that is wrong, at once, each with its cell and line.
     """
-    prepared = _prepared(_in_order(cells), names.python)
-    names.requested = skew.requested(r for each in prepared for r in each.requirements)
+    prepared = _prepared(_in_order(cells), names.there.python)
     found = resolve(prepared, names, base, lazy_annotations=_is_lazy(prepared))
     problems = list(found.problems)
     handler = ""
@@ -52,12 +51,14 @@ def build(
     except NoHandler as problem:
         problems.append(problem)
     problems += _two_starts(prepared)
+    local: dict[str, bytes] = {}
     try:
         local = local_modules(prepared, found, names)
     except ProgramError as problem:
         problems.append(problem)
-    raise_all(problems)
-    return _program(prepared, found, handler, _Surroundings(dict(env or {}), base, local))
+    program = _program(prepared, found, handler, _Surroundings(dict(env or {}), base, local))
+    raise_all([*problems, *skew.problems(program, names.there)])
+    return program
 
 
 def needs(cells: Sequence[Cell]) -> dict[str, Need]:

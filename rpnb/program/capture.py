@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import logging
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,8 @@ from . import skew, values
 from .expressions import Expression, importable, made
 from .literals import literal
 from .names import Names
+from .obstacles import kind_of
+from .places import path_to
 from .provenance import Definition
 from .rebuilt import assembled, closure, method, partial
 from .referring import Referring
@@ -29,6 +32,8 @@ from .sources import (
 )
 from .steps import Capture
 
+_LOGGER = "`{}` has its handlers and level here only: configure logging in a remote cell"
+
 
 def capture(name: str, names: Names) -> Captured:
     """Return how the value that `name` holds travels.
@@ -38,10 +43,18 @@ def capture(name: str, names: Names) -> Captured:
     """
     value, definition = names[name], names.definition(name)
     if isinstance(value, types.ModuleType):
+        kind = kind_of(value)
+        if kind is not None:
+            raise CannotCapture(
+                f"`{name}` cannot travel to the target: `{name}` is {kind.what}. Remedy: "
+                f"{kind.remedy}",
+                name=name,
+                path=name,
+            )
         return _import(name, value, definition)
     if definition is not None and isinstance(definition.node, ast.ImportFrom):
         return Captured(Capture(name, "import", _import_from(name, definition.node)))
-    if definition is not None and is_code(definition):
+    if definition is not None and is_code(definition, names):
         return from_definition(definition, names)
     return capture_value(name, value, names, definition)
 
@@ -67,14 +80,19 @@ def capture_value(
     call = made(value, names)
     if call is not None:
         found = assembled(name, call.text, [(call, None)])
-        return replace(found, value=value, parts=values.containers(value))
+        note = _LOGGER.format(name) if isinstance(value, logging.Logger) and _is_set(value) else ""
+        return replace(found, value=value, parts=values.containers(value), note=note)
     for rebuild in (closure, partial, method):
         rebuilt = rebuild(name, value, names, capture_value)
         if rebuilt is not None:
             return rebuilt
-    if definition is not None and (is_plain_display(definition) or is_typing(definition)):
+    if definition is not None and (is_plain_display(definition, names) or is_typing(definition)):
         return from_definition(definition, names)
     return _pickled(name, value, names)
+
+
+def _is_set(logger: logging.Logger) -> bool:
+    return bool(logger.handlers or logger.filters or logger.level)
 
 
 def together(holder: str, held: tuple[Any, ...], names: Names) -> Captured:
@@ -186,17 +204,6 @@ def _pickled(
         # Their bytecode keeps what they share, and stays with this version of Python.
         refer = Referring(name, names, capture_value, makes=False)
         found = values.dump(name, value, names.namespace, refer=refer, limit=limit)
-    here = f"{sys.version_info.major}.{sys.version_info.minor}"
-    if found.bytecode and names.python not in ("", here):
-        raise CannotCapture(
-            f"`{name}` holds code without a source, made by Python {here}; the target has "
-            f"{names.python}, which cannot run it. Define it with def or class in a cell, or in "
-            "a remote cell",
-            name=name,
-            path=name,
-        )
-    if name not in names.send:
-        skew.check(name, found.modules, names.packages, names.requested)
     path = f"data/{name.strip('_')}-{digest(found.data)[:8]}.pkl"
     place = f'pathlib.Path(__file__).parent / "data" / "{path.partition("/")[2]}"'
     text = f"{name} = pickle.loads(({place}).read_bytes())"
@@ -209,14 +216,34 @@ def _pickled(
             later=tuple(sorted(found.globals)),
             imports=("import pathlib", "import pickle"),
             files=(path,),
-            bytecode=found.bytecode,
+            bytecode=_path_of(found.bytecode[:1], value, name),
+            asks=_asks(name, value, found, names),
         ),
         files={path: found.data},
         before=tuple(refer.before),
-        modules=found.modules,
+        modules=frozenset(found.modules),
         value=value,
         parts=found.parts,
         note=f"`{name}` was on this machine's GPU: its copy in memory travels"
         if found.from_gpu
         else "",
     )
+
+
+def _asks(
+    name: str, value: Any, found: values.Pickled, names: Names
+) -> tuple[tuple[str, str, str], ...]:
+    """The packages whose objects are in the pickle, each with what the first of them is."""
+    asked = []
+    for module, first in sorted(found.modules.items()):
+        if module not in sys.stdlib_module_names and module != "__main__":
+            kind = first if isinstance(first, type) else type(first)
+            what = f"`{_path_of([first], value, name)}` is of {kind.__module__}.{kind.__qualname__}"
+            here = "" if name in names.send else skew.version(module)
+            asked.append((module, what, here))
+    return tuple(asked)
+
+
+def _path_of(wanted: Sequence[Any], value: Any, name: str) -> str:
+    """Where in the value the one wanted object is; "" for none."""
+    return path_to(value, name, lambda each: each is wanted[0]) if wanted else ""

@@ -56,9 +56,9 @@ def importable(value: Any) -> Expression | None:
     """Return an expression for a function, class or module that a module has by its name."""
     if isinstance(value, types.ModuleType):
         return _module(value.__name__)
-    module, path = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if not isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
         return None
+    module, path = value.__module__, value.__qualname__
     if not isinstance(module, str) or not isinstance(path, str) or module == "__main__":
         return None
     found: Any = sys.modules.get(module)

@@ -17,7 +17,10 @@ _DEPTH, _BREADTH, _NODES = 4, 1000, 20_000
 
 def fingerprint(value: Any, depth: int = 0) -> Any:
     """Return something equal as long as the value's own code-bearing parts are the same."""
-    return _print(value, depth, [_NODES])
+    try:
+        return _print(value, depth, [_NODES])
+    except Exception:  # noqa: BLE001 - a proxy may raise whatever one asks of it
+        return id(value)
 
 
 def _print(value: Any, depth: int, budget: list[int]) -> Any:
@@ -56,7 +59,7 @@ def _key(key: Any) -> Any:
 
 def holds_code(value: Any, depth: int = 0) -> bool:
     """Tell whether functions or classes of the notebook are in the value."""
-    if isinstance(value, (types.FunctionType, types.MethodType)) or hasattr(value, "__wrapped__"):
+    if isinstance(value, (types.FunctionType, types.MethodType)) or is_wrapper(value):
         return True
     if isinstance(value, type):
         return value.__module__ == "__main__"
@@ -65,3 +68,14 @@ def holds_code(value: Any, depth: int = 0) -> bool:
     if depth < _DEPTH and type(value) is dict:
         return any(holds_code(each, depth + 1) for each in islice(value.values(), _BREADTH))
     return False
+
+
+def is_wrapper(value: Any) -> bool:
+    """Tell whether the value stands for a function that it wraps, as `lru_cache` makes them.
+
+    Asked of its own attributes only: a `__getattr__` may answer, or raise, anything.
+    """
+    try:
+        return "__wrapped__" in vars(value)
+    except TypeError:
+        return False

@@ -130,20 +130,19 @@ def _compiles_to(found: Found, function: types.FunctionType) -> bool:
         module = compile(text, "<found>", "exec", dont_inherit=True)
     except SyntaxError:
         return False
-    wanted = function.__code__
-    return any(_is_same(each, wanted) for each in _codes(module) if each.co_name == wanted.co_name)
+    [made] = _inner(module)
+    # Its own code only: a lambda inside it may be the same, on the same line.
+    return any(_is_same(each, function.__code__) for each in _inner(made))
 
 
-def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
-    for each in code.co_consts:
-        if isinstance(each, types.CodeType):
-            yield each
-            yield from _codes(each)
+def _inner(code: types.CodeType) -> list[types.CodeType]:
+    return [each for each in code.co_consts if isinstance(each, types.CodeType)]
 
 
 def _is_same(first: types.CodeType, second: types.CodeType) -> bool:
     return (
-        first.co_code == second.co_code
+        first.co_name == second.co_name
+        and first.co_code == second.co_code
         and first.co_names == second.co_names
         and first.co_varnames == second.co_varnames
         and first.co_freevars == second.co_freevars
@@ -188,4 +187,4 @@ def _assigns(code: types.CodeType, variable: str) -> bool:
         each.opname in ("STORE_DEREF", "DELETE_DEREF") and each.argval == variable
         for each in dis.get_instructions(code)
     )
-    return own or any(_assigns(each, variable) for each in _codes(code))
+    return own or any(_assigns(each, variable) for each in _inner(code))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
+import types
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .provenance import Definition, Provenance
+from .skew import There
 
 # IPython's own: history, output cache, and what it puts beside a person's names.
 _IPYTHON = re.compile(r"_+|_(i+|oh|dh|ih|exit_code|\d+|i\d+)|__\w+__|In|Out|get_ipython|exit|quit")
@@ -19,8 +21,7 @@ class Names:
 
     `folder` is the notebook's, `path` the places where local modules may lie;
     `hidden` maps names to values that are IPython's as long as they hold them.
-    `python` is the target's version ("3.11"), "" while it is not known, `packages`
-    what it has of `skew.DISTRIBUTIONS`; `send` are names whose values may be large.
+    `there` is what is known of the target; `send` are names whose values may be large.
     """
 
     def __init__(
@@ -31,19 +32,15 @@ class Names:
         path: Sequence[str] | None = None,
         *,
         hidden: Mapping[str, Any] | None = None,
-        python: str = "",
-        packages: Mapping[str, str] | None = None,
+        there: There | None = None,
         send: Collection[str] = (),
     ) -> None:
         self.namespace = {} if namespace is None else namespace
         self.provenance = provenance or Provenance()
         self.folder = folder
         self.path = tuple(sys.path if path is None else path)
-        self.python = ".".join(python.split(".")[:2])
-        self.packages = packages or {}
+        self.there = there or There()
         self.send = frozenset(send)
-        # Distributions that the program installs itself.
-        self.requested: frozenset[str] = frozenset()
         # Functions (by id) whose closures are being written: one may hold itself.
         self.rebuilding: set[int] = set()
         self._hidden = hidden or {}
@@ -68,8 +65,9 @@ class Names:
 
     def name_of(self, value: Any) -> str | None:
         """Return a name here that holds this very object, its own name first."""
-        own = getattr(value, "__name__", None)
-        if isinstance(own, str) and own in self and self.namespace[own] is value:
-            return own
+        if isinstance(value, (type, types.FunctionType)):
+            own = value.__name__
+            if own in self and self.namespace[own] is value:
+                return own
         found = (name for name, each in self.namespace.items() if each is value)
         return min((name for name in found if name in self), default=None)

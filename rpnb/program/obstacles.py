@@ -1,178 +1,143 @@
-"""The place inside a value that keeps it from travelling, and what to do about it."""
+"""What cannot travel, or should not, and what to do about it.
+
+Told by the names of classes, as most of their modules are not imported here.
+`STAYS` would arrive as something else than it is, if a pickle took it at all.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import io
-import socket
-import subprocess
-import threading
 import types
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from queue import Queue, SimpleQueue
-from typing import Any
-
-_LOCKS = (type(threading.Lock()), type(threading.RLock()))
-_DEPTH, _BREADTH = 12, 10_000
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class Obstacle:
-    """What cannot travel: where it is (`cfg.session.lock`), what it is, and the remedy."""
+class Kind(NamedTuple):
+    """What an object is, and the remedy."""
 
-    path: str
     what: str
     remedy: str
 
-    def __str__(self) -> str:
-        return f"`{self.path}` is {self.what}"
 
-
-_SYNC = "create it in a remote cell, where it is used"
-_TABLE: tuple[tuple[Callable[[Any], bool], str, str], ...] = (
-    (lambda v: isinstance(v, _LOCKS), "a thread lock", _SYNC),
-    (
-        lambda v: isinstance(
-            v, (threading.Event, threading.Condition, threading.Semaphore, threading.Barrier)
-        ),
-        "a thread synchronisation object",
-        _SYNC,
-    ),
-    (lambda v: isinstance(v, threading.local), "thread-local data", _SYNC),
-    (lambda v: isinstance(v, threading.Thread), "a thread", "start it in a remote cell"),
-    (lambda v: isinstance(v, (Queue, SimpleQueue)), "a queue between threads", _SYNC),
-    (
-        lambda v: isinstance(v, io.IOBase) and not isinstance(v, (io.BytesIO, io.StringIO)),
-        "an open file",
-        "open the file in a remote cell, or capture what it holds: data = file.read()",
-    ),
-    (lambda v: isinstance(v, socket.socket), "a socket", "connect in a remote cell"),
-    (lambda v: isinstance(v, subprocess.Popen), "a running process", "start it in a remote cell"),
-    (
-        lambda v: isinstance(v, (types.GeneratorType, types.AsyncGeneratorType)),
-        "a generator",
-        "keep the function that makes it, or capture list(…) of it",
-    ),
-    (
-        lambda v: isinstance(v, types.CoroutineType),
-        "a coroutine",
-        "await it here and capture the result",
-    ),
-    (
-        lambda v: isinstance(v, (asyncio.Future, asyncio.AbstractEventLoop)),
-        "part of a running event loop",
-        "create it in a remote cell",
-    ),
-    (
-        lambda v: isinstance(v, (types.FrameType, types.TracebackType)),
-        "a stack frame",
-        "keep what it says as text: traceback.format_exc()",
-    ),
-    (
-        lambda v: _module_of(v) == "sqlite3" and type(v).__name__ in ("Connection", "Cursor"),
-        "a database connection",
-        "connect in a remote cell",
-    ),
-    (
-        lambda v: (
-            _module_of(v).startswith("multiprocessing")
-            and type(v).__name__ in ("Lock", "RLock", "Process", "ForkProcess", "Queue", "Pool")
-        ),
-        "tied to this machine's processes",
-        "create it in a remote cell",
-    ),
-    (
-        lambda v: _module_of(v) == "_hashlib" or type(v).__name__ == "HASH",
-        "a hash in progress",
-        "capture its hexdigest()",
-    ),
+_IN_REMOTE = "make it in a remote cell"
+_SYNC = Kind("a thread synchronisation object", "create it in a remote cell, where it is used")
+_LOCK = Kind("a thread lock", _SYNC.remedy)
+_QUEUE = Kind("a queue between threads", _SYNC.remedy)
+_POOL = Kind("a pool of workers", f"{_IN_REMOTE}: its threads and processes are this machine's")
+_RESULT = Kind("a result that is still to come", "wait for it here and capture what it gives")
+_FILE = Kind(
+    "an open file",
+    "open the file in a remote cell, or capture what it holds: data = file.read()",
 )
+_ARCHIVE = Kind("an open archive", "open the file in a remote cell")
+_TEMPORARY = Kind(
+    "a temporary file or folder of this machine",
+    f"{_IN_REMOTE}, or capture what it holds",
+)
+_NETWORK = Kind("a network connection", "connect in a remote cell")
+_DATABASE = Kind("a database connection", "connect in a remote cell, or capture the rows")
+_CLIENT = Kind("a client of a service, with its credentials", f"{_IN_REMOTE}, where these are")
+_PROCESS = Kind("a running process", "start it in a remote cell")
+_TIED = Kind("tied to this machine's processes", "create it in a remote cell")
+_GENERATOR = Kind("a generator", "keep the function that makes it, or capture list(…) of it")
+_COROUTINE = Kind("a coroutine", "await it here and capture the result")
+_LOOP = Kind("part of a running event loop", "create it in a remote cell")
+_FRAME = Kind("a stack frame", "keep what it says as text: traceback.format_exc()")
+_WEAK = Kind("a weak reference", "keep the object itself, or make the reference in a remote cell")
+_CONTEXT = Kind("a context variable", f"{_IN_REMOTE}, or capture its value: v.get()")
+_MAPPED = Kind("a file mapped into memory", "map it in a remote cell, or capture bytes(…) of it")
+_SELECTOR = Kind("a wait for files of this process", _IN_REMOTE)
+_POINTER = Kind(
+    "a pointer into this process", "load the library in a remote cell, or capture its value"
+)
+_WIDGET = Kind("a widget of this page", "capture its value: v.value")
+_KERNEL = Kind("part of this notebook's kernel", "take from it here what the remote cell needs")
+_TEXT_SINK = Kind("a writer into a file", "open the file in a remote cell")
+
+_CANNOT: dict[str, Kind] = {
+    **dict.fromkeys(("_thread.lock", "_thread.RLock"), _LOCK),
+    **{f"threading.{each}": _SYNC for each in ("Event", "Condition", "Semaphore", "Barrier")},
+    "_thread._local": Kind("thread-local data", _SYNC.remedy),
+    "threading.Thread": Kind("a thread", "start it in a remote cell"),
+    **dict.fromkeys(("queue.Queue", "_queue.SimpleQueue"), _QUEUE),
+    **dict.fromkeys(("concurrent.futures._base.Executor", "multiprocessing.pool.Pool"), _POOL),
+    **dict.fromkeys(("concurrent.futures._base.Future", "_asyncio.Future"), _RESULT),
+    **dict.fromkeys(("zipfile.ZipFile", "tarfile.TarFile"), _ARCHIVE),
+    "tempfile._TemporaryFileWrapper": _TEMPORARY,
+    "tempfile.SpooledTemporaryFile": _TEMPORARY,
+    **dict.fromkeys(("socket.socket", "_socket.socket", "http.client.HTTPConnection"), _NETWORK),
+    **dict.fromkeys(("smtplib.SMTP", "ftplib.FTP", "paramiko.transport.Transport"), _NETWORK),
+    **dict.fromkeys(("aiohttp.client.ClientSession", "websockets.sync.connection"), _NETWORK),
+    "_ssl._SSLContext": Kind("the settings of secure connections", _IN_REMOTE),
+    **dict.fromkeys(("sqlite3.Connection", "sqlite3.Cursor"), _DATABASE),
+    **dict.fromkeys(("sqlalchemy.engine.base.Engine", "sqlalchemy.orm.session.Session"), _DATABASE),
+    **dict.fromkeys(("psycopg2.extensions.connection", "psycopg.Connection"), _DATABASE),
+    **dict.fromkeys(("pymysql.connections.Connection", "redis.client.Redis"), _DATABASE),
+    **dict.fromkeys(("pymongo.mongo_client.MongoClient", "duckdb.DuckDBPyConnection"), _DATABASE),
+    "botocore.client.BaseClient": _CLIENT,
+    **dict.fromkeys(("subprocess.Popen", "asyncio.subprocess.Process"), _PROCESS),
+    **dict.fromkeys(("builtins.generator", "builtins.async_generator"), _GENERATOR),
+    "builtins.coroutine": _COROUTINE,
+    "asyncio.events.AbstractEventLoop": _LOOP,
+    **dict.fromkeys(("builtins.frame", "builtins.traceback"), _FRAME),
+    "multiprocessing.process.BaseProcess": _TIED,
+    **dict.fromkeys(("multiprocessing.queues.Queue", "multiprocessing.queues.SimpleQueue"), _TIED),
+    **dict.fromkeys(("multiprocessing.synchronize.SemLock", "_multiprocessing.SemLock"), _TIED),
+    **dict.fromkeys(("multiprocessing.connection._ConnectionBase",), _TIED),
+    **dict.fromkeys(("_hashlib.HASH", "_blake2.blake2b", "_blake2.blake2s"), Kind(
+        "a hash in progress", "capture its hexdigest()")),
+    **dict.fromkeys(("weakref.ReferenceType", "weakref.ProxyType"), _WEAK),
+    **{f"weakref.Weak{each}": _WEAK for each in ("ValueDictionary", "KeyDictionary", "Set")},
+    **{f"_contextvars.{each}": _CONTEXT for each in ("ContextVar", "Token", "Context")},
+    "mmap.mmap": _MAPPED,
+    **{f"select.{each}": _SELECTOR for each in ("epoll", "poll", "kqueue")},
+    "selectors.BaseSelector": _SELECTOR,
+    "logging.Handler": Kind("a log handler", "configure logging in a remote cell"),
+    "re.Match": Kind("a match of a pattern", "capture its groups()"),
+    **dict.fromkeys(("_csv.writer", "_csv.Writer", "_csv.reader"), _TEXT_SINK),
+    "posix.ScandirIterator": Kind("an open folder", "capture os.listdir(…)"),
+    "tqdm.std.tqdm": Kind("a progress bar", "make it in a remote cell, where it counts"),
+}  # fmt: skip
+STAYS: dict[str, Kind] = {
+    "_io._IOBase": _FILE,
+    "builtins.memoryview": Kind("a view of other memory", "capture bytes(…) of it"),
+    "tempfile.TemporaryDirectory": _TEMPORARY,
+    "multiprocessing.shared_memory.SharedMemory": _TIED,
+    **dict.fromkeys(("ctypes.CDLL", "_ctypes.CFuncPtr", "_ctypes._Pointer"), _POINTER),
+    "ipywidgets.widgets.widget.Widget": _WIDGET,
+    "IPython.core.interactiveshell.InteractiveShell": _KERNEL,
+    "IPython.core.displayhook.DisplayHook": _KERNEL,
+    "ipykernel.kernelbase.Kernel": _KERNEL,
+}
+# Files that are memory only.
+_MEMORY = frozenset({"_io.BytesIO", "_io.StringIO"})
 
 
-def find_obstacle(value: Any, name: str) -> Obstacle | None:
-    """Return the first thing inside `value` that cannot travel, None if none is seen."""
-    seen: set[int] = set()
-    level = [(name, value)]
-    for _ in range(_DEPTH):
-        following: list[tuple[str, Any]] = []
-        for path, each in level:
-            if id(each) in seen:
-                continue
-            seen.add(id(each))
-            found = _obstacle(path, each)
-            if found is not None:
-                return found
-            if len(seen) < _BREADTH:
-                following += _inside(path, each)
-        level = following
-    return None
+def kind_of(value: Any) -> Kind | None:
+    """Return what keeps an object from travelling, None if nothing is known to."""
+    if isinstance(value, types.ModuleType):
+        return _module(value)
+    return _of_class(type(value))
 
 
-def _obstacle(path: str, value: Any) -> Obstacle | None:
-    for is_one, what, remedy in _TABLE:
-        try:
-            if is_one(value):
-                return Obstacle(path, what, remedy)
-        except Exception:  # noqa: BLE001, PERF203 - a foreign object may raise anything from an attribute
-            continue
-    return None
+def stays(cls: type) -> bool:
+    """Tell whether objects of this class must not be pickled, even where they can be."""
+    names = _names(cls)
+    return any(name in STAYS for name in names) and not _MEMORY & set(names)
 
 
-def _module_of(value: Any) -> str:
-    return str(getattr(type(value), "__module__", ""))
+def _of_class(cls: type) -> Kind | None:
+    names = _names(cls)
+    if _MEMORY & set(names):
+        return None
+    known = {**_CANNOT, **STAYS}
+    return next((known[name] for name in names if name in known), None)
 
 
-def _inside(path: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """What a pickle of `value` would hold, each with its path."""
-    if isinstance(value, (str, bytes, bytearray, int, float, complex, type(None), type)):
-        return
-    if isinstance(value, dict):
-        for key, each in list(value.items())[:_BREADTH]:
-            yield f"{path}[{_short(key)}]", each
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        for number, each in enumerate(list(value)[:_BREADTH]):
-            yield f"{path}[{number}]" if isinstance(value, (list, tuple)) else f"{path}{{…}}", each
-    elif isinstance(value, types.FunctionType):
-        yield from _inside_function(path, value)
-    elif isinstance(value, types.MethodType):
-        yield f"{path}.__self__", value.__self__
-    elif not isinstance(value, types.ModuleType):
-        yield from _attributes(path, value)
+def _names(cls: type) -> list[str]:
+    return [f"{each.__module__}.{each.__qualname__}" for each in type.mro(cls)]
 
 
-def _inside_function(path: str, function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
-        try:
-            yield f"{path}'s {name}", cell.cell_contents
-        except ValueError:  # noqa: PERF203 - a cell that is not filled yet
-            continue
-    for number, each in enumerate(function.__defaults__ or ()):
-        yield f"{path}'s default {number + 1}", each
-
-
-def _attributes(path: str, value: Any) -> Iterator[tuple[str, Any]]:
-    found = dict(getattr(value, "__dict__", None) or {})
-    for kind in type(value).__mro__:
-        slots = kind.__dict__.get("__slots__", ())
-        for slot in [slots] if isinstance(slots, str) else slots:
-            if slot not in ("__dict__", "__weakref__") and hasattr(value, slot):
-                found[slot] = getattr(value, slot)
-    state = getattr(type(value), "__getstate__", None)
-    if state is not None and state is not getattr(object, "__getstate__", None):
-        # It chooses what travels; an attribute that it leaves out is no obstacle.
-        try:
-            chosen = value.__getstate__()
-        except Exception:  # noqa: BLE001 - its own error is reported by the attempt to pickle
-            chosen = None
-        if isinstance(chosen, dict):
-            found = chosen
-    if hasattr(value, "func") and hasattr(value, "args") and hasattr(value, "keywords"):
-        found |= {"func": value.func, "args": value.args, "keywords": value.keywords}
-    for name, each in found.items():
-        yield f"{path}.{name}", each
-
-
-def _short(key: Any) -> str:
-    text = repr(key)
-    return text if len(text) <= 40 else text[:37] + "…"
+def _module(module: types.ModuleType) -> Kind | None:
+    """A module that no import can find: made by code, or run as a script."""
+    if module.__spec__ is not None or module.__name__ == "__main__":
+        return None
+    return Kind("a module that was made here, without a file", "write it to a .py file")

@@ -7,7 +7,6 @@ a release changes them.
 from __future__ import annotations
 
 import importlib
-import io
 import operator
 import types
 from collections.abc import Callable, Mapping
@@ -16,12 +15,14 @@ from typing import Any
 
 import cloudpickle
 
+from .obstacles import stays
+
 PROTOCOL = 5
 _NAMED = (type, types.FunctionType, types.BuiltinFunctionType)
 
 
 class RefusedError(Exception):
-    """Something that a pickle would carry as something else."""
+    """Something that a pickle would carry as something else than it is."""
 
 
 class _Main:
@@ -39,6 +40,14 @@ class _Globals:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return vars, (self.main,)
+
+
+def module_of(obj: Any) -> set[str]:
+    """Return the top-level module that a pickle of the object asks for, none for a made one."""
+    if isinstance(obj, types.ModuleType):
+        return {obj.__name__.partition(".")[0]}
+    module = (obj if isinstance(obj, _NAMED) else type(obj)).__module__
+    return {module.partition(".")[0]} if isinstance(module, str) else set()
 
 
 def _is_on_gpu(obj: Any) -> bool:
@@ -60,18 +69,20 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self.namespace, self.refer = namespace, refer
         self.references: set[str] = set()
         self.global_names: set[str] = set()
-        self.modules: set[str] = set()
-        self.bytecode = False
+        # The first object of each top-level module.
+        self.modules: dict[str, Any] = {}
+        # What has no source: its code goes along, which only this Python runs.
+        self.bytecode: list[Any] = []
         # A tensor on this machine's GPU was copied into memory.
         self.from_gpu = False
+        self._staying: dict[type, bool] = {}
         self._main = _Main()
         self._globals = _Globals(self._main)
 
     def reducer_override(self, obj: Any) -> Any:
         """Refer to what has a source by its name; refuse what would become something else."""
-        module = getattr(obj if isinstance(obj, _NAMED) else type(obj), "__module__", None)
-        if isinstance(module, str):
-            self.modules.add(module.partition(".")[0])
+        for module in module_of(obj):
+            self.modules.setdefault(module, obj)
         if isinstance(obj, (type, types.FunctionType)):
             path = self.refer(obj)
             if path is not None:
@@ -79,8 +90,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
                 if "." in path:
                     return operator.attrgetter(path), (self._main,)
                 return getattr, (self._main, path)
-        elif isinstance(obj, io.IOBase) and not isinstance(obj, (io.BytesIO, io.StringIO)):
-            raise RefusedError("it holds an open file")
+        elif self._stays(type(obj)):
+            raise RefusedError(type(obj).__name__)
         elif _is_on_gpu(obj):
             self.from_gpu = True
             # What a parameter or a module holds comes here as a tensor of its own.
@@ -88,12 +99,18 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
             copy.requires_grad_(obj.requires_grad)
             return copy.__reduce_ex__(PROTOCOL)
         reduced = super().reducer_override(obj)
-        if isinstance(obj, type) and isinstance(reduced, tuple):
-            self.bytecode = self.bytecode or getattr(obj, "__module__", "") == "__main__"
+        is_made = isinstance(obj, type) and isinstance(reduced, tuple)
+        if isinstance(obj, types.CodeType) or (is_made and module_of(obj) == {"__main__"}):
+            self.bytecode.append(obj)
         return reduced
 
+    def _stays(self, cls: type) -> bool:
+        if cls not in self._staying:
+            self._staying[cls] = stays(cls)
+        return self._staying[cls]
+
     def _function_getnewargs(self, func: Any) -> Any:
-        self.bytecode = True
+        self.bytecode.append(func)
         if func.__globals__ is not self.namespace:
             return super()._function_getnewargs(func)
         # The base class would fill a dictionary of this pickle's own.
@@ -102,7 +119,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         return (code, self._globals, *rest)
 
     def _dynamic_function_reduce(self, func: Any) -> Any:
-        self.bytecode = True
+        self.bytecode.append(func)
         if func.__globals__ is not self.namespace:
             return super()._dynamic_function_reduce(func)
         make, arguments, (state, slots), *rest = super()._dynamic_function_reduce(func)

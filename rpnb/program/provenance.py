@@ -8,6 +8,7 @@ that they left. A source counts only while the name still holds that very object
 from __future__ import annotations
 
 import ast
+import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,6 +23,9 @@ _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _MUTATORS = frozenset(
     {"update", "append", "extend", "insert", "add", "setdefault", "pop", "remove", "clear"}
 )
+_ATOMS = (int, float, complex, str, bytes, type(None))
+# A name that another statement of the cell bound anew: what it held before is gone.
+_MOVED = (object(), None)
 # The cell magics whose body IPython runs in the person's own namespace.
 _TRANSPARENT = frozenset({"time", "capture", "timeit", "prun"})
 
@@ -31,7 +35,8 @@ class Definition:
     """The statements that made a value; `node` is the one that bound the name.
 
     `in_block` tells that it stood inside a loop or a condition; `print` is the
-    value's fingerprint when its cell ended.
+    value's fingerprint when its cell ended, `read` are the names that the statements
+    read as they ran, with a mark of what these held.
     """
 
     name: str
@@ -40,6 +45,7 @@ class Definition:
     value: Any
     in_block: bool = False
     print: Any = field(default=None, repr=False)
+    read: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def text(self) -> str:
@@ -55,6 +61,13 @@ class Definition:
     def is_changed(self) -> bool:
         """Whether the value was changed in place since its cell ran."""
         return bool(fingerprint(self.value) != self.print)
+
+    def is_moved(self, namespace: Mapping[str, Any]) -> bool:
+        """Whether the statements would now read something else than they did."""
+        return any(
+            name in namespace and _mark(namespace[name])[0] != mark[0]
+            for name, mark in self.read.items()
+        )
 
 
 class Provenance:
@@ -80,8 +93,14 @@ class Provenance:
         self._labels[text.strip()] = label
         whole = Passage.typed(text, max(first_line, 1), label=label)
         touched: set[str] = set()
-        for statement in statements:
-            touched |= self._note(statement, _with_comments(statement, whole), namespace)
+        rebound = _bound_later(statements)
+        for statement, later in zip(statements, rebound, strict=True):
+            marks = {
+                name: _MOVED if name in later else _mark(namespace[name])
+                for name in uses(statement).now
+                if name in namespace
+            }
+            touched |= self._note(statement, _with_comments(statement, whole), namespace, marks)
         self._forget(namespace)
         for name in touched:
             found = self._definitions.get(name)
@@ -112,17 +131,24 @@ class Provenance:
             del self._definitions[name]
 
     def _note(
-        self, statement: Statement, passage: Passage, namespace: Mapping[str, Any]
+        self,
+        statement: Statement,
+        passage: Passage,
+        namespace: Mapping[str, Any],
+        marks: Mapping[str, Any],
     ) -> set[str]:
         used = uses(statement)
         for name in used.binds:
             if name in namespace:
                 found = _definition(name, statement, passage, namespace[name])
+                found = replace(found, read={n: m for n, m in marks.items() if n != name})
                 if name in used.now and not isinstance(statement.node, _BLOCKS):
                     # `f = deco(f)`: what it was before belongs to how it came to be.
                     earlier = self._definitions.get(name)
                     if earlier is not None:
-                        found = replace(found, passages=(*earlier.passages, *found.passages))
+                        passages = (*earlier.passages, *found.passages)
+                        read = {**found.read, **earlier.read}
+                        found = replace(found, passages=passages, read=read)
                 self._definitions[name] = found
             else:
                 self._definitions.pop(name, None)
@@ -132,6 +158,22 @@ class Provenance:
             if earlier.value is namespace.get(name):
                 self._definitions[name] = replace(earlier, passages=(*earlier.passages, passage))
         return changed | used.binds
+
+
+def _bound_later(statements: list[Statement]) -> list[frozenset[str]]:
+    """For each statement, the names that those below it bind."""
+    found = [frozenset[str]()]
+    for statement in reversed(statements[1:]):
+        found.insert(0, found[0] | uses(statement).binds)
+    return found[: len(statements)]
+
+
+def _mark(value: Any) -> tuple[Any, Any]:
+    """What tells whether a name still holds this; kept with it is what is small, for its id."""
+    if isinstance(value, _ATOMS):
+        return (type(value), value), None
+    is_small = isinstance(value, (type, types.FunctionType, types.ModuleType))
+    return ("is", id(value)), value if is_small else None
 
 
 def _blank_above(text: str) -> int:
@@ -186,8 +228,10 @@ def _definition(name: str, statement: Statement, passage: Passage, value: Any) -
 def _matching(candidates: list[ast.stmt], value: Any) -> ast.stmt | None:
     if len(candidates) == 1:
         return candidates[0]
-    code = getattr(value, "__code__", None)
-    line = code.co_firstlineno if code is not None else getattr(value, "__firstlineno__", None)
+    if isinstance(value, types.FunctionType):
+        line = value.__code__.co_firstlineno
+    else:
+        line = vars(value).get("__firstlineno__", 0) if isinstance(value, type) else 0
     return next((each for each in candidates if _first_line(each) == line), None)
 
 

@@ -68,8 +68,8 @@ class Referring:
         if definition is None:
             return False
         # A class that a call made, such as a named tuple's, is its statement.
-        made = isinstance(definition.value, type) and is_plain_display(definition)
-        return made or is_code(definition)
+        made = isinstance(definition.value, type) and is_plain_display(definition, self._names)
+        return made or is_code(definition, self._names)
 
     def _function(self, function: types.FunctionType) -> str | None:
         name = f"_{self._name.strip('_')}_{len(self._made) + 1}"

@@ -204,7 +204,8 @@ class _Resolver:
         for wanted in captured.capture.now:
             if wanted not in self._bound:
                 self._need(wanted, inner)
-        self.found.before[need.cell].append(captured)
+        used = replace(captured.capture, use=captured.capture.use or str(need))
+        self.found.before[need.cell].append(replace(captured, capture=used))
         for wanted in captured.capture.later:
             if wanted not in self._binders:
                 self._need(wanted, inner, optional=wanted in captured.optional)
@@ -224,6 +225,20 @@ class _Resolver:
             return begun(name, told.begun[name], self.names)
         return alias(name, told.alias[name]) if name in told.alias else None
 
+    def _looked_at(self, name: str) -> Captured:
+        try:
+            return capture(name, self.names)
+        except ProgramError:
+            raise
+        except Exception as error:
+            # A proxy without its object, for one, raises whatever one asks of it.
+            raise CannotCapture(
+                f"`{name}` cannot travel to the target: looking at it raised "
+                f"{type(error).__name__}: {error}. Remedy: make it in a remote cell",
+                name=name,
+                path=name,
+            ) from error
+
     def _in_order(self, name: str, found: Captured) -> Captured:
         """A definition that registers itself stands below the one that did so before it."""
         now = {*found.capture.now, *self.told.above(name)}
@@ -234,7 +249,7 @@ class _Resolver:
             tied = self._tied(name)
             if tied is None and name not in self.names:
                 return Captured(self.base[name]) if name in self.base else None
-            return tied or self._in_order(name, capture(name, self.names))
+            return tied or self._in_order(name, self._looked_at(name))
         except ProgramError as problem:
             self._done.add(name)
             self.refused.append(name)
@@ -270,7 +285,7 @@ class _Resolver:
     def _refuse_shared(self) -> None:
         closures = {
             name: self.names[name]
-            for name in sorted(self._done)
+            for name in sorted(self._done - set(self.refused))
             if name in self.names and isinstance(self.names[name], types.FunctionType)
         }
         for variable, sharing in shared_variables(closures):

@@ -39,7 +39,7 @@ def scratch(
     Raises:
         ProgramError: the cell is no Python, or something that it uses cannot travel.
     """
-    prepared = prepare(cell, is_first=False, python=names.python)
+    prepared = prepare(cell, is_first=False, python=names.there.python)
     translated = translate(cell.source.replace("\r\n", "\n").replace("\r", "\n"))
     found = resolve([prepared], names, None, known=_known(program, earlier))
     raise_all([each for each in found.problems if not isinstance(each, MissingName)])

@@ -1,60 +1,121 @@
-"""Packages whose objects do not survive a change of their major version."""
+"""What the target has of Python and packages, as far as values from here depend on it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from importlib import metadata
+from typing import Any
 
 from ..errors import CannotCapture
+from .modules import imported
+from .steps import Capture, Program
 
-# Module -> distribution; the worker says which versions of these it has.
+# Module -> distribution whose objects do not survive a change of its major version; the
+# worker says which versions of these it has.
 DISTRIBUTIONS = {
     **{name: name for name in ("numpy", "pandas", "polars", "pyarrow", "pydantic", "scipy")},
     **{name: name for name in ("torch", "xarray")},
     "PIL": "pillow",
     "sklearn": "scikit-learn",
 }
+# The program itself, and what the overlay brings.
+_OWN = frozenset({"__main__", "__mp_main__", "builtins", "cloudpickle", "runpod", "rpnb"})
 
 
-def check(
-    name: str, modules: Iterable[str], there: Mapping[str, str], requested: Collection[str] = ()
-) -> None:
-    """Refuse a value whose classes the target has in another major version.
+@dataclass(frozen=True)
+class There:
+    """What the target has: its Python, versions of `DISTRIBUTIONS`, and top-level modules.
 
-    `there` maps distributions to the target's versions; those in `requested` are
-    installed by the program itself.
-
-    Raises:
-        CannotCapture: names the package, both versions and the remedy.
+    "" and None where it is not known. What the program installs itself is `requested`:
+    distributions, and "*" for one whose name does not show.
     """
-    for module in sorted(modules):
+
+    python: str = ""
+    packages: Mapping[str, str] = field(default_factory=dict)
+    modules: frozenset[str] | None = None
+    requested: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, info: Mapping[str, Any]) -> There:
+        """Return what a worker says of its machine."""
+        modules = info.get("modules")
+        python = ".".join(str(info.get("python") or "").split(".")[:2])
+        packages = info.get("packages") or {}
+        return cls(python, packages, None if modules is None else frozenset(modules))
+
+    def lacks(self, module: str) -> bool:
+        """Tell whether the target surely has no such module, and the program does not get it."""
+        if self.modules is None or module in self.modules or module in _OWN:
+            return False
+        providers = metadata.packages_distributions().get(module, [])
+        known = {_normal(each) for each in (module, *providers)}
+        return not self.requested & {"*", *known}
+
+    def other_major(self, module: str, here: str) -> str:
+        """Return the target's version of a module whose objects would not survive, else ""."""
         package = DISTRIBUTIONS.get(module, "")
-        if not there.get(package) or package in requested:
-            continue
-        here = _version(package)
-        if here and _major(here) != _major(there[package]):
-            raise CannotCapture(
-                f"`{name}` holds objects of {package} {here}; the target has {package} "
-                f"{there[package]}, which may read them wrongly. Remedy: make `{name}` in a remote "
-                f"cell, send plain data (lists, dictionaries, CSV), or put `%pip install "
-                f"{package}=={_major(here)}.*` into a set-up cell",
-                name=name,
-                path=name,
+        there = self.packages.get(package, "")
+        is_other = here and there and _major(here) != _major(there)
+        return there if is_other and package not in self.requested else ""
+
+
+def problems(program: Program, there: There) -> list[CannotCapture]:
+    """Return what of the program's captures the target cannot take, each with its remedy."""
+    own = {path.partition("/")[0].removesuffix(".py") for path in program.files}
+    there = replace(there, requested=there.requested | requested(program.requirements))
+    return [
+        CannotCapture(f"{text}\n  {each.use} uses it.", name=each.name, path=each.name)
+        for each in program.captures
+        for text in _problems(each, program.python, there, own)
+    ]
+
+
+def version(module: str) -> str:
+    """Return the version here of a module whose objects depend on it, "" for any other."""
+    try:
+        return metadata.version(DISTRIBUTIONS[module])
+    except (KeyError, metadata.PackageNotFoundError):
+        return ""
+
+
+def _problems(capture: Capture, python: str, there: There, own: set[str]) -> Iterator[str]:
+    if capture.bytecode and python and there.python not in ("", python):
+        yield (
+            f"`{capture.bytecode}` holds code without a source, made by Python {python}; the "
+            f"target has {there.python}, which cannot run it. Remedy: define it with def or class "
+            "in a cell, or in a remote cell"
+        )
+    imports = imported("\n".join((*capture.imports, *[capture.text] * (capture.kind == "import"))))
+    asks = [(module, f"`{capture.name}` comes from {module}", "") for module in sorted(imports)]
+    for module, what, here in (*asks, *capture.asks):
+        if module not in own and there.lacks(module):
+            brought = (metadata.packages_distributions().get(module) or [module])[0]
+            yield (
+                f"{what}, and the target has no module {module}. Remedy: put `%pip install "
+                f"{brought}` into a set-up cell"
+            )
+        found = there.other_major(module, here)
+        if found:
+            package = DISTRIBUTIONS[module]
+            yield (
+                f"{what} of {package} {here}; the target has {package} {found}, which may read it "
+                f"wrongly. Remedy: make `{capture.name}` in a remote cell, send plain data (lists, "
+                f"dictionaries, CSV), or put `%pip install {package}=={_major(here)}.*` into a "
+                "set-up cell"
             )
 
 
 def requested(requirements: Iterable[str]) -> frozenset[str]:
-    """Return the distributions that `%pip install` lines name."""
-    found = (re.match(r"[A-Za-z0-9][\w.-]*", each) for each in requirements)
-    return frozenset(re.sub(r"[-_.]+", "-", each.group()).lower() for each in found if each)
+    """Return the distributions that `%pip install` lines name; "*" for one that is not named."""
+    named = [each for each in requirements if not each.startswith("-")]
+    found = (re.match(r"[A-Za-z0-9][\w.-]*(?![\w.+-]*[:/])", each) for each in named)
+    return frozenset(_normal(match.group()) if match else "*" for match in found)
 
 
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _major(version: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import CannotCapture
 from .decorators import mark_lines
 from .expressions import expression
-from .fingerprint import attributes, fingerprint, holds_code
+from .fingerprint import attributes, fingerprint, holds_code, is_wrapper
 from .literals import literal
 from .names import Names
 from .passages import Passage
@@ -122,7 +122,7 @@ def needs_of(text: str, lazy: bool) -> tuple[set[str], set[str], set[str]]:
 
 def has_lazy_annotations(value: Any) -> bool:
     """Tell whether a function or class was compiled with `from __future__ import annotations`."""
-    code = getattr(value, "__code__", None)
+    code = value.__code__ if isinstance(value, types.FunctionType) else None
     if code is None and isinstance(value, type):
         codes = (getattr(each, "__code__", None) for each in vars(value).values())
         code = next((each for each in codes if each is not None), None)
@@ -177,7 +177,7 @@ def _defaults_moved(definition: Definition, names: Names) -> bool:
     )
 
 
-def is_code(definition: Definition) -> bool:
+def is_code(definition: Definition, names: Names) -> bool:
     """Tell whether a definition is one of code that running it again makes anew."""
     node, value = definition.node, definition.value
     if isinstance(node, _FUNCTIONS):
@@ -189,7 +189,8 @@ def is_code(definition: Definition) -> bool:
         return _defaults_hold(definition)
     # `f = deco(f)` after `def f`, or a condition of which one branch was taken.
     chained = len(definition.passages) > 1 and holds_code(value)
-    return (chained or isinstance(node, ast.If)) and holds_code(value) and not definition.in_block
+    is_made = (chained or isinstance(node, ast.If)) and holds_code(value)
+    return is_made and not definition.in_block and not definition.is_moved(names.namespace)
 
 
 def _defaults_hold(definition: Definition) -> bool:
@@ -201,16 +202,16 @@ def _defaults_hold(definition: Definition) -> bool:
     return arguments is not None and not arguments.defaults and not any(arguments.kw_defaults)
 
 
-def is_plain_display(definition: Definition) -> bool:
+def is_plain_display(definition: Definition, names: Names) -> bool:
     """Whether a statement such as `ops = {"double": lambda x: 2 * x}` says all there is."""
     node, value = definition.node, definition.value
-    if definition.in_block or definition.is_changed:
-        return False
-    if not holds_code(value):
+    if definition.in_block or definition.is_changed or not holds_code(value):
         return False
     if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
         return False
-    if isinstance(value, type) or hasattr(value, "__wrapped__"):
+    if definition.is_moved(names.namespace):
+        return False
+    if isinstance(value, type) or is_wrapper(value):
         return True
     shown = node.value
     if isinstance(shown, ast.Dict):

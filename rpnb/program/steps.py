@@ -48,6 +48,10 @@ class Capture:
     `kind` is "import", "source", "literal" or "value"; `now` are names that must
     be bound before it, `later` those that it looks up when called; `files` are
     the paths that it needs, `lines` pairs of (lines, first line in its cell).
+
+    What it asks of the target: `bytecode` is the path inside of code that has no
+    source, `asks` are (top-level module, what asks for it, its version here where
+    objects depend on that); `use` is who uses the name first.
     """
 
     name: str
@@ -60,7 +64,9 @@ class Capture:
     imports: tuple[str, ...] = ()
     future: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
-    bytecode: bool = False
+    bytecode: str = ""
+    asks: tuple[tuple[str, str, str], ...] = ()
+    use: str = ""
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -169,6 +175,7 @@ def _capture_from_wire(wire: Mapping[str, Any]) -> Capture:
         key: tuple(each) if isinstance(each, list) else each for key, each in wire.items()
     }
     values["lines"] = tuple((count, first) for count, first in wire.get("lines", ()))
+    values["asks"] = tuple(tuple(each) for each in wire.get("asks", ()))
     return Capture(**values)
 
 

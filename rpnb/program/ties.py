@@ -54,7 +54,8 @@ class Ties:
 
 def ties(captures: Sequence[Captured], names: Names, refused: Sequence[str]) -> Ties:
     """Return what the captures have in common; `refused` are names that could not be captured."""
-    begun = {**filled(names, refused), **_begun(captures, names)}
+    sound = [each for each in captures if each.capture.name not in refused]
+    begun = {**filled(names, refused), **_begun(sound, names)}
     apart = [each for each in captures if each.parts and each.capture.name not in begun]
     first: dict[int, str] = {}
     alias = {}

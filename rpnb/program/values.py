@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import CannotCapture
-from .obstacles import Obstacle, find_obstacle
+from .places import culprit, obstacles
 
 # They cannot be changed: two names may have a copy each.
 _FIXED = (
@@ -38,8 +38,8 @@ class Pickled:
     """A value's pickle: `references` must be bound before it is loaded.
 
     `globals` are names that its functions look up when they are called;
-    `bytecode` says that it holds code of this very Python version; `modules` are
-    the top-level modules of its objects' classes; `from_gpu` that tensors on this
+    `bytecode` is what it holds as code of this very Python version; `modules` are
+    the top-level modules of its objects, with the first of each; `from_gpu` that tensors on this
     machine's GPU travel as copies in memory; `parts` are the objects in it that
     could be changed, by id.
     """
@@ -47,8 +47,8 @@ class Pickled:
     data: bytes = field(repr=False)
     references: frozenset[str] = frozenset()
     globals: frozenset[str] = frozenset()
-    bytecode: bool = False
-    modules: frozenset[str] = frozenset()
+    bytecode: tuple[Any, ...] = ()
+    modules: Mapping[str, Any] = field(default_factory=dict, repr=False)
     from_gpu: bool = False
     parts: Mapping[int, Any] = field(default_factory=dict, repr=False)
 
@@ -80,8 +80,8 @@ def dump(
         data,
         frozenset(pickler.references),
         frozenset(pickler.global_names),
-        pickler.bytecode,
-        frozenset(pickler.modules),
+        tuple(pickler.bytecode),
+        pickler.modules,
         pickler.from_gpu,
         _parts(value, pickler.memo.copy()),
     )
@@ -145,10 +145,11 @@ def _measured(
 
 def _may_be_large(value: Any) -> bool:
     """Tell whether measuring first is worth a second pass."""
-    size = getattr(value, "nbytes", None)
-    if isinstance(size, int):
-        return size > LARGE_BYTES
-    return not isinstance(value, (types.FunctionType, type)) and sys.getsizeof(value, 0) > 1 << 20
+    try:
+        size = getattr(value, "nbytes", None)
+        return (size if isinstance(size, int) else 64 * sys.getsizeof(value, 0)) > LARGE_BYTES
+    except Exception:  # noqa: BLE001 - a foreign object may raise anything from an attribute
+        return False
 
 
 def _run(
@@ -162,35 +163,54 @@ def _run(
     # cloudpickle is only imported when a value needs it.
     from .pickler import Pickler, RefusedError
 
+    def fails(part: Any) -> str:
+        try:
+            Pickler(_Counter(), namespace, refer, lambda _buffer: None).dump(part)
+        except Exception as error:  # noqa: BLE001 - the question is whether
+            return _said(error)
+        return ""
+
     pickler = Pickler(file, namespace, refer, on_buffer)
     try:
         pickler.dump(value)
     except RefusedError as refused:
-        found = find_obstacle(value, name)
-        raise _cannot(name, found, str(refused)) from None
+        raise _cannot(name, value, str(refused), fails) from None
     except RecursionError:
-        raise CannotCapture(
-            f"`{name}` is nested too deeply to travel: build it in a remote cell",
-            name=name,
-            path=name,
-        ) from None
+        raise _too_deep(name) from None
     except Exception as error:  # noqa: BLE001 - a value's own __reduce__ may raise anything
-        raise _cannot(name, find_obstacle(value, name), f"{error}") from None
+        if isinstance(error.__context__, RecursionError):
+            raise _too_deep(name) from None
+        raise _cannot(name, value, _said(error), fails) from None
     return pickler
 
 
-def _cannot(name: str, found: Obstacle | None, reason: str) -> CannotCapture:
-    if found is None:
-        return CannotCapture(
-            f"`{name}` cannot travel to the target: {reason}. Make it in a remote cell",
-            name=name,
-            path=name,
-        )
+def _cannot(name: str, value: Any, reason: str, fails: Callable[[Any], str]) -> CannotCapture:
+    known = obstacles(value, name)
+    if known:
+        listed = ", ".join(str(each) for each in known)
+        remedies = "; ".join(dict.fromkeys(each.kind.remedy for each in known))
+        path = known[0].path
+    else:
+        path, inner, said = culprit(value, name, fails)
+        kind = f"{type(inner).__module__}.{type(inner).__qualname__}".replace("__main__.", "")
+        listed = f"`{path}` is of the kind {kind.replace('builtins.', '')} ({said or reason})"
+        remedies = "make it in a remote cell, or take from it here what the remote cell needs"
     return CannotCapture(
-        f"`{name}` cannot travel to the target: {found}. Remedy: {found.remedy}",
-        name=name,
-        path=found.path,
+        f"`{name}` cannot travel to the target: {listed}. Remedy: {remedies}", name=name, path=path
     )
+
+
+def _too_deep(name: str) -> CannotCapture:
+    return CannotCapture(
+        f"`{name}` is nested too deeply to travel. Remedy: build it in a remote cell",
+        name=name,
+        path=name,
+    )
+
+
+def _said(error: Exception) -> str:
+    kind = type(error).__name__
+    return f"{error}" if kind in ("TypeError", "PicklingError") else f"{kind}: {error}"
 
 
 def _too_large(name: str, size: int) -> str:

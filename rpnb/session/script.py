@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import textwrap
 from collections import ChainMap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +22,15 @@ _GIVEN = "_handler"
 
 
 class Script:
-    """The cells that a session's methods have added, and the program they make."""
+    """The cells that a session's methods have added, and the program they make.
 
-    def __init__(self) -> None:
+    `info` gives what the session's worker says of its machine.
+    """
+
+    def __init__(self, info: Callable[[], Mapping[str, Any]]) -> None:
         from ..program.cells import Cells
+
+        self._info = info
 
         self._setups = Cells()
         self._handler: Cell | None = None
@@ -103,6 +108,7 @@ class Script:
     def _names(self, namespace: dict[str, Any]) -> Names:
         from ..program.names import Names
         from ..program.provenance import Provenance
+        from ..program.skew import There
 
         provenance, folder = Provenance(), Path.cwd()
         file = Path(namespace.get("__file__") or "")
@@ -110,7 +116,8 @@ class Script:
             folder = file.resolve().parent
             text = file.read_text(encoding="utf-8", errors="replace")
             provenance.record(file.name, text, namespace)
-        return Names(ChainMap(self._given, namespace), provenance, folder)
+        there = There.of(self._info())
+        return Names(ChainMap(self._given, namespace), provenance, folder, there=there)
 
 
 def _of_file(path: Path) -> Program:

@@ -91,7 +91,7 @@ class Session:
         self.driver = ""
         self.reach = Reach(target, worker, options)
         self._link = Link(self.reach.dial, self.reach.beside, Dialogue(client))
-        self._script = Script()
+        self._script = Script(lambda: self.info)
 
     def open(self) -> None:
         """Start or find the agent and attach to it; `connect` has done so already."""
@@ -208,7 +208,7 @@ class Session:
 
     def clear(self) -> None:
         """Empty the program; the next run undoes what its steps have made."""
-        self._script = Script()
+        self._script = Script(lambda: self.info)
         self._finish(self.submit(self._script.program({})))
 
     def set_env(self, values: Mapping[str, str]) -> None:

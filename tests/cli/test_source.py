@@ -8,7 +8,7 @@ from rpnb.cli import kernel
 from rpnb.cli.progress import Progress
 from rpnb.cli.source import Source, Wanted, load
 from rpnb.errors import BadInput, BadSyntax, CannotCapture, MissingName, NoHandler, ProgramError
-from rpnb.program.steps import Program
+from rpnb.program.steps import Capture, Program
 from rpnb.transport.targets import parse
 from tests.cli.books import HANDLER, book
 
@@ -200,16 +200,28 @@ def test_load_of_a_handler_file_keeps_its_text(tmp_path):
 class Attached:
     """A session as far as `prepare` looks at it."""
 
-    def __init__(self, python):
-        self.info = {"python": python}
+    def __init__(self, python, **more):
+        self.info = {"python": python, **more}
         self.target = parse("gpu-box")
 
 
 def test_prepare_refuses_bytecode_for_another_python(tmp_path):
-    bound = Source(tmp_path / "n.ipynb", Program(python="3.11"))
+    captured = Capture("f", "value", "f = …", bytecode="f", use="cell 3, line 1")
+    bound = Source(tmp_path / "n.ipynb", Program(python="3.11", captures=(captured,)))
     bound.prepare(Attached("3.11.9"))
-    with pytest.raises(CannotCapture, match=r"Python 3\.11; gpu-box has 3\.12\.1"):
+    with pytest.raises(
+        CannotCapture, match=r"(?s)`f` holds code.*3\.11; the target has 3\.12.*cell 3"
+    ):
         bound.prepare(Attached("3.12.1"))
+
+
+def test_prepare_refuses_what_another_major_would_misread(tmp_path):
+    asks = (("numpy", "`w` is of numpy.ndarray", "1.26.4"),)
+    captured = Capture("w", "value", "w = …", asks=asks, use="cell 3, line 1")
+    found = Source(tmp_path / "n.ipynb", Program(captures=(captured,)))
+    found.prepare(Attached("3.11.9", packages={"numpy": "1.24.0"}))
+    with pytest.raises(CannotCapture, match=r"(?s)numpy 1\.26\.4; the target has numpy 2.*cell 3"):
+        found.prepare(Attached("3.11.9", packages={"numpy": "2.4.6"}))
 
 
 def test_load_of_a_missing_handler_file_is_a_sentence(tmp_path):

@@ -21,6 +21,7 @@ from rpnb.program.build import build
 from rpnb.program.cells import Cell
 from rpnb.program.names import Names
 from rpnb.program.provenance import Provenance
+from rpnb.program.skew import There
 from tests.minors.table import CASES
 
 USE = "use"
@@ -50,7 +51,7 @@ class Notebook:
         text = f"import json as _json\n_json.dumps([{case!r}, {use}])"
         cell = Cell(USE, "setup", "", "the use", text, 1)
         path = [str(self.folder)]
-        names = Names(self.namespace, self.provenance, self.folder, path, python=python)
+        names = Names(self.namespace, self.provenance, self.folder, path, there=There(python))
         return build([cell], names)
 
 

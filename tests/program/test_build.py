@@ -8,6 +8,7 @@ from rpnb.errors import BadSyntax, MissingName, NoHandler, ProgramError, Protoco
 from rpnb.program.build import build, needs
 from rpnb.program.cells import Cell
 from rpnb.program.names import Names
+from rpnb.program.skew import There
 from rpnb.program.steps import Program
 
 FUTURE = "from __future__ import annotations"
@@ -209,7 +210,7 @@ def test_return_outside_a_function_is_bad_syntax():
 @pytest.mark.parametrize(("python", "said"), [("3.99.0", True), ("3.9.18", False), ("", False)])
 def test_syntax_that_only_the_targets_newer_python_may_read_is_said_so(python, said):
     with pytest.raises(BadSyntax) as raised:
-        built("x = = 1", names=Names({}, python=python))
+        built("x = = 1", names=Names({}, there=There(".".join(python.split(".")[:2]))))
     assert (
         "The target has Python 3.99; cells are read by the one here" in str(raised.value)
     ) == said

@@ -5,6 +5,7 @@ import pytest
 from rpnb.errors import CannotCapture, MissingName, ProgramError
 from rpnb.program.build import build
 from rpnb.program.names import Names
+from rpnb.program.skew import There
 from tests.minors.defining import Notebook as Plain
 from tests.minors.table import CASES
 
@@ -186,6 +187,26 @@ def test_constant_keeps_the_persons_own_text(notebook):
     assert "SIZES = {  # in pixels\n    'small': 64,\n}" in notebook.build().text
 
 
+MOVED = "n, FIELDS = 5, 'x y z'"
+MADE = {
+    "a tuple's class": ("import collections\nn, FIELDS = 2, 'x y'\n"
+                        "T = collections.namedtuple('T', FIELDS)", "T(1, 2).y"),
+    "a function's class": ("n = 2\ndef make(k):\n    class T:\n        size = k\n    return T\n"
+                           "T = make(n)", "T.size"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("where", ["the same cell", "a later cell"])
+@pytest.mark.parametrize("case", MADE)
+def test_statement_whose_names_have_changed_is_not_run_again(notebook, case, where):
+    text, use = MADE[case]
+    cells = [f"{text}\n{MOVED}"] if where == "the same cell" else [text, MOVED]
+    for cell in cells:
+        notebook.cell(cell)
+    notebook.setup(f"x = [{use}, n]")
+    assert notebook.remote_value("x") == [2, 5]
+
+
 def test_registry_that_a_call_filled_too_is_refused(notebook):
     notebook.cell("REG = {}\ndef register(f):\n    REG[f.__name__] = f\n    return f\n"
                   "@register\ndef a(): return 1\ndef extra(): return 2\n"
@@ -323,13 +344,13 @@ def test_bytecode_for_another_python_is_refused(notebook):
     notebook.cell("exec('def ex(x): return x')")
     notebook.setup("s = ex(1)")
     with pytest.raises(CannotCapture, match=r"`ex` holds code without a source.*3\.9"):
-        notebook.build(python="3.9.18")
+        notebook.build(there=There("3.9"))
 
 
 def test_plain_data_for_another_python_is_fine(notebook):
     notebook.cell("v = list(range(5000))")
     notebook.setup("s = sum(v)")
-    assert notebook.build(python="3.9.18").python == ""
+    assert notebook.build(there=There("3.9")).python == ""
 
 
 def test_program_with_bytecode_says_for_which_python(notebook):
@@ -338,54 +359,6 @@ def test_program_with_bytecode_says_for_which_python(notebook):
     notebook.cell("exec('def ex(x): return x')")
     notebook.setup("s = ex(1)")
     assert notebook.build().python == f"{sys.version_info.major}.{sys.version_info.minor}"
-
-
-OBSTACLES = {
-    "import threading\nv = threading.Lock()": "`v` is a thread lock",
-    "import threading\nv = {'a': [threading.RLock()]}": "`v['a'][0]` is a thread lock",
-    "import threading, types\nv = types.SimpleNamespace(session=types.SimpleNamespace("
-    "lock=threading.Lock()))": "`v.session.lock` is a thread lock",
-    "import threading\nv = threading.Event()": "`v` is a thread synchronisation object",
-    "import threading\nv = threading.Thread()": "`v` is a thread",
-    "import threading\nv = threading.local()": "`v` is thread-local data",
-    "v = open('/dev/null')": "`v` is an open file",
-    "v = {'log': open('/dev/null', 'rb')}": "`v['log']` is an open file",
-    "import socket\nv = socket.socket()": "`v` is a socket",
-    "v = (i for i in [1])": "`v` is a generator",
-    "v = [iter([]), (i for i in [1])]": "`v[1]` is a generator",
-    "import queue\nv = queue.Queue()": "`v` is a queue between threads",
-    "import sqlite3\nv = sqlite3.connect(':memory:')": "`v` is a database connection",
-    "import asyncio\nv = asyncio.new_event_loop()": "`v` is part of a running event loop",
-    "import sys\nv = sys._getframe()": "`v` is a stack frame",
-    "import hashlib\nv = hashlib.sha256()": "`v` is a hash in progress",
-    "import threading\ndef make(k):\n    def inner(): return k\n    return inner\n"
-    "v = make(threading.Lock())": "is a thread lock",
-    "import threading, functools\nv = functools.partial(print, threading.Lock())":
-        "is a thread lock",
-    "import threading\nclass A:\n    __slots__ = ('k',)\nv = A()\nv.k = threading.Lock()":
-        "`v.k` is a thread lock",
-}  # fmt: skip
-
-
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.parametrize("text", OBSTACLES)
-def test_what_cannot_travel_is_named_with_the_path_inside_it(notebook, text):
-    notebook.cell(text)
-    notebook.setup("x = v")
-    with pytest.raises(CannotCapture) as raised:
-        notebook.build()
-    assert OBSTACLES[text] in str(raised.value)
-    for name in ("v",):
-        closing = getattr(notebook.shell.user_ns[name], "close", None)
-        if closing is not None and not isinstance(notebook.shell.user_ns[name], dict):
-            closing()
-
-
-def test_obstacle_names_the_cell_that_needs_it(notebook):
-    notebook.cell("import threading\nlock = threading.Lock()")
-    notebook.setup("import os\nx = lock")
-    with pytest.raises(CannotCapture, match="cell 2, line 3 uses it"):
-        notebook.build()
 
 
 def test_large_value_is_refused_with_its_size(notebook):

@@ -1,5 +1,9 @@
 """A value that another major version of its library would misread is not sent."""
 
+import sys
+import types
+from importlib.machinery import ModuleSpec
+
 import numpy as np
 import pytest
 
@@ -7,6 +11,7 @@ from rpnb.errors import CannotCapture, ProgramError
 from rpnb.program.build import build
 from rpnb.program.cells import Cell
 from rpnb.program.names import Names
+from rpnb.program.skew import There, problems, requested
 
 HERE = np.__version__
 OTHER = f"{int(HERE.split('.')[0]) + 1}.0.1"
@@ -14,7 +19,7 @@ USE = "def handler(job):\n    return float(weights.sum())"
 
 
 def _program(packages, source=USE, **options):
-    names = Names({"weights": np.arange(5000.0), "n": 3}, packages=packages, **options)
+    names = Names({"weights": np.arange(5000.0), "n": 3}, there=There("", packages), **options)
     return build([Cell("h", "handler", "", "cell 2", source)], names)
 
 
@@ -44,8 +49,90 @@ def test_value_without_such_objects_is_none():
     assert _program({"numpy": OTHER}, "def handler(job):\n    return n").text
 
 
-def test_error_is_one_for_a_value_that_cannot_travel():
-    with pytest.raises(CannotCapture):
-        from rpnb.program.skew import check
+def test_value_inside_another_is_named_by_its_path():
+    names = Names({"cfg": {"w": [np.zeros(5000)]}}, there=There("", {"numpy": OTHER}))
+    with pytest.raises(CannotCapture, match=r"`cfg\['w'\]\[0\]` is of numpy\.ndarray of numpy 2"):
+        build([Cell("h", "handler", "", "cell 2", "def handler(job):\n    return cfg")], names)
 
-        check("x", ["numpy"], {"numpy": OTHER})
+
+class Own:
+    """Stands for a class of a package that only this machine has."""
+
+
+Own.__module__ = "only_here.things"
+LACKING = There("3.11", {}, frozenset({"os", "pickle", "pathlib", "numpy"}))
+
+
+@pytest.fixture
+def only_here(monkeypatch):
+    module = types.ModuleType("only_here.things")
+    module.__spec__ = ModuleSpec("only_here.things", None)
+    module.Own, module.find = Own, lambda: None
+    module.find.__module__, module.find.__qualname__ = "only_here.things", "find"
+    monkeypatch.setitem(sys.modules, "only_here.things", module)
+    monkeypatch.setitem(sys.modules, "only_here", types.ModuleType("only_here"))
+    return module
+
+
+def _asking(only_here, text, requirements="", there=LACKING):
+    values = {"cfg": {"client": [Own()]}, "lib": only_here, "find": only_here.find, "K": 1}
+    source = f"{requirements}def handler(job):\n    return {text}"
+    return build([Cell("h", "handler", "", "cell 2", source)], Names(values, there=there))
+
+
+MISSING = {
+    "cfg": "`cfg['client'][0]` is of only_here.things.Own, and the target has no module only_here",
+    "lib": "`lib` comes from only_here, and the target has no module only_here",
+    "find": "`find` comes from only_here, and the target has no module only_here",
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_what_the_target_has_no_module_for_is_named_before_anything_is_sent(only_here, name):
+    with pytest.raises(CannotCapture) as raised:
+        _asking(only_here, name)
+    assert str(raised.value) == (
+        f"{MISSING[name]}. Remedy: put `%pip install only_here` into a set-up cell\n"
+        "  cell 2, line 2 uses it."
+    )
+
+
+def test_everything_that_the_target_lacks_is_said_at_once(only_here):
+    with pytest.raises(CannotCapture, match="(?s)3 problems.*`cfg.*`find.*`lib"):
+        _asking(only_here, "cfg, find, lib")
+
+
+@pytest.mark.parametrize(
+    "there", [There(), There("3.11", {}, LACKING.modules | {"only_here"})], ids=["unknown", "there"]
+)
+def test_module_that_may_be_there_is_no_problem(only_here, there):
+    assert _asking(only_here, "cfg", there=there).files
+
+
+@pytest.mark.parametrize("line", ["only-here", "'Only.Here>=2'", "git+https://x/y.git", "./wheel"])
+def test_module_that_the_program_installs_is_no_problem(only_here, line):
+    assert _asking(only_here, "cfg", f"!pip install {line}\n").files
+
+
+def test_another_requirement_does_not_bring_it(only_here):
+    with pytest.raises(CannotCapture, match="no module only_here"):
+        _asking(only_here, "cfg", "!pip install requests\n")
+
+
+def test_local_module_needs_no_counterpart(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text("K = 1")
+    monkeypatch.syspath_prepend(tmp_path)
+    import mine
+
+    names = Names({"mine": mine}, folder=tmp_path, path=[str(tmp_path)], there=LACKING)
+    assert "mine.py" in build([Cell("s", "setup", "", "cell 2", "x = mine.K")], names).files
+
+
+def test_program_from_elsewhere_is_checked_by_what_it_says_itself(only_here):
+    program = type(p := _asking(only_here, "cfg", there=There())).from_wire(p.to_wire())
+    assert "no module only_here" in str(problems(program, LACKING)[0])
+
+
+def test_requirements_name_distributions():
+    lines = ["--pre", "A_b>=1", "c[x]==2", "git+https://d/e", "./f"]
+    assert requested(lines) == {"a-b", "c", "*"}
