@@ -54,7 +54,8 @@ def test_module_in_an_archive_of_the_path_is_named(tmp_path):
 def test_editable_install_is_named_by_its_finder():
     finder = (
         "import sys, types\nm = types.ModuleType('__editable___x_finder')\n"
-        "m.MAPPING = {'mine': '/x'}\nclass F:\n    @classmethod\n    def find_spec(cls, *a): return None\n"
+        "m.MAPPING = {'mine': '/x'}\nclass F:\n    @classmethod\n"
+        "    def find_spec(cls, *a): return None\n"
         "F.__module__ = m.__name__\nsys.modules[m.__name__] = m\nsys.meta_path.append(F)"
     )
     assert "mine" in said(before=finder)

@@ -32,6 +32,6 @@ def test_script_names_what_the_target_would_misread_or_lacks(namespace, info, sa
 
 
 def test_script_is_built_where_the_target_has_it(namespace):
-    info = {"packages": {"numpy": np.__version__}, "modules": ["numpy"]}
+    info = {"packages": {"numpy": np.__version__}, "modules": ["numpy", "pathlib", "pickle"]}
     program = Script(lambda: info).with_handler(namespace["handler"], namespace)
     assert [path.split("-")[0] for path in program.files] == ["data/weights"]
