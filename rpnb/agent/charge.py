@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NoSpace, ProtocolError
+from ..protocol.blobs import blobs_of
 from ..protocol.frames import FrameReader
 from ..protocol.messages import (
     Cancel,
@@ -256,8 +257,7 @@ class Charge:
         """Ask once for the blobs that a request still needs."""
         assert request.submit is not None
         program, scratch = request.submit.program or {}, request.submit.scratch or {}
-        files = {**(scratch.get("files") or {}), **(program.get("files") or {})}
-        missing = self.uploads.missing(files)
+        missing = self.uploads.missing({**blobs_of(scratch), **blobs_of(program)})
         if missing and not request.has_asked and request.client is not None:
             request.has_asked = True
             request.client.say(Need(request.id, missing))
@@ -321,7 +321,7 @@ class Charge:
         if self._endings or self._is_rebuilt:
             return None
         program = self._directory.read_program()
-        is_whole = program is not None and not self.uploads.missing(program.get("files") or {})
+        is_whole = program is not None and not self.uploads.missing(blobs_of(program))
         return program if is_whole else None
 
     def _bury(self, prospect: str = "") -> None:

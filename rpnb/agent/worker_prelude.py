@@ -7,13 +7,14 @@ import contextlib
 import importlib
 import linecache
 import os
-import shutil
 import sys
 import types
 from pathlib import Path
 from typing import Any, Iterator, Mapping
 
+from ..protocol.blobs import layouts
 from .worker_code import Executor
+from .worker_program import copy_pieces
 
 # A captured name of no cell that can be shown.
 _UNNAMED = "captured"
@@ -43,7 +44,7 @@ class Prelude:
     def around(self, cell: Mapping[str, Any]) -> Iterator[None]:
         """Let the cell's local modules be imported inside, and nowhere else."""
         folder = os.fspath(self._folder)
-        self._write(cell.get("files") or {})
+        self._write(layouts(cell))
         sys.path.append(folder)
         try:
             yield
@@ -85,12 +86,11 @@ class Prelude:
             namespace["__file__"] = file
 
     def _write(self, files: Mapping[str, Any]) -> None:
-        for path, (digest, _size) in files.items():
+        for path, layout in files.items():
             target = self._folder / path
             if ".." in Path(path).parts or Path(path).is_absolute():
                 raise ValueError(f"expected a path inside the folder, got {path!r}")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self._values / digest, target)
+            copy_pieces(self._values, layout, target)
         if files:
             importlib.invalidate_caches()
 

@@ -8,8 +8,9 @@ import linecache
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
+from ..protocol.blobs import BLOCK_BYTES, layouts
 from .directory import RunDirectory, writing
 
 
@@ -20,6 +21,8 @@ class WireProgram:
         self.wire = wire
         self.text: str = wire["text"]
         self.files: dict[str, Any] = wire.get("files") or {}
+        # Of which blobs each file is made.
+        self.layouts = layouts(wire)
         self.env: dict[str, str] = wire.get("env") or {}
         self.requirements: list[str] = wire.get("requirements") or []
         self.cells: list[str] = [cell["id"] for cell in wire.get("cells") or ()]
@@ -57,7 +60,7 @@ def _write_files(directory: RunDirectory, program: WireProgram, old: Mapping[str
         if old.get(path, [None])[0] != digest or not target.exists():
             changed.add(path)
             _forget_bytecode(target)
-            _copy(directory.values / digest, target)
+            copy_pieces(directory.values, program.layouts[path], target)
     if changed:
         importlib.invalidate_caches()
     handler = directory.app / "handler.py"
@@ -78,7 +81,13 @@ def _inside(app: Path, path: str) -> Path:
     return target
 
 
-def _copy(source: Path, target: Path) -> None:
-    # A copy, not a link: the program may write into its files, and values are shared.
+def copy_pieces(values: Path, layout: Sequence[Sequence[Any]], target: Path) -> None:
+    """Write a file of the program: the blobs that it is made of, one behind the other.
+
+    A copy, not a link: the program may write into its files, and values are shared.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
+    with target.open("wb") as file:
+        for digest, _size in layout:
+            with (values / digest).open("rb") as piece:
+                shutil.copyfileobj(piece, file, BLOCK_BYTES)

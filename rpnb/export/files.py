@@ -23,24 +23,25 @@ def files(program: Program, path: Path) -> dict[Path, bytes]:
         raise ExportError(f"{path} is a folder: name the file, such as {path / 'handler.py'}")
     target = path.resolve()
     found = {target: _encoded(program)}
-    for name, (digest, _size) in program.files.items():
+    for name in program.files:
         place = _beside(target, name)
         if place in found:
             raise ExportError(
                 f"{target.name} would overwrite the local module of the same name that the "
                 "program imports: export under another name"
             )
-        found[place] = _content(program, name, digest)
+        found[place] = _content(program, name)
     return found
 
 
-def _content(program: Program, name: str, digest: str) -> bytes:
-    if digest not in program.blobs:
+def _content(program: Program, name: str) -> bytes:
+    content = program.content(name)
+    if content is None:
         raise ExportError(
             f"{name} is only on the target: its value was made before this kernel began. Run the "
             "cell that makes it again, or drop what uses it with %runpod_drop"
         )
-    return program.blobs[digest]
+    return content
 
 
 def _encoded(program: Program) -> bytes:

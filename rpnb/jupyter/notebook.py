@@ -208,7 +208,7 @@ class Notebook:
             problem.args = ("\n".join([str(problem), *self.cells.told()]), *problem.args[1:])
             raise
         # What a value was captured as serves again after its local name is gone.
-        self.base = program
+        self.base = program.without_blobs()
         return program
 
     def names(self, send: Collection[str] | None = None) -> Names:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..errors import NoHandler, ProgramError
-from ..protocol.blobs import digest
 from . import modules, skew, start_call
 from .cells import Cell, handler_name, python_text
+from .content import Content
 from .handler_cells import with_one_handler
 from .layout import assemble, join, start_block
 from .names import Names
@@ -143,7 +143,7 @@ def _program(
         text, origins = join([cells[0].whole])
     else:
         text, origins = assemble(cells, found, _start(cells, handler) if not starts else None)
-    blobs, files = _files(found, around)
+    gathered = _files(found, around)
     env: dict[str, str] = {}
     for each in cells:
         env |= each.env
@@ -151,13 +151,14 @@ def _program(
         text=text,
         origins=origins,
         cells=tuple(each.cell for each in cells),
-        files=files,
+        files=dict(sorted(gathered.files.items())),
+        pieces=gathered.pieces,
         env=env | around.env,
         handler=handler,
         python=_bound_to(found, around.base),
         requirements=tuple(dict.fromkeys(r for each in cells for r in each.requirements)),
         captures=tuple(each.capture for each in found.all),
-        blobs=blobs,
+        blobs=gathered.blobs,
         notes=(*(note for each in cells for note in each.notes), *found.notes, *_hoisted(cells)),
     )
 
@@ -206,19 +207,36 @@ def _bound_to(found: Resolved, base: Program | None) -> str:
     return here if fresh or base is None else base.python
 
 
-def _files(
-    found: Resolved, around: _Surroundings
-) -> tuple[dict[str, bytes], dict[str, tuple[str, int]]]:
-    blobs: dict[str, bytes] = {}
-    files: dict[str, tuple[str, int]] = {}
-    base = around.base
-    for brought in (around.local, *(each.files for each in found.all)):
-        for path, data in brought.items():
-            files[path] = (digest(data), len(data))
-            blobs[files[path][0]] = data
+@dataclass
+class _Files:
+    """A program's files as they are gathered."""
+
+    files: dict[str, tuple[str, int]] = field(default_factory=dict)
+    pieces: dict[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
+    blobs: dict[str, bytes | memoryview] = field(default_factory=dict)
+
+    def add(self, path: str, content: Content) -> None:
+        self.files[path] = (content.digest, content.size)
+        self.blobs |= content.blobs
+        if len(content.layout) > 1:
+            self.pieces[content.digest] = content.layout
+
+    def keep(self, path: str, base: Program) -> None:
+        """Add a file from before: the bytes are where the worker is."""
+        found = self.files[path] = base.files[path]
+        if found[0] in base.pieces:
+            self.pieces[found[0]] = base.pieces[found[0]]
+
+
+def _files(found: Resolved, around: _Surroundings) -> _Files:
+    gathered, base = _Files(), around.base
+    for path, data in around.local.items():
+        gathered.add(path, Content.of_bytes(data))
+    for each in found.all:
+        for path, content in each.files.items():
+            gathered.add(path, content)
     for each in found.all:
         for path in each.capture.files:
-            # From before: the bytes are where the worker is.
-            if path not in files and base is not None and path in base.files:
-                files[path] = base.files[path]
-    return blobs, dict(sorted(files.items()))
+            if path not in gathered.files and base is not None and path in base.files:
+                gathered.keep(path, base)
+    return gathered

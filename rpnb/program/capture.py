@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import CannotCapture
-from ..protocol.blobs import digest
 from . import skew, values
 from .expressions import Expression, importable, made
 from .literals import literal
@@ -204,7 +203,7 @@ def _pickled(
         # Their bytecode keeps what they share, and stays with this version of Python.
         refer = Referring(name, names, capture_value, makes=False)
         found = values.dump(name, value, names.namespace, refer=refer, limit=limit)
-    path = f"data/{name.strip('_')}-{digest(found.data)[:8]}.pkl"
+    path = f"data/{name.strip('_')}-{found.content.digest[:8]}.pkl"
     place = f'pathlib.Path(__file__).parent / "data" / "{path.partition("/")[2]}"'
     text = f"{name} = pickle.loads(({place}).read_bytes())"
     return Captured(
@@ -219,7 +218,7 @@ def _pickled(
             bytecode=_path_of(found.bytecode[:1], value, name),
             asks=_asks(name, value, found, names),
         ),
-        files={path: found.data},
+        files={path: found.content},
         before=tuple(refer.before),
         modules=frozenset(found.modules),
         value=value,

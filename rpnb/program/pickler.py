@@ -63,7 +63,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         file: Any,
         namespace: Mapping[str, Any],
         refer: Callable[[Any], str | None],
-        on_buffer: Callable[[PickleBuffer], None] | None,
+        on_buffer: Callable[[PickleBuffer], bool] | None,
     ) -> None:
         super().__init__(file, protocol=PROTOCOL, buffer_callback=on_buffer)
         self.namespace, self.refer = namespace, refer

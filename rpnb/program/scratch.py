@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import MissingName
-from ..protocol.blobs import digest
 from .build import local_modules
 from .cells import Cell
+from .content import Content
 from .ipython_syntax import translate
 from .names import Names
 from .prepare import prepare
@@ -24,7 +24,7 @@ class Scratch:
     """`work` is `Submit.scratch`, `blobs` the bytes of its files; `binds` are names it gives."""
 
     work: Mapping[str, Any]
-    blobs: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    blobs: Mapping[str, bytes | memoryview] = field(default_factory=dict, repr=False)
     binds: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
@@ -43,11 +43,12 @@ def scratch(
     translated = translate(cell.source.replace("\r\n", "\n").replace("\r", "\n"))
     found = resolve([prepared], names, None, known=_known(program, earlier))
     raise_all([each for each in found.problems if not isinstance(each, MissingName)])
-    files = local_modules([prepared], found, names)
+    local = local_modules([prepared], found, names)
+    files = {path: Content.of_bytes(data) for path, data in local.items()}
     for each in found.all:
         files |= each.files
     given = program.files if program is not None else {}
-    sent = {path: data for path, data in files.items() if path not in given}
+    sent = {path: content for path, content in files.items() if path not in given}
     written = [Capture("", "import", line) for line in sorted(translated.imports)]
     work = {
         "text": translated.text,
@@ -55,10 +56,15 @@ def scratch(
         "first_line": cell.first_line,
         "to": to,
         "prelude": [_wire(each) for each in (*written, *(each.capture for each in found.all))],
-        "files": {path: [digest(data), len(data)] for path, data in sent.items()},
+        "files": {path: [content.digest, content.size] for path, content in sent.items()},
+        "pieces": {
+            content.digest: [list(each) for each in content.layout]
+            for content in sent.values()
+            if len(content.layout) > 1
+        },
     }
     binds = frozenset(name for each in prepared.statements for name in uses(each).binds)
-    blobs = {digest(data): data for data in sent.values()}
+    blobs = {key: data for content in sent.values() for key, data in content.blobs.items()}
     return Scratch(work, blobs, binds, (*prepared.notes, *found.notes))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import CannotCapture
+from .content import Content
 from .decorators import mark_lines
 from .expressions import expression
 from .fingerprint import attributes, fingerprint, holds_code, is_wrapper
@@ -36,7 +37,7 @@ class Captured:
     """
 
     capture: Capture
-    files: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, Content] = field(default_factory=dict)
     before: tuple[Captured, ...] = ()
     optional: frozenset[str] = frozenset()
     modules: frozenset[str] = frozenset()

@@ -80,7 +80,8 @@ class Program:
     """What the worker runs and the export writes.
 
     `files` maps a path beside the text to (digest, size), `blobs` holds those
-    bytes that are here. `handler` is the handler's expression, "" for a program
+    bytes that are here; what is in `pieces` by its digest lies there as (digest, size)
+    of each. `handler` is the handler's expression, "" for a program
     without one; `python` is the version that its pickled functions are bound to,
     "" where there are none. `notes` are remarks for the person, not sent.
     """
@@ -94,7 +95,8 @@ class Program:
     python: str = ""
     requirements: tuple[str, ...] = ()
     captures: tuple[Capture, ...] = ()
-    blobs: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+    pieces: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict, repr=False)
+    blobs: Mapping[str, bytes | memoryview] = field(default_factory=dict, repr=False, compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     def where(self, line: int) -> Where | None:
@@ -109,6 +111,16 @@ class Program:
         source = self._lines[line - 1] if line <= len(self._lines) else ""
         label = origin.label or self._labels.get(origin.cell or "", "")
         return Where(label, origin.cell, origin.cell_line + offset, source)
+
+    def content(self, path: str) -> bytes | None:
+        """Return the bytes of one of `files`, None where they are not here."""
+        digest, size = self.files[path]
+        parts = [self.blobs.get(each) for each, _ in self.pieces.get(digest, ((digest, size),))]
+        return None if None in parts else b"".join(filter(None, parts))
+
+    def without_blobs(self) -> Program:
+        """Return the program as it is remembered: its values are where the worker is."""
+        return dataclasses.replace(self, blobs={})
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -129,6 +141,7 @@ class Program:
             "origins": [[o.first_line, o.count, o.cell, o.cell_line] for o in self.origins],
             "cells": [dataclasses.asdict(cell) for cell in self.cells],
             "files": {path: list(found) for path, found in self.files.items()},
+            "pieces": {digest: [list(each) for each in of] for digest, of in self.pieces.items()},
             "env": dict(self.env),
             "handler": self.handler,
             "python": self.python,
@@ -154,6 +167,10 @@ class Program:
                 ),
                 cells=tuple(Cell(**each) for each in wire["cells"]),
                 files={path: (found[0], found[1]) for path, found in wire["files"].items()},
+                pieces={
+                    digest: tuple((name, size) for name, size in of)
+                    for digest, of in (wire.get("pieces") or {}).items()
+                },
                 env=dict(wire["env"]),
                 handler=str(wire.get("handler") or ""),
                 python=str(wire.get("python") or ""),

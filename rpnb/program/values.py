@@ -9,9 +9,7 @@ them by name. So what is left of bytecode is bound to one version of Python.
 
 from __future__ import annotations
 
-import io
 import pickle
-import sys
 import types
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -19,7 +17,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import CannotCapture
+from .content import Content
 from .places import culprit, obstacles
+from .stream import Stream
 
 # They cannot be changed: two names may have a copy each.
 _FIXED = (
@@ -44,7 +44,7 @@ class Pickled:
     could be changed, by id.
     """
 
-    data: bytes = field(repr=False)
+    content: Content = field(repr=False)
     references: frozenset[str] = frozenset()
     globals: frozenset[str] = frozenset()
     bytecode: tuple[Any, ...] = ()
@@ -65,19 +65,17 @@ def dump(
 
     Raises:
         CannotCapture: it cannot travel, or is larger than `limit`; names the path
-            inside it and the remedy. A large value is measured, never held twice.
+            inside it and the remedy. A large value is never held twice.
     """
-    if limit is not None and _may_be_large(value):
-        size = _measured(name, value, namespace, refer)
-        if size > limit:
-            raise CannotCapture(_too_large(name, size), name=name, path=name)
-    file = io.BytesIO()
-    pickler = _run(name, value, file, namespace, refer)
-    data = file.getvalue()
-    if limit is not None and len(data) > limit:
-        raise CannotCapture(_too_large(name, len(data)), name=name, path=name)
+    stream = Stream(limit)
+    pickler = _run(name, value, stream, stream.take, namespace, refer)
+    if stream.is_slow and not stream.is_too_large:
+        stream = Stream(limit)
+        pickler = _run(name, value, stream, None, namespace, refer)
+    if stream.is_too_large:
+        raise CannotCapture(_too_large(name, stream.size), name=name, path=name)
     return Pickled(
-        data,
+        Content.of(stream.segments()),
         frozenset(pickler.references),
         frozenset(pickler.global_names),
         tuple(pickler.bytecode),
@@ -118,59 +116,25 @@ def _parts(value: Any, memo: Mapping[int, tuple[int, Any]]) -> dict[int, Any]:
     return {**found, id(value): value}
 
 
-class _Counter:
-    """A file that only measures what is written to it."""
-
-    def __init__(self) -> None:
-        self.size = 0
-
-    def write(self, data: Any) -> int:
-        written = len(memoryview(data).cast("B")) if not isinstance(data, bytes) else len(data)
-        self.size += written
-        return written
-
-
-def _measured(
-    name: str, value: Any, namespace: Mapping[str, Any], refer: Callable[[Any], str | None]
-) -> int:
-    """Return how large the pickle would be; buffers are counted where they lie."""
-    counter = _Counter()
-
-    def count(buffer: pickle.PickleBuffer) -> None:
-        counter.size += buffer.raw().nbytes
-
-    _run(name, value, counter, namespace, refer, count)
-    return counter.size
-
-
-def _may_be_large(value: Any) -> bool:
-    """Tell whether measuring first is worth a second pass."""
-    try:
-        size = getattr(value, "nbytes", None)
-        return (size if isinstance(size, int) else 64 * sys.getsizeof(value, 0)) > LARGE_BYTES
-    except Exception:  # noqa: BLE001 - a foreign object may raise anything from an attribute
-        return False
-
-
 def _run(
     name: str,
     value: Any,
-    file: Any,
+    stream: Stream,
+    on_buffer: Callable[[pickle.PickleBuffer], bool] | None,
     namespace: Mapping[str, Any],
     refer: Callable[[Any], str | None],
-    on_buffer: Callable[[pickle.PickleBuffer], None] | None = None,
 ) -> Any:
     # cloudpickle is only imported when a value needs it.
     from .pickler import Pickler, RefusedError
 
     def fails(part: Any) -> str:
         try:
-            Pickler(_Counter(), namespace, refer, lambda _buffer: None).dump(part)
+            Pickler(Stream(0), namespace, refer, lambda _buffer: False).dump(part)
         except Exception as error:  # noqa: BLE001 - the question is whether
             return _said(error)
         return ""
 
-    pickler = Pickler(file, namespace, refer, on_buffer)
+    pickler = Pickler(stream, namespace, refer, on_buffer)
     try:
         pickler.dump(value)
     except RefusedError as refused:

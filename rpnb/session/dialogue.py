@@ -28,7 +28,7 @@ class OpenRequest:
     """A request under way: its message, the blobs it may need, and its run's inbox."""
 
     message: messages.Message
-    blobs: Mapping[str, bytes] = field(default_factory=dict)
+    blobs: Mapping[str, bytes | memoryview] = field(default_factory=dict)
     inbox: Inbox = field(default_factory=Inbox)
     # Kept, for a link that is down when it is asked for.
     cancel: messages.Cancel | None = None

@@ -129,7 +129,7 @@ class Session:
         *,
         job: Mapping[str, Any] | None = None,
         timeout: float | None = None,
-        blobs: Mapping[str, bytes] | None = None,
+        blobs: Mapping[str, bytes | memoryview] | None = None,
         **work: Any,
     ) -> Run:
         """Bring the worker's program up to date, do at most one kind of work; return at once.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import CannotCapture, LinkLost, ProtocolError, RpnbError
 from ..protocol import messages
 from ..protocol.blobs import block_count, blocks, is_digest
+from ..protocol.blobs import digest as digest_of
 from .outgoing import Sending, hang_up
 
 if TYPE_CHECKING:
@@ -130,7 +131,13 @@ class Upload:
             for index, block in blocks(data, wanted):
                 if self._is_stopped:
                     return
-                send(messages.Blob(digest, len(data), index, bytes(block)))
+                sent = bytes(block)
+                # A piece of an array is its own memory, and its digest of some time ago.
+                if isinstance(data, memoryview) and digest_of(sent) != digest:
+                    raise CannotCapture(
+                        "a value was changed while it was being sent: run the cell again"
+                    )
+                send(messages.Blob(digest, len(data), index, sent))
 
 
 def _index(wanted: Any) -> int:

@@ -126,3 +126,27 @@ def look(job):
 print(session.run(None, handler=look).output)
 """)
     assert said == ["False"]
+
+
+def test_array_travels_and_only_its_changed_block_goes_again(run_script, target):
+    said = run_script(
+        """
+import numpy, os, pathlib
+weights = numpy.random.default_rng(1).random(1_500_000)  # 12 MB
+values = pathlib.Path(os.environ.get("RPNB_HOME", "")) / "values"
+def total(job):
+    weights[0] += 0
+    return [float(weights.sum()), len(weights)]
+for place in (0, 900_000):
+    weights[place] = 5
+    before = {each.name: each.stat().st_size for each in HOME.iterdir()} if HOME.exists() else {}
+    output = session.run(None, handler=total).output
+    after = {each.name: each.stat().st_size for each in HOME.iterdir()}
+    sent = sum(size for name, size in after.items() if name not in before)
+    print(output == [float(weights.sum()), len(weights)], sent)
+""".replace("HOME", f"pathlib.Path({str(target.home / 'values')!r})")
+    )
+    assert [line.split()[0] for line in said] == ["True", "True"]
+    first, again = (int(line.split()[1]) for line in said)
+    assert first > 12_000_000
+    assert again == 4 << 20

@@ -75,10 +75,10 @@ class Notebook:
 def run_program(program, folder: Path, expression: str):
     """Write the program as an export does, run it in a fresh process, evaluate there."""
     folder.mkdir(parents=True, exist_ok=True)
-    for path, (digest, size) in program.files.items():
+    for path, (_, size) in program.files.items():
         place = folder / path
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(program.blobs[digest])
+        place.write_bytes(program.content(path))
         assert place.stat().st_size == size
     tail = f"\nimport json as _json\nprint(_json.dumps({expression}))\n"
     # A worker's `start` would never return: the value is asked for before it.

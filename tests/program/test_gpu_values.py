@@ -53,8 +53,8 @@ def test_tensor_inside_a_value_travels_as_its_copy_in_memory(tensor):
     held = tensor([1, 2])
     held.requires_grad = True
     program = _built({"layer": [held], "name": "a"})
-    [digest] = [digest for path, (digest, _) in program.files.items() if path.endswith(".pkl")]
-    [found] = pickle.loads(program.blobs[digest])["layer"]
+    [path] = [path for path in program.files if path.endswith(".pkl")]
+    [found] = pickle.loads(program.content(path))["layer"]
     assert (found.data, found.is_cuda, found.requires_grad) == ([1, 2], False, True)
 
 

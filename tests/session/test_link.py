@@ -507,3 +507,13 @@ def test_run_that_is_not_read_gives_way_to_one_that_waits(small, agent, link, mo
     assert list(second) == [updates.Done()]
     with pytest.raises(LinkLost, match="--attach r1"):
         list(first)
+
+
+def test_value_that_changes_while_it_is_sent_is_an_error_and_not_sent(agent, link):
+    array = bytearray(b"before")
+    name = digest(bytes(array))
+    run = submitted(link, blobs={name: memoryview(array)})
+    array[:] = b"after!"
+    agent.say(messages.Need("r1", {name: [0]}))
+    with pytest.raises(CannotCapture, match="changed while it was being sent"):
+        list(run)
