@@ -3,7 +3,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 HOURS ?= 1
 
-.PHONY: help demo test quick lint types bench soak minors gpu docs dev demo-env clean
+.PHONY: help demo test quick lint types bench faults soak minors gpu docs dev demo-env clean
 
 help:
 	@echo "make demo    run the quickstart notebook here: a real model, no account, no GPU"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench   measure the loop against scp + ssh python handler.py"
 	@echo "make soak    random edits against a fresh process, for hours (HOURS=$(HOURS)); prints seeds"
 	@echo "make minors  every pair of Python versions on this machine: what one defines, the other runs"
+	@echo "make faults  cut links at random bytes, kill processes, fill disks; prints seeds"
 	@echo "make gpu     the tests that need an NVIDIA GPU"
 	@echo "make clean   remove .venv and what tools leave behind"
 
@@ -48,6 +49,10 @@ docs: dev
 bench: dev
 	@.ci/sshd
 	@$(BIN)/python -m benchmarks.loop
+
+faults: dev
+	@.ci/sshd
+	@RPNB_CUTS=$${RPNB_CUTS:-220} $(PYTEST) -q -n 2 tests/faults
 
 soak: dev
 	@$(BIN)/python -m tests.planner.soak --hours $(HOURS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ProgramError
 from ..session import updates
 from ..session.logs import hole
+from ..session.plain import clean
 from ..session.pretty import shown
 from ..session.result import Result
 
@@ -131,4 +132,4 @@ def _plain(value: Any) -> str:
     """A short text as it is, so that a stream of words reads as one; else JSON."""
     text = shown(value)
     is_whole = text == json.dumps(value, ensure_ascii=False)
-    return value if isinstance(value, str) and is_whole else text
+    return clean(value if isinstance(value, str) and is_whole else text)

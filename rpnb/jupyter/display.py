@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import html
+import struct
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..session import plain
 from ..session.pretty import shown, size
 from . import values
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 _MONO = "font-family:var(--jp-code-font-family,monospace);white-space:pre-wrap;font-size:13px"
 # Mime types that may cross from the target and be drawn here: no HTML, no scripts.
+_MOST_PIXELS = 150_000_000
+_MARKUP = 1 << 16
 _PICTURES = ("image/png", "image/jpeg", "image/svg+xml", "image/gif", "image/webp")
 
 
@@ -62,7 +66,7 @@ def value_bundles(value: Any) -> list[dict[str, Any]]:
 def file_bundle(file: ResultFile) -> dict[str, Any] | None:
     """Return the mime bundle of a picture or sound in an output; None for other files."""
     text = f"{file.path}: {file.mime}, {size(len(file.data))}"
-    if file.mime in _PICTURES:
+    if file.mime in _PICTURES and not is_bomb(file.data):
         return {"text/plain": text, **_picture(file.mime, file.data)}
     if file.mime.startswith("audio/"):
         source = f"data:{file.mime};base64,{base64.b64encode(file.data).decode('ascii')}"
@@ -74,13 +78,24 @@ def shown_bundle(mimes: Mapping[str, bytes]) -> dict[str, Any]:
     """Return the mime bundle of a display that crossed: text and pictures, nothing that runs."""
     found: dict[str, Any] = {}
     for mime, data in mimes.items():
-        if mime in _PICTURES:
+        if mime in _PICTURES and not is_bomb(data):
             found.update(_picture(mime, data))
         elif mime == "text/plain":
-            found[mime] = data.decode("utf-8", "replace")
+            found[mime] = plain.clean(data.decode("utf-8", "replace"))
         elif mime == values.FRAME_MIME:
             found["text/html"] = values.frame_html(data)
     return found
+
+
+def is_bomb(data: bytes) -> bool:
+    """Tell whether a picture would take more memory in the page than any page has."""
+    width = height = 0
+    if data.startswith(b"\x89PNG"):
+        width, height = struct.unpack(">II", data[16:24].ljust(8, b"\0"))
+    elif data.startswith(b"GIF8"):
+        width, height = struct.unpack("<HH", data[6:10].ljust(4, b"\0"))
+    # Entities that double each other fill memory from a few lines of markup.
+    return width * height > _MOST_PIXELS or b"<!ENTITY" in data[:_MARKUP].upper()
 
 
 def _picture(mime: str, data: bytes) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..session import plain
 from ..session.pretty import size, span
 
 Line = tuple[str, ...]
@@ -22,7 +23,7 @@ _WORTH_NAMING_SECONDS = 0.05
 
 def join(line: Sequence[str], *, box: bool = True) -> str:
     """Return the line as one text; `box` draws the separator."""
-    return (" │ " if box else " | ").join(part for part in line if part)
+    return (" │ " if box else " | ").join(plain.line(part) for part in line if part)
 
 
 def connected(target: str, info: Mapping[str, Any], seconds: float) -> Line:

@@ -12,6 +12,7 @@ from ..errors import RpnbError
 
 # A data frame that a cell displays, as the worker sends it.
 FRAME_MIME = "application/x-rpnb-frame+json"
+_UNREADABLE = (ValueError, TypeError, KeyError, OverflowError, RecursionError, OSError)
 
 
 def decode(encoding: Mapping[str, Any], raw: bytes) -> Any:
@@ -26,6 +27,8 @@ def decode(encoding: Mapping[str, Any], raw: bytes) -> Any:
         raise RpnbError(f"a value encoded as {kind!r} cannot be read here: update rpnb here")
     try:
         return reader(encoding, raw)
+    except _UNREADABLE as error:
+        raise RpnbError(f"a value encoded as {kind!r} cannot be read: {error!r}"[:300]) from error
     except ImportError as error:
         remedy = f"pip install {error.name} here, or reduce it to a list or a number there"
         raise RpnbError(f"this value needs {error.name}, which is not here: {remedy}") from error
@@ -33,7 +36,7 @@ def decode(encoding: Mapping[str, Any], raw: bytes) -> Any:
 
 def frame_html(raw: bytes) -> str:
     """Return a displayed data frame as an HTML table; every text in it is escaped."""
-    frame = json.loads(raw)
+    frame = _frame_of(raw)
     head = "".join(f"<th>{html.escape(str(name))}</th>" for name in ["", *frame["columns"]])
     rows = "".join(
         f"<tr><th>{html.escape(str(label))}</th>"
@@ -41,10 +44,23 @@ def frame_html(raw: bytes) -> str:
         + "</tr>"
         for label, row in zip(frame["index"], frame["data"], strict=False)
     )
-    height, width = frame["shape"]
+    height, width = (int(size) for size in frame["shape"])
     size = f"<p>{height} rows × {width} columns</p>"
     table = f'<table class="dataframe"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
     return table + (size if height > len(frame["data"]) or width > len(frame["columns"]) else "")
+
+
+def _frame_of(raw: bytes) -> dict[str, Any]:
+    """Read a frame; what is none is an empty one."""
+    try:
+        frame = json.loads(raw)
+        rows, shape = frame["data"], frame["shape"]
+        parts = [frame["columns"], frame["index"], shape, rows, *rows]
+        if all(isinstance(part, list) for part in parts) and [type(x) for x in shape] == [int, int]:
+            return dict(frame)
+    except _UNREADABLE:
+        pass
+    return {"columns": [], "index": [], "data": [], "shape": [0, 0]}
 
 
 def _shown(cell: Any) -> str:
@@ -64,7 +80,8 @@ def _ndarray(encoding: Mapping[str, Any], raw: bytes) -> Any:
 def _image(_encoding: Mapping[str, Any], raw: bytes) -> Any:
     from PIL import Image
 
-    return Image.open(io.BytesIO(raw))
+    # Only what the worker sends: some of Pillow's formats run other programs.
+    return Image.open(io.BytesIO(raw), formats=("PNG",))
 
 
 def _frame(_encoding: Mapping[str, Any], raw: bytes) -> Any:

@@ -16,6 +16,7 @@ from ..protocol import messages
 from ..protocol.replay import Cursor
 from .inbox import Inbox
 from .logs import Decoder
+from .plain import clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,7 +106,7 @@ class Dialogue:
             LinkLost: the stream ended before it said anything.
         """
         if isinstance(answer, messages.Refused):
-            raise AgentError(answer.text)
+            raise AgentError(clean(answer.text))
         if not isinstance(answer, messages.Welcome):
             raise LinkLost("the agent closed the connection before it said anything")
         self._learn(answer.info)

@@ -6,6 +6,8 @@ from collections import deque
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ProtocolError, RpnbError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -45,7 +47,8 @@ class Inbox:
         try:
             read = self.read(news)
         except Exception as error:  # noqa: BLE001 - whatever it is, the run must end and say so
-            read = error
+            own = isinstance(error, RpnbError)
+            read = error if own else ProtocolError(f"what came cannot be read: {error!r}"[:300])
         if read is None:
             return
         self._put_bytes += size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from ..protocol import messages
+from ..protocol import bodies, messages
 from ..protocol.connection import CLIENT, Connection
 from .outgoing import Outgoing, hang_up
 
@@ -69,4 +69,5 @@ class Line:
     def _messages(self) -> Iterator[messages.Message]:
         while data := self._stream.receive():
             self._hear()
-            yield from self._connection.receive_data(data)
+            for message in self._connection.receive_data(data):
+                yield bodies.check(message)

@@ -6,6 +6,7 @@ import codecs
 from collections import deque
 from typing import TYPE_CHECKING
 
+from .plain import LogText
 from .pretty import size
 from .updates import LeftOut, Logged
 
@@ -24,6 +25,7 @@ class Decoder:
         self._decoders = {
             name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("out", "err")
         }
+        self._texts = {name: LogText() for name in self._decoders}
 
     def read(self, stream: str, missed: int, data: bytes) -> Iterator[Logged | LeftOut]:
         """Yield what a piece says; `missed` bytes before it do not come."""
@@ -31,8 +33,9 @@ class Decoder:
         if missed:
             # Half a character before the hole has no other half.
             decoder.reset()
+            self._texts[stream] = LogText()
             yield LeftOut(stream, missed)
-        text = decoder.decode(data)
+        text = self._texts[stream].read(decoder.decode(data))
         if text:
             yield Logged(stream, text)
 

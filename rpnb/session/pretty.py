@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .plain import escaped
+
 _LONGEST = 200  # characters of a string that are shown
 _HEAD = 60  # what is left of a longer one
 _MOST = 200  # items of a list or object that are shown
@@ -17,7 +19,7 @@ def shown(value: Any) -> str:
     Long strings are cut to their head with their size, long lists and objects
     to their first items.
     """
-    return _laid_out(_cut(value), 0)
+    return escaped(_laid_out(_cut(value), 0))
 
 
 def size(count: float) -> str:

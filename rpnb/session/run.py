@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import AgentError, JournalTrimmed
 from ..protocol import messages
-from . import updates
+from . import plain, updates
 from .logs import KeptLog
 from .result import RemoteException, Result
 
@@ -77,7 +77,8 @@ class Run:
         if self.ended:
             self._link.forget(self.request)
         if isinstance(news, messages.Refused):
-            raise (JournalTrimmed if news.reason == "trimmed" else AgentError)(news.text)
+            kind = JournalTrimmed if news.reason == "trimmed" else AgentError
+            raise kind(plain.clean(news.text))
         if isinstance(news, Exception):
             raise news
         return cast("updates.Update", news)
@@ -122,7 +123,7 @@ class Run:
         if isinstance(news, updates.LeftOut) and self._running in self._jobs:
             self._jobs[self._running].logs.leave_out(news.size_bytes)
         if isinstance(news, messages.Notice):
-            return updates.Waiting(news.text)
+            return updates.Waiting(plain.line(news.text))
         if not isinstance(news, messages.Event):
             return news
         reader = _READERS.get(news.kind)
@@ -220,13 +221,13 @@ def remote_exception(error: dict[str, Any], program: Program | None) -> RemoteEx
     own = [frame for frame in frames if not frame[0].startswith("/")]
     cell, line, _, source = own[-1] if own else (None, None, "", "")
     return RemoteException(
-        type=str(error.get("type", "Exception")),
-        message=str(error.get("message", "")),
+        type=plain.line(str(error.get("type", "Exception"))),
+        message=plain.clean(str(error.get("message", ""))),
         cell=cell,
         line=line,
         source=source,
         frames=frames,
-        traceback=[_named(text, program) for text in error.get("traceback") or ()],
+        traceback=[_named(plain.clean(text), program) for text in error.get("traceback") or ()],
     )
 
 

@@ -1,6 +1,7 @@
 import threading
 import tracemalloc
 
+from rpnb.errors import ProtocolError
 from rpnb.session.inbox import MOST_BYTES, Inbox
 
 
@@ -32,7 +33,7 @@ def test_reading_that_fails_is_news():
     inbox = Inbox()
     inbox.read = lambda news: 1 / 0
     inbox.put("a")
-    assert isinstance(inbox.first(1), ZeroDivisionError)
+    assert isinstance(inbox.first(1), ProtocolError)
 
 
 def test_a_million_news_leave_nothing_behind():
