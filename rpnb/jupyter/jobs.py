@@ -57,8 +57,14 @@ def run_job(
 
 
 def tell(notebook: Notebook, notes: Sequence[str], screen: Screen) -> None:
-    """Draw what the person should know of cells that came and went, and a program's notes."""
-    for note in (*notebook.cells.told(), *notes):
+    """Draw what the person should know of cells that came and went, and a program's notes.
+
+    What is to be said of a line of another cell was said when that cell ran.
+    """
+    others = tuple(
+        f"{cell.label}, line " for cell in notebook.cells if cell.label != notebook.label
+    )
+    for note in (*notebook.cells.told(), *(each for each in notes if not each.startswith(others))):
         screen.line((note,))
 
 

@@ -37,7 +37,9 @@ def setup(notebook: Notebook, options: Options, body: str) -> None:
     screen.lead((notebook.target, what, "running"), final=False)
     jobs.tell(notebook, program.notes, screen)
     again = cell.id if options.has("again") else None
-    run = session.submit(program, show=cell.id, again=again)
+    # A command shows what it prints, and is no value.
+    show = None if cell.source.rstrip().rpartition("\n")[2].startswith("!") else cell.id
+    run = session.submit(program, show=show, again=again)
     outcome = jobs.followed(notebook, run, screen)
     if outcome.failed is not None or outcome.synced is None:
         raise jobs.unfinished(notebook, outcome, screen, what)

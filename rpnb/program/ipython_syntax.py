@@ -45,6 +45,17 @@ _DROPPED = frozenset(
         *("runpod", "runpod_status", "runpod_program", "runpod_explain"),
     }
 )
+# `$name` of a command; `$$` is the shell's own.
+_NAMED = re.compile(r"(?<![$\\])\$([A-Za-z_]\w*)")
+# What IPython's list of lines has beside a list's own, and what to write instead.
+_LIST_FIELDS = {
+    **dict.fromkeys(("n", "nlstr"), "`'\\n'.join({0})`"),
+    **dict.fromkeys(("s", "spstr"), "`' '.join({0})`"),
+    **dict.fromkeys(("l", "list", "get_list"), "`{0}`"),
+    **dict.fromkeys(("p", "paths", "get_paths"), "`[pathlib.Path(line) for line in {0}]`"),
+    "grep": "`[line for line in {0} if …]`",
+    "fields": "`[line.split()[0] for line in {0}]`",
+}
 _RUN = "subprocess.run({command}, shell=True)"
 _LINES = "subprocess.run({command}, shell=True, capture_output=True, text=True).stdout.splitlines()"
 
@@ -58,6 +69,9 @@ class Translated:
     env: dict[str, str] = field(default_factory=dict)
     requirements: list[str] = field(default_factory=list)
     imports: set[str] = field(default_factory=set)
+    # Names that hold the lines of a command, and names that the cell binds.
+    lists: set[str] = field(default_factory=set)
+    bound: frozenset[str] = frozenset()
 
 
 def translate(text: str, *, label: str = "the cell", first_line: int = 1) -> Translated:
@@ -67,12 +81,52 @@ def translate(text: str, *, label: str = "the cell", first_line: int = 1) -> Tra
         BadSyntax: a magic that means nothing on the target.
     """
     found = Translated(text)
-    try:
-        ast.parse(text)
-    except (SyntaxError, ValueError):
-        pass
-    else:
+    if _parsed(text) is not None:
         return found
+    first = _translate(text, label, first_line, frozenset())
+    bound = _bound(first.text)
+    if bound & set(_NAMED.findall(text)):
+        # `!echo $name`: where the cell binds the name, IPython fills it in.
+        first = _translate(text, label, first_line, bound)
+    _refuse_list_fields(first, label, first_line)
+    return first
+
+
+def _parsed(text: str) -> ast.Module | None:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None
+
+
+def _bound(text: str) -> frozenset[str]:
+    """The names that a cell binds anywhere, parameters of its functions included."""
+    tree = _parsed(text)
+    nodes = list(ast.walk(tree)) if tree is not None else []
+    stored = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return frozenset(stored | {n.arg for n in nodes if isinstance(n, ast.arg)})
+
+
+def _refuse_list_fields(found: Translated, label: str, first_line: int) -> None:
+    """`x = !command` is a plain list here: what IPython's list can do beside is an error.
+
+    Raises:
+        BadSyntax: the cell uses it; says what to write.
+    """
+    tree = _parsed(found.text) if found.lists else None
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            name, remedy = node.value.id, _LIST_FIELDS.get(node.attr)
+            if name in found.lists and remedy:
+                raise BadSyntax(
+                    f"{label}, line {first_line + node.lineno - 1}: `{name}.{node.attr}` is of "
+                    f"IPython's own list; on the target `{name} = !command` is a plain list of "
+                    f"lines. Write {remedy.format(name)}"
+                )
+
+
+def _translate(text: str, label: str, first_line: int, bound: frozenset[str]) -> Translated:
+    found = Translated(text, bound=bound)
     lines = text.split("\n")
     done: list[str] = []
     number = 0
@@ -135,8 +189,9 @@ def _translated(line: str, place: str, found: Translated) -> str | None:
         return _comment(line)
     if matched["mark"].startswith("!"):
         found.imports.add("import subprocess")
-        command = _command(rest.strip())
+        command = _command(rest.strip(), found.bound)
         if target:
+            found.lists.add(target)
             return f"{indent}{target} = {_LINES.format(command=command)}"
         return f"{indent}{_RUN.format(command=command)}"
     return _magic(line, rest.strip(), place, found)
@@ -196,8 +251,9 @@ def _words(text: str) -> tuple[str, ...]:
         return tuple(text.split())
 
 
-def _command(text: str) -> str:
-    """The command as a string; `{expression}` is filled in, as IPython does."""
+def _command(text: str, bound: frozenset[str]) -> str:
+    """The command as a string; `{expression}` is filled in, as IPython does, and `$name`."""
+    text = _NAMED.sub(lambda m: f"{{{m[1]}}}" if m[1] in bound else m[0], text)
     parts = re.split(r"\{([^{}]+)\}", text)
     if all(_is_expression(each) for each in parts[1::2]) and len(parts) > 1:
         return "f" + repr(text)

@@ -143,15 +143,15 @@ class _Resolver:
         self._uses: list[tuple[Prepared, list[Uses]]] = [
             (each, [uses(s, lazy_annotations=lazy) for s in each.statements]) for each in cells
         ]
-        self._binders = dict.fromkeys(known.program, "the program")
+        # What a translated `!command` needs stands at the top of the file.
+        written = [line.split()[1] for each in cells for line in each.imports]
+        self._binders = dict.fromkeys((*known.program, *written), "the program")
         for each, found in self._uses:
             for one in found:
                 for name in one.binds | one.sets:
                     self._binders.setdefault(name, each.cell.label)
         self._set_later = {n for _, found in self._uses for one in found for n in one.sets}
         self._open = any(one.open for _, found in self._uses for one in found)
-        # What a translated `!command` needs stands at the top of the file.
-        written = (line.split()[1] for each in cells for line in each.imports)
         self._bound: set[str] = {*written, *known.given, *known.program}
         self._done: set[str] = set(known.given)
 

@@ -37,6 +37,14 @@ def test_setup_prints_in_the_cell_and_shows_its_last_expression(connected):
     assert "{'a': 1}" in said.text
 
 
+def test_setup_that_ends_in_a_command_shows_what_it_prints_alone(connected):
+    said = connected.run("%%runpod_setup\n%time x = 1\n!echo a fox")
+    assert "a fox" in said.text
+    assert "CompletedProcess" not in said.text
+    assert "%time is left out" in said.text
+    assert "%time is left out" not in connected.run("%%runpod_setup\ny = 2").text
+
+
 def test_setup_that_raises_shows_cell_and_line(connected):
     said = connected.run("%%runpod_setup model\n\nx = 1\nx / 0")
     assert isinstance(said.error, errors.RemoteError)

@@ -39,6 +39,11 @@ def test_program_is_laid_out_as_a_careful_person_would():
     )
 
 
+def test_command_inside_a_function_finds_what_it_needs():
+    program = built(handler="def handler(job):\n    out = !echo hi\n    return out")
+    assert "import subprocess\n" in program.text
+
+
 def test_runpod_is_not_imported_twice():
     program = built("import runpod", handler=HANDLER)
     assert program.text.count("import runpod") == 1

@@ -18,6 +18,9 @@ TEXTS = {
     "!ls -l": RUN.format("'ls -l'"),
     "!ls {folder}": RUN.format("f'ls {folder}'"),
     "!awk '{print $1}' f": RUN.format('''"awk '{print $1}' f"'''),
+    "n = 1\n!ls $n $HOME $$": "n = 1\n" + RUN.format("f'ls {n} $HOME $$'"),
+    "def f(p):\n    !ls $p": "def f(p):\n    " + RUN.format("f'ls {p}'"),
+    "!ls $HOME": RUN.format("'ls $HOME'"),
     "a = !ls": "a = " + LINES.format("'ls'"),
     "if x:\n    !ls": "if x:\n    " + RUN.format("'ls'"),
     "if x:\n    %timeit f()": "if x:\n    pass  # %timeit f()",
@@ -87,3 +90,24 @@ def test_what_is_left_out_is_noted_with_its_place():
 def test_magics_without_a_meaning_there_are_errors(text):
     with pytest.raises(BadSyntax, match="the cell, line"):
         translate(text)
+
+
+@pytest.mark.parametrize(
+    ("use", "remedy"),
+    [
+        ("a.n", r"'\n'.join(a)"),
+        ("a.s", "' '.join(a)"),
+        ("a.l", "`a`"),
+        ("a.p", "pathlib.Path(line) for line in a"),
+        ("a.fields(0)", "line.split()[0] for line in a"),
+        ("a.grep('x')", "line for line in a if"),
+    ],
+)
+def test_what_only_ipythons_list_can_do_is_an_error_with_a_remedy(use, remedy):
+    with pytest.raises(BadSyntax, match="the cell, line 3") as raised:
+        translate(f"a = !ls\n\nx = {use}")
+    assert remedy in str(raised.value)
+
+
+def test_lines_of_a_command_are_a_list():
+    assert translate("a = !ls\na.sort()\nb.n").text.endswith("a.sort()\nb.n")
