@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import RemoteError
 from ..session.updates import Failed, Finished, JobStarted, Synced
 from .compare import results_differ
+from .state import names_that_differ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,8 +27,8 @@ class Verified:
     """How many recorded jobs had equal results in a fresh process.
 
     `differences` has one line for each job that did not: its id, and where the
-    two results first differ. `cold_start_seconds` runs from nothing to the
-    first job's start.
+    two results first differ; then one with the names whose values differ.
+    `cold_start_seconds` runs from nothing to the first job's start.
     """
 
     equal: int
@@ -84,10 +85,13 @@ def verify(
             found = results_differ(expected, got)
             if found:
                 differences.append(f"job {expected.id}: {found}")
+        names = names_that_differ(session, fresh) if differences else []
     finally:
         fresh.stop()
-    total = len(recorded)
-    return Verified(total - len(differences), total, tuple(differences), cold_start)
+    total, differing = len(recorded), len(differences)
+    if names:
+        differences.append(f"state that differs: {', '.join(names)}")
+    return Verified(total - differing, total, tuple(differences), cold_start)
 
 
 def _again(run: Run) -> tuple[Result, float]:

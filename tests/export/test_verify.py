@@ -65,7 +65,10 @@ def test_verify_names_job_and_place_of_what_a_warm_worker_hid(session):
     made = program(COUNTING)
     warm = recorded(session, made, "a", "count")
     proof = verify(session, made, warm[1:])
-    assert proof.differences == ("job j1: output.served: 2, then 1",)
+    assert proof.differences == (
+        "job j1: output.served: 2, then 1",
+        "state that differs: served",
+    )
     assert not proof.proved
 
 

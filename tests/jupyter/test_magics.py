@@ -593,6 +593,18 @@ def test_run_cold_compares_with_a_fresh_process_and_shows_the_difference(connect
     assert ", then " in said.line
 
 
+def test_run_cold_names_the_state_that_differs(connected):
+    connected.run(
+        "%%runpod_setup\nimport os, threading\nborn = os.getpid()\ntags = {'a', 'b', 'c'}\n"
+        "class Box:\n    def __init__(self): self.size, self.lock = [1], threading.Lock()\n"
+        "box = Box()\nseen = {}"
+    )
+    handler = "%%runpod_handler --no-run\ndef handler(job):\n    seen[len(seen)] = 1\n"
+    connected.run(handler + "    return len(seen)")
+    assert "0 of 1" not in connected.run("%runpod_run {} --cold").line
+    assert connected.run("%runpod_run {} --cold").line.endswith("state that differs: born, seen")
+
+
 def test_run_that_times_out_says_so(connected):
     connected.run("%%runpod_handler --no-run\nimport time\ndef handler(job):\n    time.sleep(30)")
     said = connected.run("%runpod_run {} --timeout 0.2")
