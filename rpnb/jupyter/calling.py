@@ -46,22 +46,13 @@ def _chosen(notebook: Notebook, options: Options, program: Any) -> list[Chosen]:
 
 def _attach(notebook: Notebook, options: Options) -> Result | None:
     """Show a job that ended, or still runs, from its start."""
-    from ..session.attach import attach
+    from .job_list import find, names
 
     session, wanted = attached(notebook), options.text("attach") or ""
-    with_job = [each for each in session.requests if each.get("job")]
-    known = [
-        each
-        for each in with_job
-        if each["request"].startswith(wanted) or each["job"].get("id") == wanted
-    ]
-    if not known:
-        there = ", ".join(each["request"][:4] for each in with_job) or "none"
-        raise BadInput(f"the worker knows no job {wanted}; it knows {there}")
-    run = attach(session, known[-1]["request"])
-    result = jobs.watch_job(
-        notebook, run, known[-1]["job"], "", CellScreen(notebook.shell), record=False
-    )
+    past = find(session.jobs, wanted)
+    if past is None:
+        raise BadInput(f"the worker knows no job {wanted}; it knows {names(session.jobs)}")
+    result = jobs.watch_past(notebook, past, CellScreen(notebook.shell))
     if not result.ok:
         raise jobs.failure(result)
     return _silent(notebook, result)

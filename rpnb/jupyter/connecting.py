@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput, BadTarget, CannotReach
+from ..session.history import RUNNING
 from . import lines
 from .memory import for_worker, worker_of
 from .notebook import Notebook, is_headless, is_unattended
@@ -172,19 +173,15 @@ def _announce(notebook: Notebook, session: Session, screen: CellScreen, seconds:
             if cell.id in notebook.cells.from_before
         ]
         screen.line(lines.adopted(target, labels, notebook.kept))
-    unseen = [
-        each
-        for each in session.requests
-        if each.get("job") and not notebook.memory.has_seen(each["request"])
-    ]
-    running = [each for each in unseen if each["status"] == "IN_PROGRESS"]
-    finished = [each for each in unseen if each not in running]
+    unseen = [job for job in session.jobs if not notebook.memory.has_seen(job.request)]
+    running = [job for job in unseen if job.status == RUNNING]
+    finished = [job for job in unseen if job.status != RUNNING]
     if running:
         screen.line(lines.still_running(target, running[-1]))
     if finished:
         screen.line(lines.finished_meanwhile(target, finished))
-        for each in finished:
-            notebook.memory.saw(each["request"])
+        for job in finished:
+            notebook.memory.saw(job.request)
     if notebook.ran_here:
         cells, again = ", ".join(notebook.ran_here), "it" if len(notebook.ran_here) == 1 else "them"
         screen.line((target, f"{cells} ran here, before %load_ext rpnb: run {again} again"))

@@ -14,6 +14,7 @@ from .running import Outcome, follow
 
 if TYPE_CHECKING:
     from ..program.steps import Program
+    from ..session.history import PastJob
     from ..session.result import Result
     from ..session.run import Run
     from .notebook import Notebook
@@ -93,6 +94,15 @@ def watch_job(
         notebook.record_job(job, result)
     notebook.shell.user_ns["_result"] = result
     return result
+
+
+def watch_past(notebook: Notebook, past: PastJob, screen: Screen) -> Result:
+    """Follow a job that was begun before from its start, whether it has ended or not."""
+    from ..session.attach import attach
+    from .connecting import attached
+
+    run = attach(attached(notebook), past.request)
+    return watch_job(notebook, run, {"id": past.id}, "", screen, record=False)
 
 
 def watch_quietly(notebook: Notebook, run: Run, job: Mapping[str, Any], screen: Screen) -> Result:

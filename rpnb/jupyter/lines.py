@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..session import plain
+from ..session.history import PastJob
 from ..session.pretty import size, span
 
 Line = tuple[str, ...]
@@ -63,18 +64,17 @@ def driven(target: str, who: str) -> Line:
     return target, f"{who} drives this worker", f"{watch} · {until}"
 
 
-def still_running(target: str, request: Mapping[str, Any]) -> Line:
+def still_running(target: str, job: PastJob) -> Line:
     """A job that began before this connection goes on, and how to follow it."""
-    name = request["request"][:4]
-    began = _ago(request.get("at"))
-    return target, f"job {name} still runs, begun {began} → `%runpod_run --attach {name}`"
+    attach = f"`%runpod_run --attach {job.name}`"
+    return target, f"job {job.name} still runs, begun {_ago(job.at)} → {attach}"
 
 
-def finished_meanwhile(target: str, requests: Sequence[Mapping[str, Any]]) -> Line:
+def finished_meanwhile(target: str, jobs: Sequence[PastJob]) -> Line:
     """Jobs that ended while nobody watched, and how to see the last of them."""
-    count = f"{len(requests)} job{'s' if len(requests) > 1 else ''} finished meanwhile"
-    said = [f"{each['request'][:4]} {each['status']} {_ago(each.get('at'))}" for each in requests]
-    attach = f"`%runpod_run --attach {requests[-1]['request'][:4]}`"
+    count = f"{len(jobs)} job{'s' if len(jobs) > 1 else ''} finished meanwhile"
+    said = [f"{job.name} {job.status} {_ago(job.at)}" for job in jobs]
+    attach = f"`%runpod_run --attach {jobs[-1].name}`"
     return target, f"{count}: {', '.join(said[-3:])} → {attach}"
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..session.pretty import size
 from . import display, lines
 from .hints import bound_names
+from .job_list import show_jobs
 from .jobs import tell
 from .screen import CellScreen
 from .unsaved import mark
@@ -39,6 +40,7 @@ def status(notebook: Notebook) -> None:
     rows = [_row(notebook, cell) for cell in notebook.cells.in_order()]
     if rows:
         print(display.table(rows))
+    show_jobs(notebook, session.jobs)
     tell(notebook, (), screen)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import AgentError, JournalTrimmed, LinkLost, RpnbError
 from ..protocol import messages
 from ..protocol.replay import Cursor
+from .history import History
 from .inbox import Inbox
 from .logs import Decoder
 from .plain import clean
@@ -47,6 +48,7 @@ class Dialogue:
     def __init__(self, client: str, watched: str | None = None) -> None:
         self.info: dict[str, Any] = {}
         self.born = threading.Event()
+        self.history = History()
         self._client, self._watched = client, watched
         self._session = uuid.uuid4().hex
         self._cursor, self._logs = Cursor(), Decoder()
@@ -110,6 +112,7 @@ class Dialogue:
         if not isinstance(answer, messages.Welcome):
             raise LinkLost("the agent closed the connection before it said anything")
         self._learn(answer.info)
+        self.history.meet(answer.requests)
         if self._cursor.seq > answer.seq:
             # Another journal: a pod that lost its disk. Sent again it would run a second time.
             text = "the agent's directory was removed, and with it what this job did"
@@ -180,6 +183,7 @@ class Dialogue:
         return event.request == self._watched
 
     def _hear_event(self, event: messages.Event, size: int) -> None:
+        self.history.see(event)
         if event.kind == "born":
             self._learn(event.body["info"])
         elif event.kind == "accepted" and event.request is not None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ..program.steps import Program
     from ..transport.targets import Target
+    from .history import PastJob
     from .result import Result
 
 # A worker that has not said what it is by then will not (a slow network disk included).
@@ -87,10 +88,10 @@ class Session:
         self.adopted: Program | None = None
         self.names: Mapping[str, str] = {}
         self.kept: list[Any] = []
-        self.requests: list[Any] = []
         self.driver = ""
         self.reach = Reach(target, worker, options)
-        self._link = Link(self.reach.dial, self.reach.beside, Dialogue(client))
+        self._dialogue = Dialogue(client)
+        self._link = Link(self.reach.dial, self.reach.beside, self._dialogue)
         self._script = Script(lambda: self.info)
 
     def open(self) -> None:
@@ -100,7 +101,6 @@ class Session:
             from ..program.steps import Program
 
             self.adopted = Program.from_wire(welcome.program)
-        self.requests = welcome.requests
         self.driver = "" if welcome.drives else welcome.driver
         self.names, self.kept = welcome.warm.get("names", {}), welcome.warm.get("kept", [])
         deadline = time.monotonic() + _BIRTH
@@ -117,6 +117,11 @@ class Session:
     def info(self) -> Mapping[str, Any]:
         """The worker's machine: python, executable, sdk, gpus, hostname, pid."""
         return self._link.info
+
+    @property
+    def jobs(self) -> list[PastJob]:
+        """The worker's jobs, the oldest first: earlier ones, this client's, other clients'."""
+        return self._dialogue.history.jobs
 
     @property
     def notes(self) -> Sequence[str]:
@@ -147,9 +152,6 @@ class Session:
             timeout=timeout,
             **work,
         )
-        if job is not None:
-            asked = {"request": request, "job": {"id": job.get("id")}, "status": "IN_PROGRESS"}
-            self.requests.append({**asked, "at": time.time()})
         own = program.blobs if program is not None else {}
         opened = OpenRequest(message, {**own, **(blobs or {})})
         run = Run(self._link, request, opened, program or self.adopted)

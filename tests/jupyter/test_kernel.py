@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 
@@ -154,6 +155,19 @@ def test_job_that_outlives_its_kernel_is_found_again(new_kernel):
     ran = again.run(f"%runpod_run --attach {known}")
     assert "step 11" in ran.text
     assert ran.text.rstrip().endswith("11")
+
+
+def test_status_lists_jobs_and_shows_one_from_its_start(kernel):
+    kernel.run("%%runpod_handler --input 1\ndef handler(job):\n    print('said')\n    return 41")
+    ran = kernel.run("%runpod_status")
+    assert re.search(r"job [0-9a-f]{4}  COMPLETED  \d+ s ago\n`%runpod_run --attach ", ran.text)
+    assert "application/vnd.jupyter.widget-view+json" in ran.mimes()
+    kernel.run(
+        "from rpnb.jupyter.job_list import JobList\nnotebook = get_ipython()._rpnb_notebook\n"
+        "listed = JobList(notebook, notebook.session.jobs)\nlisted.show().join(20)"
+    )
+    ran = kernel.run("print(listed._screen._log.value, listed._screen._lead.value)")
+    assert "said" in ran.text and "✓" in ran.text
 
 
 def test_second_kernel_on_one_worker_is_told_who_drives_and_drives_when_it_has_left(new_kernel):

@@ -1,6 +1,7 @@
 import pytest
 
 from rpnb.jupyter import lines
+from rpnb.session.history import PastJob
 
 PIPE = {"name": "pipe", "bytes": 6_900_000_000, "seconds": 41.0, "age": 720.0}
 OCR = {"name": "ocr", "bytes": 0, "seconds": 1.0, "age": 8.0}
@@ -100,14 +101,12 @@ def test_gpus_of_one_kind_are_counted():
 
 
 def test_finished_meanwhile_names_jobs_and_how_to_see_them():
-    requests = [{"request": "7f3a11112222", "status": "COMPLETED", "at": None}]
-    said = lines.join(lines.finished_meanwhile("my-gpu", requests))
+    said = lines.join(lines.finished_meanwhile("my-gpu", [PastJob("7f3a11", "j", "COMPLETED", 0)]))
     assert "1 job finished meanwhile: 7f3a COMPLETED" in said
     assert said.endswith("→ `%runpod_run --attach 7f3a`")
 
 
 def test_job_that_still_runs_is_named_with_how_to_follow_it():
-    request = {"request": "7f3a11112222", "status": "IN_PROGRESS", "at": None}
-    said = lines.join(lines.still_running("my-gpu", request))
+    said = lines.join(lines.still_running("my-gpu", PastJob("7f3a11", "j", "IN_PROGRESS", 0)))
     assert "job 7f3a still runs" in said
     assert said.endswith("→ `%runpod_run --attach 7f3a`")
