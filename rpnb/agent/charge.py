@@ -82,6 +82,11 @@ class Charge:
         lost = self.generation.is_lost or bool(self._endings)
         return starting or lost or self.requests.current is not None
 
+    @property
+    def secret_names(self) -> list[str]:
+        """The names of the secrets that a worker is given when it is born."""
+        return sorted(self._secrets)
+
     def step(self) -> None:
         """Look at the files and the clock, and do what follows."""
         seen = self._record.seq

@@ -173,6 +173,7 @@ class Desk:
             err=record.settled["err"],
             drives=self._driver is client,
             driver=self._driver.name if self._driver is not None else "",
+            secrets=self._charge.secret_names,
             program=self._directory.read_program(),
             requests=[trace.summary() for trace in list(record.traces.values())[-_RECENT:]],
             info=born["info"] if born is not None and is_born else {},

@@ -73,7 +73,7 @@ class JobList:
         except Exception as error:  # noqa: BLE001 - nobody looks into the log of a callback
             self._screen.line((f"a fault in rpnb: {type(error).__name__}: {error}",))
         finally:
-            self._screen.flush()
+            self._screen.settle()
             self._button.disabled = False
 
 

@@ -143,6 +143,8 @@ class Welcome:
     version: int = VERSION
     # Who drives, for people; "" where nobody does.
     driver: str = ""
+    # Names of the secrets that this agent holds: one that was killed has lost them.
+    secrets: list[Any] = field(default_factory=list)
     warm: dict[str, Any] = field(default_factory=dict)
 
 

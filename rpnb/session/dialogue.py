@@ -49,6 +49,8 @@ class Dialogue:
         self.info: dict[str, Any] = {}
         self.born = threading.Event()
         self.history = History()
+        # Handed to the agent, which may have been killed since: then it gets them again.
+        self.secrets: dict[str, str] = {}
         self._client, self._watched = client, watched
         self._session = uuid.uuid4().hex
         self._cursor, self._logs = Cursor(), Decoder()
@@ -119,8 +121,10 @@ class Dialogue:
             self._end_begun(LinkLost(text))
         if self._watched is None and not 0 <= self._cursor.seq <= answer.seq:
             self._cursor = Cursor(answer.seq, answer.out, answer.err)
+        lost = {name: text for name, text in self.secrets.items() if name not in answer.secrets}
+        again: list[messages.Message] = [messages.SetEnv(uuid.uuid4().hex, lost)] if lost else []
         known = self.open_requests().values()
-        return [said for each in known for said in (each.message, each.cancel) if said]
+        return again + [said for each in known for said in (each.message, each.cancel) if said]
 
     def add(self, request: str, opened: OpenRequest) -> None:
         """Listen for a request from now on."""

@@ -214,8 +214,9 @@ class Session:
         self._finish(self.submit(self._script.program({})))
 
     def set_env(self, values: Mapping[str, str]) -> None:
-        """Hand secrets to the worker's environment; they are kept in memory only, there."""
+        """Hand secrets to the worker's environment; kept in memory only, here and there."""
         self._request(lambda request: messages.SetEnv(request, dict(values)))
+        self._dialogue.secrets.update(values)
 
     def restart(self) -> None:
         """Give the same program a new process; it is rebuilt at the next run."""

@@ -199,6 +199,14 @@ def test_process_killed_during_set_up(session, processes, victims):
     assert run(session, made).result.output == 1
 
 
+def test_secret_outlives_relay_and_worker_while_its_client_lives(session, processes):
+    session.set_env({"TOKEN": "s3cret"})
+    look = program(handler="import os\n\ndef handler(job):\n    return os.environ.get('TOKEN')")
+    assert run(session, look).result.output == "s3cret"
+    processes.kill("relay", "keeper", "worker")
+    assert run(session, look).result.output == "s3cret"
+
+
 def test_request_that_a_killed_relay_had_handed_over_runs_once(session, processes):
     made = program(handler=COUNTED)
     run(session, program(handler="def handler(job):\n    return 1"))
