@@ -34,6 +34,8 @@ class Rules:
     methods: str = "keyboard-interactive"
     banner: str = ""
     runs_commands: bool = True
+    # Sent in place of judging a password: a message of the server's, as bytes.
+    replies: bytes = b""
     # Called when a login begins: may wait, or close the connection.
     meets: Callable[[paramiko.Transport], None] = lambda transport: None
     # Every list of answers that came.
@@ -102,6 +104,10 @@ class _Login(paramiko.ServerInterface):
         self._rules.meets(self._transport)
         is_open = self._rules.methods == "none"
         return paramiko.AUTH_SUCCESSFUL if is_open else paramiko.AUTH_FAILED
+
+    def check_auth_password(self, username: str, password: str) -> int:
+        self._transport._send_message(paramiko.Message(self._rules.replies))  # type: ignore[attr-defined] # the stub leaves it out
+        return paramiko.AUTH_FAILED
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         if self._rules.key is None or key.asbytes() != self._rules.key.asbytes():

@@ -15,6 +15,7 @@ from rpnb.transport.asking import is_one_time
 from rpnb.transport.keys import load
 from rpnb.transport.ssh import SshTransport
 from rpnb.transport.text import plain
+from rpnb.transport.wire import string
 from tests import sshd as servers
 from tests.sshd import PASSWORD, Sshd, User, make_key
 from tests.transport.answers import Answers
@@ -276,3 +277,30 @@ def test_login_by_methods_that_are_not_known_here_names_them(
     server = other(Rules(methods="gssapi-with-mic,hostbased"))
     with pytest.raises(LoginRefused, match="tried: nothing. It takes gssapi-with-mic, hostbased."):
         connect(server.target())
+
+
+def test_password_that_must_be_changed_first_says_how(connect: Connect, other: Other) -> None:
+    wish = b"\x3c" + string(b"Change it.") + string(b"")
+    server = other(Rules(methods="password", replies=wish))
+    words = "it has expired there: 'ssh .* me@127.0.0.1' in a terminal changes it"
+    with pytest.raises(LoginRefused, match=words):
+        connect(server.target(), ask_secret=Answers(PASSWORD))
+
+
+BROKEN = [
+    b"\x33" + b"\xff\xff\xff\xff",  # a refusal longer than it is
+    b"\x33",
+    b"\x35" + b"\0\0\0\x09cut",  # a banner that is cut short
+    b"\x06" + string(b"ssh-userauth"),  # a service that nobody asked for
+]
+
+
+@pytest.mark.parametrize("reply", BROKEN)
+def test_login_with_a_reply_that_is_broken_is_no_traceback(
+    reply: bytes, connect: Connect, other: Other
+) -> None:
+    server = other(Rules(methods="password", replies=reply))
+    with pytest.raises(
+        CannotReach, match=f"127.0.0.1:{server.port}: (a message of|message 6 where)"
+    ):
+        connect(server.target(), ask_secret=Answers(PASSWORD))
