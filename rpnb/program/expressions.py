@@ -61,15 +61,29 @@ def importable(value: Any) -> Expression | None:
     module, path = value.__module__, value.__qualname__
     if not isinstance(module, str) or not isinstance(path, str) or module == "__main__":
         return None
-    found: Any = sys.modules.get(module)
-    for part in path.split("."):
-        found = getattr(found, part, None)
-    if found is not value:
+    if _named(value) is not value and not is_reloaded(value):
         return None
     if module == "builtins":
         return Expression(path)
     root = _module(module)
     return Expression(f"{root.text}.{path}", imports=root.imports)
+
+
+def is_reloaded(value: Any) -> bool:
+    """Tell whether `%autoreload` gave an old function the code of its module's new one."""
+    if not isinstance(value, types.FunctionType):
+        return False
+    found = _named(value)
+    same = isinstance(found, types.FunctionType) and found.__code__ == value.__code__
+    return found is not value and same
+
+
+def _named(value: Any) -> Any:
+    """What the module of a function or class has under its name."""
+    found: Any = sys.modules.get(value.__module__)
+    for part in value.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 def _module(name: str) -> Expression:

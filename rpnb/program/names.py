@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import types
+from collections import ChainMap
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,17 @@ class Names:
         """Return the statement that made the very object that `name` holds now."""
         return self.provenance.source_of(name, self.namespace[name])
 
+    def holds_globals_of(self, function: types.FunctionType) -> bool:
+        """Whether what the function looks up as global is what the names here hold.
+
+        Those of a script that `%run` ran have globals of their own, with copies here.
+        """
+        if any(function.__globals__ is own for own in spaces(self.namespace)):
+            return True
+        known, missing = function.__globals__, object()
+        used = [name for name in _globals_in(function.__code__) if name in known]
+        return all(self.namespace.get(name, missing) is known[name] for name in used)
+
     def name_of(self, value: Any) -> str | None:
         """Return a name here that holds this very object, its own name first."""
         if isinstance(value, (type, types.FunctionType)):
@@ -71,3 +83,13 @@ class Names:
                 return own
         found = (name for name, each in self.namespace.items() if each is value)
         return min((name for name in found if name in self), default=None)
+
+
+def spaces(namespace: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the dictionaries that a namespace is made of."""
+    return list(namespace.maps) if isinstance(namespace, ChainMap) else [namespace]
+
+
+def _globals_in(code: types.CodeType) -> set[str]:
+    inner = (each for each in code.co_consts if isinstance(each, types.CodeType))
+    return {*code.co_names, *(name for each in inner for name in _globals_in(each))}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import operator
+import sys
 import types
 from collections.abc import Callable, Mapping
 from pickle import PickleBuffer
@@ -15,6 +16,8 @@ from typing import Any
 
 import cloudpickle
 
+from .expressions import is_reloaded
+from .names import spaces
 from .obstacles import stays
 
 PROTOCOL = 5
@@ -66,7 +69,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         on_buffer: Callable[[PickleBuffer], bool] | None,
     ) -> None:
         super().__init__(file, protocol=PROTOCOL, buffer_callback=on_buffer)
-        self.namespace, self.refer = namespace, refer
+        self.refer, self._spaces = refer, spaces(namespace)
         self.references: set[str] = set()
         self.global_names: set[str] = set()
         # The first object of each top-level module.
@@ -90,6 +93,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
                 if "." in path:
                     return operator.attrgetter(path), (self._main,)
                 return getattr, (self._main, path)
+            if isinstance(obj, types.FunctionType) and is_reloaded(obj):
+                # What `%autoreload` left behind is by its name the new one.
+                return operator.attrgetter(obj.__qualname__), (sys.modules[obj.__module__],)
         elif self._stays(type(obj)):
             raise RefusedError(type(obj).__name__)
         elif _is_on_gpu(obj):
@@ -111,7 +117,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
 
     def _function_getnewargs(self, func: Any) -> Any:
         self.bytecode.append(func)
-        if func.__globals__ is not self.namespace:
+        if not any(func.__globals__ is own for own in self._spaces):
             return super()._function_getnewargs(func)
         # The base class would fill a dictionary of this pickle's own.
         self.globals_ref[id(func.__globals__)] = {}
@@ -120,7 +126,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
 
     def _dynamic_function_reduce(self, func: Any) -> Any:
         self.bytecode.append(func)
-        if func.__globals__ is not self.namespace:
+        if not any(func.__globals__ is own for own in self._spaces):
             return super()._dynamic_function_reduce(func)
         make, arguments, (state, slots), *rest = super()._dynamic_function_reduce(func)
         self.global_names |= set(slots["__globals__"])

@@ -8,9 +8,11 @@ that they left. A source counts only while the name still holds that very object
 from __future__ import annotations
 
 import ast
+import contextlib
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from ..planner.facts import split
@@ -101,11 +103,19 @@ class Provenance:
                 if name in namespace
             }
             touched |= self._note(statement, _with_comments(statement, whole), namespace, marks)
+            self._note_script(statement.node, namespace)
         self._forget(namespace)
         for name in touched:
             found = self._definitions.get(name)
             if found is not None and found.value is namespace.get(name):
                 self._definitions[name] = replace(found, print=fingerprint(found.value))
+
+    def _note_script(self, node: ast.stmt, namespace: Mapping[str, Any]) -> None:
+        """Note what a script that `%run` ran has left here: its names are the notebook's now."""
+        script = _run_script(node)
+        if script is not None:
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                self.record(script.name, script.read_text(encoding="utf-8"), namespace)
 
     def source_of(self, name: str, value: Any) -> Definition | None:
         """Return what made `value`, if that is still the object that the cell left."""
@@ -166,6 +176,21 @@ def _bound_later(statements: list[Statement]) -> list[frozenset[str]]:
     for statement in reversed(statements[1:]):
         found.insert(0, found[0] | uses(statement).binds)
     return found[: len(statements)]
+
+
+def _run_script(node: ast.stmt) -> Path | None:
+    """The file of `%run FILE`, as IPython writes it; None for any other statement."""
+    call = node.value if isinstance(node, ast.Expr) else None
+    if not isinstance(call, ast.Call) or not ast.unparse(call.func).endswith("run_line_magic"):
+        return None
+    given = [each.value for each in call.args if isinstance(each, ast.Constant)]
+    if given[:1] != ["run"] or len(given) != 2:
+        return None
+    words = [word for word in str(given[1]).split() if not word.startswith("-")]
+    if not words or "-m" in str(given[1]).split():
+        return None
+    path = Path(words[0].strip("'\""))
+    return path if path.suffix else path.with_suffix(".py")
 
 
 def _mark(value: Any) -> tuple[Any, Any]:

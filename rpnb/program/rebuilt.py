@@ -21,7 +21,7 @@ CaptureValue = Callable[[str, Any, Names], Captured]
 
 def closure(name: str, value: Any, names: Names, capture_value: CaptureValue) -> Captured | None:
     """A function that a function made: its source in a factory of what it closes over."""
-    if not isinstance(value, types.FunctionType) or value.__globals__ is not names.namespace:
+    if not isinstance(value, types.FunctionType) or not names.holds_globals_of(value):
         return None
     found = find(value, names.provenance)
     found = with_defaults(found, value) if found is not None and not value.__dict__ else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -181,6 +182,8 @@ def _defaults_moved(definition: Definition, names: Names) -> bool:
 def is_code(definition: Definition, names: Names) -> bool:
     """Tell whether a definition is one of code that running it again makes anew."""
     node, value = definition.node, definition.value
+    if not all(map(names.holds_globals_of, _functions_of(value))):
+        return False
     if isinstance(node, _FUNCTIONS):
         return not isinstance(value, types.FunctionType) or _defaults_hold(definition)
     if isinstance(node, ast.ClassDef) or type(node).__name__ == "TypeAlias":
@@ -192,6 +195,22 @@ def is_code(definition: Definition, names: Names) -> bool:
     chained = len(definition.passages) > 1 and holds_code(value)
     is_made = (chained or isinstance(node, ast.If)) and holds_code(value)
     return is_made and not definition.in_block and not definition.is_moved(names.namespace)
+
+
+def _functions_of(value: Any) -> list[types.FunctionType]:
+    """The function itself, or a class's own: those whose globals must be the names here.
+
+    Not what a library wrapped or wrote into the class, as dataclasses do.
+    """
+    found = vars(value).values() if isinstance(value, type) else [value]
+    functions = [each for each in found if isinstance(each, types.FunctionType)]
+    return [each for each in functions if not _is_of_library(each)]
+
+
+def _is_of_library(function: types.FunctionType) -> bool:
+    module = sys.modules.get(function.__globals__.get("__name__", ""))
+    is_its_own = module is not None and vars(module) is function.__globals__
+    return is_its_own and module is not sys.modules["__main__"]
 
 
 def _defaults_hold(definition: Definition) -> bool:

@@ -460,3 +460,68 @@ def _text(cells, names):
         return build(cells, names).text
     except CannotCapture as refused:
         return str(refused)
+
+
+SCRIPT = """
+import math
+K = 3
+def double(x):
+    return helper(x) * K
+def helper(x): return math.floor(x)
+class A:
+    def __init__(self): self.v = K
+    def m(self): return double(self.v)
+a = A()
+add = (lambda n: lambda x: x + n)(5)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    sys.modules.pop("edited", None)
+
+
+@pytest.mark.parametrize("options", ["", "-i ", "-t "])
+@pytest.mark.parametrize(
+    ("use", "value"),
+    [("double(2.5)", 6), ("A().m()", 9), ("a.m()", 9), ("add(1)", 6), ("isinstance(a, A)", True)],
+)
+def test_names_that_run_made_travel_as_source(notebook, folder, options, use, value):
+    (folder / "script.py").write_text(SCRIPT)
+    notebook.cell(f"%run {options}script.py")
+    notebook.setup(f"x = {use}")
+    program = notebook.build(there=There("3.9"))
+    assert program.python == ""
+    assert notebook.remote_value("x") == value
+
+
+def test_script_whose_names_the_notebook_changed_keeps_its_own(notebook, folder):
+    (folder / "script.py").write_text(SCRIPT)
+    notebook.cell("%run script.py")
+    notebook.cell("K = 100")
+    notebook.setup("x = [double(2.5), K]")
+    assert notebook.value("[double(2.5), K]") == [6, 100]
+    assert notebook.remote_value("x") == [6, 100]
+
+
+def test_loaded_cell_travels_as_any_other(notebook, folder):
+    notebook.cell("# %load script.py\ndef f(x): return x + 1")
+    notebook.setup("x = f(1)")
+    assert notebook.remote_value("x") == 2
+
+
+def test_function_that_autoreload_edited_is_the_modules(notebook, folder):
+    module = folder / "edited.py"
+    module.write_text("K = 1\ndef f(x): return x + K\nclass C:\n    def m(self): return 1\n")
+    notebook.cell("%load_ext autoreload\n%autoreload 2\nimport edited\nfrom edited import f, C")
+    notebook.cell("c, g = C(), f\ntable = {'f': g}")
+    module.write_text("K = 10\ndef f(x): return x * K\nclass C:\n    def m(self): return 22\n")
+    notebook.cell("y = f(3)")
+    use = "[f(3), g(3), table['f'](3), c.m(), edited.K]"
+    notebook.setup(f"x = {use}")
+    assert notebook.value(use) == [30, 30, 30, 22, 10]
+    assert notebook.build(there=There("3.9")).python == ""
+    assert notebook.remote_value("x") == [30, 30, 30, 22, 10]
