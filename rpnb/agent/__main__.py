@@ -30,7 +30,7 @@ def _start(options: argparse.Namespace) -> None:
 
     ready = bootstrap.start(
         options.worker,
-        bootstrap.Options(options.python, options.gpu, options.sdk),
+        bootstrap.Options(options.python, options.gpu, options.sdk, options.keep),
         agent=_agent(),
         on_progress=lambda text: _say({"progress": text}),
     )
@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument("--worker", required=True)
     for option in ("--python", "--gpu", "--sdk"):
         start.add_argument(option)
+    start.add_argument("--keep", action="store_true")
     verbs.add_parser("relay", help="serve a directory").add_argument("directory")
     keeper = verbs.add_parser("keeper", help="run one worker to its end")
     keeper.add_argument("directory")

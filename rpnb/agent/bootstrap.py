@@ -38,6 +38,8 @@ class Options:
     python: str | None = None
     gpu: str | None = None
     sdk: str | None = None
+    # The worker is not ended for being unused, until it is stopped.
+    keep: bool = False
 
 
 def start(worker: str, options: Options, *, agent: Path, on_progress: Report) -> dict[str, Any]:
@@ -68,6 +70,8 @@ def start(worker: str, options: Options, *, agent: Path, on_progress: Report) ->
         if settings != known and directory.is_worker_alive():
             on_progress("the worker that runs keeps its Python and GPU until it is restarted")
     assert settings is not None
+    if options.keep:
+        directory.keep.touch(mode=0o600)
     if not listens(directory.socket):
         _start_relay(directory, agent, on_progress)
     return {

@@ -48,6 +48,11 @@ class Client:
         return self.hello.client if self.hello is not None else ""
 
     @property
+    def is_user(self) -> bool:
+        """Whether it is there to use the worker, and not only to look at it."""
+        return self.hello is not None and self.hello.role == "drive"
+
+    @property
     def is_done(self) -> bool:
         """Whether it is to be cut off, and has been told why."""
         return self.is_closing and not self._said and not self.channel.pending_bytes

@@ -40,17 +40,21 @@ _SIGN_OF_LIFE = 3.0
 
 
 class Desk:
-    """Takes the clients' messages; `drop` ends the link of a client."""
+    """Takes the clients' messages; `drop` ends the link of a client.
+
+    `stops_in` are the seconds until an unused worker is ended, None where it never is.
+    """
 
     def __init__(
         self,
         directory: RunDirectory,
         record: Record,
         charge: Charge,
+        stops_in: Callable[[], float | None],
         drop: Callable[[Client], None],
     ) -> None:
         self._directory, self._record, self._charge = directory, record, charge
-        self._drop = drop
+        self._stops_in, self._drop = stops_in, drop
         self._driver: Client | None = None
         # When the driver was asked for a sign of life, and what waits for the answer.
         self._asked_at = 0.0
@@ -199,7 +203,7 @@ class Desk:
             self._charge.refuse(waiting, reason, str(error))
 
     def _ping(self, client: Client, ping: Ping) -> None:
-        client.say(Pong(ping.number, self._charge.generation.state.value))
+        client.say(Pong(ping.number, self._charge.generation.state.value, self._stops_in()))
 
     def _replay(self, client: Client, replay: Replay) -> None:
         trace = self._record.traces.get(replay.request)

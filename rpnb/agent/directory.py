@@ -67,6 +67,8 @@ class RunDirectory:
         self.keeper_lock = self.path / "keeper.lock"
         self.relay_lock = self.path / "relay.lock"
         self.settings = self.path / "settings"
+        # There where a person asked that the worker is not ended for being unused.
+        self.keep = self.path / "keep"
         self.generation = self.path / "generation"
         # The version of the protocol, and so of the journal, in which all this is written.
         self.version = self.path / "version"

@@ -25,6 +25,7 @@ from .charge import Charge
 from .clients import Client
 from .desk import Desk
 from .directory import RunDirectory, hold
+from .idle import SECONDS, Idle
 from .keeping import Allowance, Keeping
 from .record import Record
 
@@ -36,7 +37,6 @@ _FAREWELL = 1.0
 # How long a relay that ends may take to let the next one begin.
 _TAKEOVER = 10.0
 _STOPS = (signal.SIGTERM, signal.SIGINT)
-_DEFAULT_IDLE = 7200.0
 
 
 def main(directory: RunDirectory, agent: Path) -> int:
@@ -46,9 +46,11 @@ def main(directory: RunDirectory, agent: Path) -> int:
         return 0
     os.ftruncate(held, 0)
     os.write(held, str(os.getpid()).encode())
-    relay = Relay(directory, agent, float(os.environ.get("RPNB_IDLE") or _DEFAULT_IDLE))
+    idle = Idle(directory, float(os.environ.get("RPNB_IDLE") or SECONDS))
+    relay = Relay(directory, agent, idle)
     try:
         relay.run()
+        directory.keep.unlink(missing_ok=True)
         relay.close_door()
         # The next agent may begin while this one sees its clients off.
         os.close(held)
@@ -61,7 +63,7 @@ def main(directory: RunDirectory, agent: Path) -> int:
 class Relay:
     """The loop: one listening socket, the clients, and the worker's control socket."""
 
-    def __init__(self, directory: RunDirectory, agent: Path, idle: float) -> None:
+    def __init__(self, directory: RunDirectory, agent: Path, idle: Idle) -> None:
         self._directory, self._idle = directory, idle
         self._record = Record(directory)
         self._charge = Charge(directory, self._record, agent)
@@ -71,7 +73,6 @@ class Relay:
         allowance = Allowance.of(os.environ)
         self._keeping = Keeping(directory, self._record, allowance)
         self._noticed: Notice | None = None
-        self._used_at = time.monotonic()
         self._has_more = False
         self._listener = _listen(directory.socket)
         self._door = _inode(directory.socket)
@@ -85,13 +86,13 @@ class Relay:
         for number in (*_STOPS, signal.SIGHUP):
             signal.signal(number, lambda *_: None)
         self._watch(self._wake, self._on_signal)
-        self._desk = Desk(directory, self._record, self._charge, self._drop)
+        self._desk = Desk(directory, self._record, self._charge, idle.left, self._drop)
 
     def run(self) -> None:
         """Serve until the worker was stopped, or its directory removed."""
         while not self._charge.is_stopped:
             self._turn(self._timeout())
-            if self._is_idle() and time.monotonic() - self._used_at > self._idle:
+            if self._idle.left() == 0.0:
                 self._stop()
             if _inode(self._directory.socket) != self._door:
                 # Nobody can find this agent again, nor end its worker.
@@ -136,6 +137,9 @@ class Relay:
         self._desk.step()
         self._charge.step()
         self._keeping.step()
+        self._idle.count(sum(client.is_user for client in self._clients))
+        if not self._charge.requests.is_empty:
+            self._idle.use()
         self._follow_control()
         self._pass_on(self._charge.notice)
         self._has_more = False
@@ -164,16 +168,8 @@ class Relay:
             return 0
         if self._charge.is_active or self._desk.is_waiting:
             return _TICK
-        if self._is_idle():
-            left = self._idle - (time.monotonic() - self._used_at)
-            return min(_INSPECTION, max(0.0, left))
-        return _INSPECTION
-
-    def _is_idle(self) -> bool:
-        idle = not self._clients and self._charge.requests.is_empty
-        if not idle:
-            self._used_at = time.monotonic()
-        return idle
+        left = self._idle.left()
+        return _INSPECTION if left is None else min(_INSPECTION, left)
 
     def _watch(self, opened: Any, action: Callable[..., None]) -> None:
         self._selector.register(opened, selectors.EVENT_READ, action)

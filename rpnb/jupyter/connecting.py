@@ -57,8 +57,10 @@ def disconnect(notebook: Notebook) -> None:
     if session is None:
         print("not connected")
         return
+    answer = session.ask()
     session.close()
-    line = lines.disconnected(_IDLE_HOURS, _pod(session))
+    is_kept = answer is not None and answer.stops_in is None
+    line = lines.disconnected(None if is_kept else _IDLE_HOURS, _pod(session))
     CellScreen(notebook.shell).lead(line)
 
 
@@ -97,6 +99,7 @@ def _open(notebook: Notebook, options: Options, screen: CellScreen) -> Session:
         python=options.text("python"),
         gpu=options.text("gpu"),
         sdk=options.text("sdk"),
+        keep=options.has("keep"),
         accept_key=options.text("accept-key"),
         ask=_ask(notebook.shell),
         ask_secret=ask_secret(notebook.shell),

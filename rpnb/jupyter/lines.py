@@ -165,9 +165,17 @@ def cancelled(
     return target, f"{why}{after if why == 'cancelled' else ''}", keeping(kept) or "worker kept"
 
 
-def disconnected(idle_hours: float, pod: str | None) -> Line:
+def unused(target: str, stops_in: float, kept: Sequence[Mapping[str, Any]]) -> Line:
+    """An unused worker is about to be stopped, and what it holds goes with it."""
+    goes = ", ".join(each["name"] for each in kept)
+    what = f"stopped in {span(stops_in)} if it is not used"
+    keep = "`%runpod_connect --keep` leaves it on"
+    return target, f"{what}, and with it {goes}" if goes else what, keep
+
+
+def disconnected(idle_hours: float | None, pod: str | None) -> Line:
     """The worker stays; what costs money is said."""
-    warm = f"worker stays warm for {idle_hours:g} h"
+    warm = "worker stays warm" + (f" for {idle_hours:g} h" if idle_hours is not None else "")
     ends = f"{pod} still runs: %runpod_stop --pod" if pod else "`%runpod_stop` ends it"
     return "disconnected", f"{warm} · {ends}"
 

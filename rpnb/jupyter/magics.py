@@ -92,7 +92,9 @@ class RpnbMagics(Magics):
     def runpod_connect(self, line: str) -> None:
         """TARGET: local · an alias of ~/.ssh/config · [user@]host[:port] · a pasted ssh command.
 
-        %runpod_connect [TARGET] [--python P] [--gpu N[,M]] [--name N] [--sdk V]
+        %runpod_connect [TARGET] [--python P] [--gpu N[,M]] [--name N] [--sdk V] [--keep]
+
+        `--keep`: the worker is not stopped for being unused.
         """
         from .connecting import connect
 

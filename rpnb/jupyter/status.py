@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .notebook import Notebook
 
 _MOST_NAMES = 6
+# An unused worker that is stopped within this time is worth a warning, in seconds.
+_SOON = 3600.0
 
 
 def status(notebook: Notebook) -> None:
@@ -36,6 +38,9 @@ def status(notebook: Notebook) -> None:
             lines.keeping(notebook.kept),
         )
     )
+    answer = session.ask()
+    if answer is not None and answer.stops_in is not None and answer.stops_in < _SOON:
+        screen.line(lines.unused(session.target.label, answer.stops_in, notebook.kept))
     notebook.read_page()
     rows = [_row(notebook, cell) for cell in notebook.cells.in_order()]
     if rows:

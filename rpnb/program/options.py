@@ -58,6 +58,7 @@ SYNTAX: dict[str, Syntax] = {
             Option("gpu", "N[,M]"),
             Option("name", "N"),
             Option("sdk", "V"),
+            Option("keep"),
             Option("accept-key", "SHA256:…"),
         ),
         greedy=True,

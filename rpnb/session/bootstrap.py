@@ -46,6 +46,7 @@ def start(
     python: str | None = None,
     gpu: str | None = None,
     sdk: str | None = None,
+    keep: bool = False,
     on_progress: Report | None = None,
 ) -> Ready:
     """Return the agent of `worker`, started if none runs; sends it where it is new.
@@ -61,6 +62,7 @@ def start(
     verb = ["start", "--worker", worker]
     for option, value in (("--gpu", gpu), ("--sdk", sdk)):
         verb += [option, value] if value is not None else []
+    verb += ["--keep"] if keep else []
     place, answers = _call(transport, verb, python, on_progress)
     for answer in answers:
         if isinstance(answer, dict) and "ready" in answer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import uuid
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from ..errors import AgentError, JournalTrimmed, LinkLost, RpnbError
@@ -51,6 +52,8 @@ class Dialogue:
         self.history = History()
         # Handed to the agent, which may have been killed since: then it gets them again.
         self.secrets: dict[str, str] = {}
+        # To pings that somebody waits for.
+        self.answers: SimpleQueue[messages.Pong] = SimpleQueue()
         self._client, self._watched = client, watched
         self._session = uuid.uuid4().hex
         self._cursor, self._logs = Cursor(), Decoder()
@@ -172,6 +175,8 @@ class Dialogue:
             if self._cursor.seq >= 0:
                 for news in self._logs.read(message.stream, *self._cursor.take_output(message)):
                     self.tell(news, self._active, size)
+        elif isinstance(message, messages.Pong) and message.number:
+            self.answers.put(message)
         elif isinstance(message, (messages.Refused, messages.Notice)):
             self.tell(message, message.request)
         elif isinstance(message, messages.Trimmed):

@@ -90,6 +90,8 @@ class Link:
         self._line: Line | None = None
         # Counts closings: what began in an earlier life has no say in this one.
         self._life = 0
+        # Numbers the questions of `ask`; the pulse's own have 0.
+        self._asked = 0
         # Never held while anything waits for the network; this one is, for a new stream.
         self._lock, self._opening = threading.RLock(), threading.Lock()
         self._heard_at = self._attached_at = time.monotonic()
@@ -168,6 +170,20 @@ class Link:
         """Send a message that opens no request; lost with the link, if that is down."""
         with self._lock:
             self._send(message)
+
+    def ask(self, seconds: float = 2.0) -> messages.Pong | None:
+        """Return what the agent says of its worker now; None where no answer comes in time."""
+        self._asked += 1
+        self.send(messages.Ping(self._asked))
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                answer = self._dialogue.answers.get(timeout=left)
+            except Empty:
+                break
+            if answer.number == self._asked:
+                return answer
+        return None
 
     def cancel(self, cancel: messages.Cancel) -> None:
         """Cancel an open request, as soon as the link allows."""

@@ -28,6 +28,8 @@ class Options:
     python: str | None = None
     gpu: str | None = None
     sdk: str | None = None
+    # The worker is not ended for being unused, until it is stopped.
+    keep: bool = False
     ask: Callable[[str], bool] | None = None
     ask_secret: Callable[[str], str | None] | None = None
     accept_key: str | None = None
@@ -107,6 +109,7 @@ class Reach:
                 python=self.options.python,
                 gpu=self.options.gpu,
                 sdk=self.options.sdk,
+                keep=self.options.keep,
                 on_progress=None if again else self.options.on_progress,
             )
         self._is_gone = False

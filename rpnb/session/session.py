@@ -172,6 +172,10 @@ class Session:
         """Send a message that opens no request, such as a `Cancel`."""
         self._link.send(message)
 
+    def ask(self) -> messages.Pong | None:
+        """Return what the agent says of the worker now, None where it does not answer."""
+        return self._link.ask()
+
     def setup(self, code: str | Callable[[], Any]) -> None:
         """Run set-up code on the target and keep what it makes; nothing, if it ran already.
 

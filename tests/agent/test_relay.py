@@ -402,7 +402,7 @@ def test_ping_is_answered_whatever_the_worker_does(agent, peer):
     asked = time.monotonic()
     peer.send(Ping(7))
     pong = peer.wait(lambda m: isinstance(m, Pong))
-    assert pong == Pong(7, "busy") and time.monotonic() - asked < 1
+    assert (pong.number, pong.state) == (7, "busy") and time.monotonic() - asked < 1
 
 
 def test_restart_gives_a_new_process_and_keeps_the_program(agent, peer):
@@ -492,6 +492,33 @@ def test_agent_with_a_client_is_not_idle(agent):
     peer = Peer(agent)
     time.sleep(1.0)
     assert peer.run("r", "1").kind == "done"
+
+
+def stops_in(peer, number=1):
+    peer.send(Ping(number))
+    return peer.wait(lambda m: isinstance(m, Pong)).stops_in
+
+
+def test_unused_worker_is_kept_longer_while_a_notebook_is_open(agent):
+    agent.env["RPNB_IDLE"] = "100"
+    agent.start()
+    watcher = Peer(agent, "ps", "watch")
+    assert stops_in(watcher) <= 100
+    peer = Peer(agent)
+    assert 500 < stops_in(peer) <= 600
+    peer.close()
+    until(lambda: stops_in(watcher) <= 100, "the notebook's end")
+
+
+def test_worker_that_is_to_be_kept_is_never_idle_until_it_is_stopped(agent):
+    agent.env["RPNB_IDLE"] = "0.3"
+    agent.start("--keep")
+    time.sleep(0.7)
+    peer = Peer(agent)
+    assert stops_in(peer) is None
+    peer.send(Stop("bye"))
+    peer.ended("bye")
+    until(lambda: not agent.directory.keep.exists(), "the wish's end")
 
 
 # Costs
