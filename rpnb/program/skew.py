@@ -49,9 +49,11 @@ class There:
         """Tell whether the target surely has no such module, and the program does not get it."""
         if self.modules is None or module in self.modules or module in _OWN:
             return False
-        providers = metadata.packages_distributions().get(module, [])
-        known = {_normal(each) for each in (module, *providers)}
-        return not self.requested & {"*", *known}
+        known = metadata.packages_distributions()
+        here = {_normal(each) for found in known.values() for each in found}
+        brought = {_normal(each) for each in (module, *known.get(module, ()))}
+        # What a distribution brings that is not here nobody can tell: opencv's names, for one.
+        return not self.requested & brought and self.requested <= here
 
     def other_major(self, module: str, here: str) -> str:
         """Return the target's version of a module whose objects would not survive, else ""."""

@@ -109,7 +109,9 @@ def test_module_that_may_be_there_is_no_problem(only_here, there):
     assert _asking(only_here, "cfg", there=there).files
 
 
-@pytest.mark.parametrize("line", ["only-here", "'Only.Here>=2'", "git+https://x/y.git", "./wheel"])
+@pytest.mark.parametrize(
+    "line", ["only-here", "'Only.Here>=2'", "git+https://x/y.git", "./wheel", "not-known-here"]
+)
 def test_module_that_the_program_installs_is_no_problem(only_here, line):
     assert _asking(only_here, "cfg", f"!pip install {line}\n").files
 
