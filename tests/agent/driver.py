@@ -82,6 +82,10 @@ class Worker:
         self._socket.settimeout(30)
         self._socket.connect(os.fspath(self.directory.control))
 
+    def patient(self) -> None:
+        """Wait longer for what it does next: importing torch on a busy machine."""
+        self._socket.settimeout(150)
+
     def disconnect(self) -> None:
         """Leave the worker alone, as a relay that was killed."""
         self._socket.close()

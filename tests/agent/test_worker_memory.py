@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.agent.driver import Worker, wire
+from tests.agent.memory import can_measure, memory, peak_above
 
-pytestmark = pytest.mark.skipif(
-    not os.access("/proc/self/clear_refs", os.W_OK), reason="only Linux tells a process's peak"
-)
+pytestmark = pytest.mark.skipif(not can_measure(), reason="only Linux tells a process's peak")
 
 MIB = 1 << 20
 MODEL_BYTES = 256 * MIB
@@ -91,21 +87,6 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     worker.close()
 
 
-def _bytes(worker: Worker, what: str) -> int:
-    status = Path(f"/proc/{worker.process.pid}/status").read_text()
-    found = re.search(rf"{what}:\s+(\d+) kB", status)
-    assert found
-    return int(found[1]) * 1024
-
-
-def _peak_above(worker: Worker, text: str) -> int:
-    """Bring the program up, and return the most memory that it took above what there is now."""
-    before = _bytes(worker, "VmRSS")
-    Path(f"/proc/{worker.process.pid}/clear_refs").write_text("5")  # the peak begins anew
-    _run(worker, text)
-    return _bytes(worker, "VmHWM") - before
-
-
 def _run(worker: Worker, text: str) -> None:
     worker.run(wire(text), *([{}] if "runpod" in text else []))
 
@@ -117,7 +98,8 @@ def test_reload_holds_one_model_whatever_held_the_old(
     _run(worker, text)
     if scratch:
         worker.run(scratch={"text": scratch, "label": "cell 9", "first_line": 1})
-    more = _peak_above(worker, text.replace("Model(1.0)", "Model(2.0)"))
+    edited = text.replace("Model(1.0)", "Model(2.0)")
+    more = peak_above(worker, lambda: _run(worker, edited))
     assert more < MODEL_BYTES // 10
 
 
@@ -125,10 +107,11 @@ def test_load_that_failed_half_way_is_freed_before_the_next(worker: Worker) -> N
     """As a model that runs out of the GPU's memory: its parts hold each other."""
     fails = LOAD.replace("fill)\n", "fill)\n        self.me = self\n        assert fill > 1\n", 1)
     worker.run(wire("model = None"))
-    empty = _bytes(worker, "VmRSS")
+    empty = memory(worker, "VmRSS")
     _run(worker, fails)
-    above = _peak_above(worker, fails.replace("Model(1.0)", "Model(2.0)"))
-    assert _bytes(worker, "VmHWM") - empty < MODEL_BYTES * 1.1
+    edited = fails.replace("Model(1.0)", "Model(2.0)")
+    above = peak_above(worker, lambda: _run(worker, edited))
+    assert memory(worker, "VmHWM") - empty < MODEL_BYTES * 1.1
     assert above < MODEL_BYTES // 10
 
 
