@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Starting an agent again may mean installing its overlay again, on a pod that lost its disk.
 _PREPARING = 180.0
+# A stream on a transport that is logged in: two round trips.
+_OPENING = 20.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Reach:
         if self._transport is None or self.ready is None:
             raise LinkLost("the session is closed")
         with contextlib.closing(self._transport.again()) as transport:
-            yield transport.connect(self.ready.socket, self.ready.bridge_command)
+            yield self._stream(transport, self.ready)
 
     def _connected(self) -> Transport:
         from ..transport import open_transport
@@ -100,7 +102,7 @@ class Reach:
         if self.ready is not None and not self._is_gone:
             # Straight to its socket, where an agent listens yet: a round trip less.
             with contextlib.suppress(CannotReach):
-                return transport.connect(self.ready.socket, self.ready.bridge_command)
+                return self._stream(transport, self.ready)
         # The first time a person watches, and may interrupt it.
         with _limited(_PREPARING, transport) if again else contextlib.nullcontext():
             self.ready = bootstrap.start(
@@ -113,7 +115,12 @@ class Reach:
                 on_progress=None if again else self.options.on_progress,
             )
         self._is_gone = False
-        return transport.connect(self.ready.socket, self.ready.bridge_command)
+        return self._stream(transport, self.ready)
+
+    def _stream(self, transport: Transport, ready: Ready) -> Stream:
+        # paramiko waits for the answer to an exec for as long as the connection stands.
+        with _limited(_OPENING, transport):
+            return transport.connect(ready.socket, ready.bridge_command)
 
     def _miss(self) -> None:
         """Take note that nobody listened: over a bridge this is known only when it answers."""
