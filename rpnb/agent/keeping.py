@@ -76,11 +76,14 @@ class Keeping:
         # The size of the closed segments, and which those are.
         self._closed, self._closed_bytes = (0, 0), 0
         self._clock = _Clock()
+        # Whether something was written since the last look, which must not wait for long.
+        self.is_due = False
 
     def step(self) -> None:
         """Look whether there is too much, and make room; called often."""
         now = time.monotonic()
-        if now < self._next_look:
+        self.is_due = now < self._next_look
+        if self.is_due:
             return
         self._next_look = now + _LOOK
         most = self._allowance.size_bytes

@@ -166,7 +166,7 @@ class Relay:
     def _timeout(self) -> float | None:
         if self._has_more:
             return 0
-        if self._charge.is_active or self._desk.is_waiting:
+        if self._charge.is_active or self._desk.is_waiting or self._keeping.is_due:
             return _TICK
         left = self._idle.left()
         return _INSPECTION if left is None else min(_INSPECTION, left)
