@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Callable, Iterator, Mapping
 
 from ..errors import NoSpace
+from .caches import collect
 from .directory import RunDirectory
 from .journal import path_of, segments
 from .known import Trace
@@ -31,7 +32,7 @@ _EDGE = 1 << 20
 # Log text gives way while so much of the disk is still free: a program that prints 1 GB/s
 # writes 50 MB between two looks.
 _RESERVE, _RESERVE_SHARE = 256 << 20, 0.02
-_LOOK, _LOOK_AT_AGE = 0.05, 60.0
+_LOOK, _LOOK_AT_AGE, _COLLECT = 0.05, 60.0, 21_600.0
 # A clock that was set makes nothing old: ages count when it has run evenly so long.
 _STEADY, _DRIFT = 600.0, 60.0
 
@@ -70,7 +71,7 @@ class Keeping:
     def __init__(self, directory: RunDirectory, record: Record, allowance: Allowance) -> None:
         self._directory, self._record, self._allowance = directory, record, allowance
         self._edge = min(_EDGE, allowance.size_bytes // 16)
-        self._next_look = self._next_look_at_age = 0.0
+        self._next_look = self._next_look_at_age = self._next_collection = 0.0
         # Of each log, up to where it has given way.
         self._given = dict.fromkeys(STREAMS, 0)
         # The size of the closed segments, and which those are.
@@ -94,6 +95,9 @@ class Keeping:
         if now >= self._next_look_at_age:
             self._next_look_at_age = now + _LOOK_AT_AGE
             self._forget(self._too_old())
+        if now >= self._next_collection and self._clock.is_steady():
+            self._next_collection = now + _COLLECT
+            collect(self._directory.root)
 
     def give_all(self) -> None:
         """Let all log text give way that can: the disk is full, whatever it says."""

@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -19,8 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Iterable, Iterator, Sequence
 
+from ..errors import CannotPrepare
 from . import parent as parents
 from . import pip
+from .caches import touch
 from .directory import write_file, writing
 from .parent import Parent, normalised
 
@@ -131,6 +134,7 @@ def _find(shelf: Path, stem: str, parent: Parent) -> Path | None:
         with contextlib.suppress(OSError, ValueError, KeyError):
             beside = json.loads(record.read_text())["beside"]
             if all(parent.version_of(name) == version for name, version in beside.items()):
+                touch(record.parent)
                 return record.parent
     return None
 
@@ -156,6 +160,7 @@ def _make(shelf: Path, stem: str, parent: Parent, wanted: list[str], on_progress
     aside = Path(tempfile.mkdtemp(prefix=f".{stem}-", dir=shelf))
     try:
         _install(aside, parent, wanted, constraint, on_progress)
+        _check_loadable(aside)
         write_file(aside / _RECORD, json.dumps(_record(aside, parent)).encode())
         aside.chmod(0o755)
         shutil.rmtree(final, ignore_errors=True)
@@ -163,6 +168,15 @@ def _make(shelf: Path, stem: str, parent: Parent, wanted: list[str], on_progress
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return final
+
+
+def _check_loadable(site: Path) -> None:
+    """Find that the system will load the compiled packages of this folder."""
+    if os.statvfs(site).f_flag & os.ST_NOEXEC and next(site.rglob("*.so"), None) is not None:
+        raise CannotPrepare(
+            f"{site.parent} is mounted noexec: compiled packages there cannot be loaded. "
+            "Set RPNB_HOME on the target to a folder that allows it."
+        )
 
 
 def _constraint(parent: Parent, wanted: list[str]) -> str:

@@ -20,6 +20,7 @@ from typing import Any, Callable
 from ..errors import ProtocolError
 from ..protocol.messages import Notice, Refused, Stop
 from .bootstrap import listens
+from .caches import touch
 from .channel import is_own
 from .charge import Charge
 from .clients import Client
@@ -47,6 +48,7 @@ def main(directory: RunDirectory, agent: Path) -> int:
     os.ftruncate(held, 0)
     os.write(held, str(os.getpid()).encode())
     idle = Idle(directory, float(os.environ.get("RPNB_IDLE") or SECONDS))
+    touch(agent)
     relay = Relay(directory, agent, idle)
     try:
         relay.run()

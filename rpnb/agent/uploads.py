@@ -11,6 +11,7 @@ from typing import Any, Mapping
 from ..errors import ProtocolError
 from ..protocol.blobs import BLOCK_BYTES, block_count, block_size, is_digest
 from ..protocol.messages import Blob
+from .caches import touch
 from .directory import writing
 
 
@@ -64,10 +65,14 @@ class Uploads:
         self._parts.clear()
 
     def _has(self, digest: str, size: int) -> bool:
+        path = self._folder / digest
         try:
-            return (self._folder / digest).stat().st_size == size
+            is_whole = path.stat().st_size == size
         except OSError:
             return False
+        if is_whole:
+            touch(path)
+        return is_whole
 
     def _finish(self, part: _Part, blob: Blob) -> bool:
         try:
