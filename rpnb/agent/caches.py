@@ -2,7 +2,8 @@
 
 Under one root lie values by digest, agents, overlays, and a folder for each worker. Each
 use touches what is used; what a worker that lives, or its program, names is never
-removed, whatever its age.
+removed, whatever its age. The root may be a folder of a person's own (`RPNB_HOME`):
+only what bears rpnb's marks counts as rpnb's.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ _VALUES_BYTES = 20_000_000_000
 # A value may have come for a request that waits, and is not named by a program yet.
 _FRESH = 3600.0
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
+# A value, whole or on its way in.
+_VALUE = re.compile(r"[0-9a-f]{64}(\.\d+\.part)?")
+# What each overlay has in it.
+OVERLAY_RECORD = "rpnb.json"
 
 
 def touch(path: Path) -> None:
@@ -36,13 +41,15 @@ def touch(path: Path) -> None:
 def collect(root: Path) -> None:
     """Remove what nobody has used for long."""
     workers = [RunDirectory(path) for path in _entries(root / "run")]
+    workers = [worker for worker in workers if worker.version.exists()]
     living = [worker for worker in workers if worker.is_alive()]
     for worker in workers:
         if worker not in living and _age(_last_use(worker)) > _WORKERS_DAYS * _DAY:
             shutil.rmtree(worker.path, ignore_errors=True)
     _collect_values(root / "values", _named_values(workers))
     named = "\n".join(_named_tools(living, workers))
-    for path in (*root.glob("agent-*.pyz*"), *_entries(root / "overlay")):
+    shelf = [path for path in _entries(root / "overlay") if (path / OVERLAY_RECORD).exists()]
+    for path in (*root.glob("agent-*.pyz*"), *shelf):
         # Beside a worker that lives, one that it was born with may not be named anywhere.
         since = min((_since(worker) for worker in living), default=time.time())
         is_old = _age(path) > _TOOLS_DAYS * _DAY and _mtime(path) < since
@@ -51,9 +58,10 @@ def collect(root: Path) -> None:
 
 
 def _collect_values(folder: Path, named: set[str]) -> None:
-    spare = [path for path in _entries(folder) if path.name not in named and _age(path) > _FRESH]
+    ours = [path for path in _entries(folder) if _VALUE.fullmatch(path.name)]
+    spare = [path for path in ours if path.name not in named and _age(path) > _FRESH]
     spare.sort(key=_mtime)
-    total = sum(map(_size, _entries(folder)))
+    total = sum(map(_size, ours))
     for path in spare:
         if _age(path) > _VALUES_DAYS * _DAY or total > _VALUES_BYTES:
             total -= _size(path)

@@ -23,7 +23,7 @@ from typing import Callable, Iterable, Iterator, Sequence
 from ..errors import CannotPrepare
 from . import parent as parents
 from . import pip
-from .caches import touch
+from .caches import OVERLAY_RECORD, touch
 from .directory import write_file, writing
 from .parent import Parent, normalised
 
@@ -31,7 +31,6 @@ Report = Callable[[str], None]
 
 # The first SDK with the job function that the runner calls (facts/runpod-sdk.md).
 OLDEST_SDK = "1.7.2"
-_RECORD = "rpnb.json"
 _VERSION = re.compile(r"\d[\w.!+]*")
 
 
@@ -102,7 +101,7 @@ def extend(
             site = _find(shelf, stem, parent) or _make(
                 shelf, stem, parent, list(requirements), on_progress
             )
-    packages = json.loads((site / _RECORD).read_text())["packages"]
+    packages = json.loads((site / OVERLAY_RECORD).read_text())["packages"]
     shadows = any(parent.version_of(name) is not None for name in packages)
     return Overlay([] if shadows else [str(site)], None, [str(site)] if shadows else [])
 
@@ -130,7 +129,7 @@ def _digest(*parts: str) -> str:
 
 def _find(shelf: Path, stem: str, parent: Parent) -> Path | None:
     """An overlay made for these wants, whose surroundings in the parent are unchanged."""
-    for record in sorted(shelf.glob(f"{stem}-*/{_RECORD}")):
+    for record in sorted(shelf.glob(f"{stem}-*/{OVERLAY_RECORD}")):
         with contextlib.suppress(OSError, ValueError, KeyError):
             beside = json.loads(record.read_text())["beside"]
             if all(parent.version_of(name) == version for name, version in beside.items()):
@@ -161,7 +160,7 @@ def _make(shelf: Path, stem: str, parent: Parent, wanted: list[str], on_progress
     try:
         _install(aside, parent, wanted, constraint, on_progress)
         _check_loadable(aside)
-        write_file(aside / _RECORD, json.dumps(_record(aside, parent)).encode())
+        write_file(aside / OVERLAY_RECORD, json.dumps(_record(aside, parent)).encode())
         aside.chmod(0o755)
         shutil.rmtree(final, ignore_errors=True)
         aside.rename(final)
@@ -274,7 +273,7 @@ def _record(site: Path, parent: Parent) -> dict[str, object]:
 
 
 def _overlay(site: Path, parent: Parent) -> Overlay:
-    packages = json.loads((site / _RECORD).read_text())["packages"]
+    packages = json.loads((site / OVERLAY_RECORD).read_text())["packages"]
     own = parent.version_of("runpod")
     shadows = own is not None and "runpod" in packages
     return Overlay(

@@ -45,6 +45,17 @@ def test_value_unused_for_long_is_removed_and_a_recent_one_stays(tmp_path, worke
     assert not old.exists() and recent.exists()
 
 
+def test_what_is_not_rpnbs_stays_however_old_it_is(tmp_path, worker):
+    """RPNB_HOME may be a folder of a person's own, with a `run` of their own in it."""
+    theirs = [tmp_path / "run" / "experiment-1", tmp_path / "values", tmp_path / "overlay" / "css"]
+    for folder in theirs:
+        folder.mkdir(parents=True, exist_ok=True)
+        aged(_touched(folder / "notes.txt"), 400)
+        aged(folder, 400)
+    collect(tmp_path)
+    assert all((folder / "notes.txt").exists() for folder in theirs)
+
+
 def test_value_that_a_program_names_stays_whatever_its_age(tmp_path, worker):
     old = value(tmp_path, DIGESTS[0], 400)
     worker.write_program({"text": "", "files": {"data/x": [DIGESTS[0], 10]}})
@@ -88,6 +99,7 @@ def test_agents_and_overlays_go_unless_settings_or_a_process_name_them(tmp_path,
     sites = [tmp_path / "overlay" / name for name in ("old", "used")]
     for site in sites:
         site.mkdir(parents=True)
+        (site / caches.OVERLAY_RECORD).touch()
         aged(site, 31)
     worker.write_settings(Settings("python", path=[str(sites[1])]))
     held = hold(worker.lock)
