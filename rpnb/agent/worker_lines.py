@@ -18,44 +18,74 @@ _MAX_DEPTH = 6
 
 
 def refresh_lines(
-    moved: Iterable[tuple[Step, Step]], namespace: dict[str, Any], file: str, flags: int
+    moved: Iterable[tuple[Step, Step]],
+    namespace: dict[str, Any],
+    file: str,
+    flags: tuple[int, int],
 ) -> None:
     """Give the functions that kept steps made the line numbers of their new places.
 
-    `moved` pairs each kept step as it was with itself in the new program.
+    `moved` pairs each kept step as it was with itself in the new program, `flags` are
+    the compiler's then and now.
     """
-    fresh: dict[types.CodeType, types.CodeType] = {}
-    names: set[str] = set()
+    swap, names = _Swap(), set[str]()
+    # Code of functions that their steps' names lead to; the rest may hide anywhere.
+    named: set[types.CodeType] = set()
     may_hide = False
     for old, new in moved:
-        same_lines = old.line == new.line and old.statement.text == new.statement.text
-        if same_lines or not _makes_functions(new):
+        is_same = old.line == new.line and old.statement.text == new.statement.text
+        if (is_same and flags[0] == flags[1]) or not _makes_functions(new):
             continue
-        before = compile_statement(old.statement.node, file, flags)
-        after = compile_statement(new.statement.node, file, flags)
-        fresh.update(_pairs(before, after))
+        before = compile_statement(old.statement.node, file, flags[0])
+        after = compile_statement(new.statement.node, file, flags[1])
+        swap.fresh.update(_pairs(before, after))
         names.update(new.names)
-        may_hide = may_hide or not new.facts.is_definition
-    if fresh:
-        seen: set[int] = set()
-        for name in names:
-            _swap(namespace.get(name), fresh, seen, 0)
-        if may_hide:
-            _swap_everywhere(fresh, file)
+        if new.facts.is_definition:
+            named.update(code for code in before.co_consts if isinstance(code, types.CodeType))
+        else:
+            may_hide = True
+    for name in names:
+        swap.within(namespace.get(name))
+    # After `g = f` and another `def f`, only `g` leads to the first.
+    if may_hide or named - swap.found:
+        swap.everywhere(file)
+
+
+class _Swap:
+    """Exchanges the code of functions, of each function once: new code may equal another's old."""
+
+    def __init__(self) -> None:
+        self.fresh: dict[types.CodeType, types.CodeType] = {}
+        self.found: set[types.CodeType] = set()
+        self._seen: set[int] = set()
+
+    def within(self, value: Any, depth: int = 0) -> None:
+        """Exchange what a value leads to."""
+        if id(value) in self._seen or depth > _MAX_DEPTH:
+            return
+        self._seen.add(id(value))
+        if isinstance(value, types.FunctionType):
+            self._exchange(value)
+        for part in _parts(value):
+            self.within(part, depth + 1)
+
+    def everywhere(self, file: str) -> None:
+        """Exchange what only a registry holds, among all there is: some 40 ms with torch."""
+        for value in gc.get_objects():
+            is_ours = type(value) is types.FunctionType and value.__code__.co_filename == file
+            if is_ours and id(value) not in self._seen:
+                self._exchange(value)
+
+    def _exchange(self, function: types.FunctionType) -> None:
+        new = self.fresh.get(function.__code__)
+        if new is not None:
+            self.found.add(function.__code__)
+            function.__code__ = new
 
 
 def _makes_functions(step: Step) -> bool:
     made = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef, ast.GeneratorExp)
     return any(isinstance(node, made) for node in ast.walk(step.statement.node))
-
-
-def _swap_everywhere(fresh: dict[types.CodeType, types.CodeType], file: str) -> None:
-    """Functions that only a registry holds are found among all there are: some 40 ms with torch."""
-    for value in gc.get_objects():
-        if type(value) is types.FunctionType and value.__code__.co_filename == file:
-            new = fresh.get(value.__code__)
-            if new is not None:
-                value.__code__ = new
 
 
 def _pairs(
@@ -66,20 +96,6 @@ def _pairs(
     for before, after in zip(old.co_consts, new.co_consts):
         if isinstance(before, types.CodeType) and isinstance(after, types.CodeType):
             yield from _pairs(before, after)
-
-
-def _swap(
-    value: Any, fresh: dict[types.CodeType, types.CodeType], seen: set[int], depth: int
-) -> None:
-    if id(value) in seen or depth > _MAX_DEPTH:
-        return
-    seen.add(id(value))
-    if isinstance(value, types.FunctionType):
-        new = fresh.get(value.__code__)
-        if new is not None:
-            value.__code__ = new
-    for part in _parts(value):
-        _swap(part, fresh, seen, depth + 1)
 
 
 def _parts(value: Any) -> Iterator[Any]:

@@ -48,6 +48,8 @@ def is_to_watch(loads: Iterable[str]) -> bool:
 
 def _is_changed(name: str, before: dict[str, Any], after: dict[str, Any]) -> bool:
     """Tell whether another package put code of its own in the place of this module's."""
+    if [*map(id, before.values())] == [*map(id, after.values())]:
+        return False  # nearly every module, in a tenth of the time
     return any(
         # `typing_extensions` replaces private helpers of typing: nobody calls these by name.
         key[:1] != "_"

@@ -40,14 +40,20 @@ def differing(before: Probes, after: Probes) -> frozenset[str]:
     return frozenset(
         name
         for name, state in after.items()
-        if before[name] is not None and state is not None and before[name] != state
+        if before.get(name) is not None and state is not None and before[name] != state
     )
 
 
-def _restore_environ(state: dict[str, str]) -> None:
-    for name in set(os.environ) - set(state):
-        del os.environ[name]
-    os.environ.update(state)
+def _environ() -> dict[bytes, bytes]:
+    # What lies behind os.environ: to decode it twice a step costs more than most steps.
+    found: dict[bytes, bytes] = os.environ._data.copy()  # type: ignore[attr-defined]
+    return found
+
+
+def _restore_environ(state: dict[bytes, bytes]) -> None:
+    for name in set(os.environb) - set(state):
+        del os.environb[name]
+    os.environb.update(state)
 
 
 def _restore_path(state: list[str]) -> None:
@@ -61,13 +67,19 @@ def _logging() -> dict[str, Any]:
         for name, logger in list(root.manager.loggerDict.items())
         if isinstance(logger, logging.Logger) and logger.level
     }
-    return {"root": root.level, "handlers": list(root.handlers), "levels": levels}
+    return {
+        "root": root.level,
+        "handlers": list(root.handlers),
+        "levels": levels,
+        "disable": root.manager.disable,
+    }
 
 
 def _restore_logging(state: dict[str, Any]) -> None:
     root = logging.getLogger()
     root.setLevel(state["root"])
     root.handlers[:] = state["handlers"]
+    logging.disable(state["disable"])
     for name in {*_logging()["levels"], *state["levels"]}:
         logging.getLogger(name).setLevel(state["levels"].get(name, logging.NOTSET))
 
@@ -130,7 +142,7 @@ def _torch_flags() -> Any:
 
 
 _RESOURCES: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {
-    "environ": (lambda: dict(os.environ), _restore_environ),
+    "environ": (_environ, _restore_environ),
     "cwd": (os.getcwd, os.chdir),
     "path": (lambda: list(sys.path), _restore_path),
     "logging": (_logging, _restore_logging),

@@ -12,22 +12,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Collection, Iterable, Sequence
 
 from ..planner import kinds, plan
-from ..planner.effects import WORLD
 from ..planner.known import models
+from ..planner.local import NONE
 from ..planner.misses import did_nothing
 from ..planner.plan import Executed, Plan, Reason, Rerun, Step
 from ..planner.torch_modules import State
 from . import worker_cuda, worker_release
 from .directory import RunDirectory
+from .worker_around import Around, Traces
 from .worker_code import Executor, compile_docstring, compile_statement, future_flags
 from .worker_failure import NeedsRestart, RequestFailed, failure_of
 from .worker_lines import refresh_lines
-from .worker_modules import LocalModules, local_modules, purge, unseen_change
-from .worker_patches import Loaded, is_to_watch
+from .worker_modules import local_modules, purge, unseen_change
 from .worker_probe import Prober, Probes, differing
 from .worker_program import WireProgram, write_files
 from .worker_requirements import Requirements
-from .worker_running import Background, Running, TaskRef, end
+from .worker_running import Background, end
 from .worker_start import Starts
 from .worker_trace import syntax_details
 
@@ -43,10 +43,7 @@ class Ran:
     executed: Executed
     serial: int
     at: float
-    before: Probes
-    # Child processes and tasks that it left running.
-    children: frozenset[int] = frozenset()
-    tasks: frozenset[TaskRef] = frozenset()
+    traces: Traces
 
 
 @dataclass
@@ -113,16 +110,27 @@ class Steps:
         self._file = os.fspath(directory.app / "handler.py")
         self._watch = kinds.Watch(namespace)
         self._requirements = Requirements(directory)
-        self._background = Background(os.fspath(directory.app), executor.loop)
+        app = os.fspath(directory.app)
+        self._background = Background(app, executor.loop)
+        self._around = Around(self.prober, app, executor.loop)
         self._serial = 0
+        # What `from __future__` lines the steps were compiled with.
+        self._flags = 0
         # The program's plain settings, as they were before the first step.
         self._settings: dict[str, str] = {}
         self._job_writes: tuple[plan.JobWrite, ...] = ()
         # The local modules as they are now; those that are another than when imported.
-        self._modules = LocalModules()
+        self._modules = self._before = NONE
         self._changed: frozenset[str] = frozenset()
-        # Handlers of jobs that ran since the last plan.
-        self._served: set[str] = set()
+        # Of the jobs that ran since the last plan: the step that registered their
+        # handler, and the names that were bound while they ran.
+        self._served: Step | None = None
+        self._bound: frozenset[str] = frozenset()
+        # When the last sync ended: its last serial number, and the probed resources; and
+        # these before the jobs whose writes stand.
+        self._settled = 0
+        self._calm: Probes = {}
+        self._before_jobs: Probes = {}
         # The environment that CUDA has read, if it has.
         self._cuda_variables: dict[str, str] | None = None
         # The last plan and its sync, if the namespace equals the program and start() ran.
@@ -141,25 +149,28 @@ class Steps:
     def after_job(self, is_cancelled: bool) -> None:
         """Note what the job that just ended may have left in the globals."""
         self._watch.look()
-        config = self._starts.config
-        name = getattr(config.get("handler"), "__name__", None) if config else None
-        if isinstance(name, str):
-            # What these wrote is worked out when it matters, at the next plan.
-            self._served.add(name)
-            for half in plan.half_written(self.executed, name) if is_cancelled else ():
+        self._bound |= self._watch.rebound()
+        self._watch.mark()
+        start = next((r.executed.step for r in self.ran if r.serial == self._starts.by), None)
+        if start is not None:
+            # What it wrote is worked out when it matters, at the next plan.
+            self._served = start
+            for half in plan.half_written(self.executed, start) if is_cancelled else ():
                 self.spoil(half)
 
     def _note_served(self) -> None:
-        executed = self.executed
-        known = dict.fromkeys(self._job_writes)
-        for handler in sorted(self._served):
-            known.update(dict.fromkeys(plan.served(executed, handler)))
+        steps = [ran.executed.step for ran in self.ran]
+        found = list(self._job_writes)
+        if self._served is not None:
+            written = differing(self._calm, self.prober.read())
+            seen = self._bound | {f"${resource}" for resource in written}
+            found += plan.served(steps, self._served, self._watch.kinds, seen)
         for name in self._background.functions():
             # It stands as long as what it runs, and what may have started it.
-            starters = plan.mentioning(executed, name)
-            known.update((plan.JobWrite(each, name), None) for each in {name, *starters})
-        self._job_writes = tuple(known)
-        self._served.clear()
+            for each in {name, *plan.mentioning(steps, name)}:
+                found.append(plan.JobWrite(frozenset({each}), runs=name))
+        self._job_writes = tuple(dict.fromkeys(found))
+        self._served, self._bound = None, frozenset()
 
     def spoil(self, name: str) -> None:
         """Count the steps that made `name` as failed: they run again at the next sync."""
@@ -217,6 +228,7 @@ class Steps:
             if sync.failure is not None:
                 break
             sync.needs_new = self._unread_variable()
+        self._around.forget()
         return sync
 
     def _is_complete(self, program: WireProgram) -> bool:
@@ -238,7 +250,7 @@ class Steps:
                     ran.executed = replace(ran.executed, ok=False)
         try:
             modules = local_modules(self._directory, program)
-            new = plan.steps(program.text, modules.hashes, modules.stateful)
+            new = plan.steps(program.text, modules)
         except SyntaxError as error:
             cell = program.cell_of(error.lineno or 1)
             raise RequestFailed("plan", syntax_details(error, "handler.py"), cell) from None
@@ -253,9 +265,10 @@ class Steps:
             place = sync.cell_of(index)
             if place is not None:
                 place.names += [name for name in step.names if name not in place.names]
-        before = self._modules.hashes
-        self._changed |= {name for name in before if before[name] != modules.hashes.get(name)}
-        self.program, self._modules = program, modules
+        before, now = self._modules.tops(), modules.tops()
+        self._changed |= {name for name in before if before[name] != now.get(name)}
+        self.program, self._before, self._modules = program, self._modules, modules
+        self._note_served()
         return sync
 
     def _lay_out(self, program: WireProgram) -> None:
@@ -278,13 +291,14 @@ class Steps:
             return Plan(restart=Reason("changed", setting))
         if sync.needs_new is not None:
             return Plan(restart=Reason("changed", sync.needs_new))
-        self._note_served()
         todo = plan.plan(
             self.executed,
             sync.new,
             kinds=self._watch.kinds,
             models=self._models(sync.new),
             job_writes=self._job_writes,
+            local=(self._before, self._modules),
+            settled=sum(ran.serial <= self._settled for ran in self.ran),
         )
         thread = self._background.thread_of(self._lost_runs(todo))
         if thread is not None and todo.restart is None:
@@ -293,12 +307,12 @@ class Steps:
 
     def _lost_runs(self, todo: Plan) -> set[str]:
         """Functions that jobs left running, and that do not stand any more."""
-        return {write.handler for write in {*self._job_writes} - {*todo.job_writes}}
+        return {write.runs for write in {*self._job_writes} - {*todo.job_writes} if write.runs}
 
     def _models(self, steps: Iterable[Step]) -> dict[str, frozenset[str]]:
         """Return what the values that these steps look at answer now without changing."""
         names = {name for step in steps for name, _ in step.facts.looks}
-        return models(self.namespace, names, self._modules.hashes)
+        return models(self.namespace, names, self._modules.tops())
 
     def _unread_variable(self) -> str | None:
         """Return a variable that is another than when CUDA read it."""
@@ -322,6 +336,7 @@ class Steps:
         """Set variables that no step of the program sets; they outlive a restored environment."""
         self.prober.secrets.update(values)
         os.environ.update(values)
+        self._calm = {**self._calm, "environ": self.prober.read()["environ"]}
 
     def _settle(self, todo: Plan, sync: Sync) -> None:
         """Nothing is left but what always runs: start()."""
@@ -333,27 +348,43 @@ class Steps:
                 return
         self._complete = (todo, sync)
         self.spoiled.clear()
+        self._rest()
+
+    def _rest(self) -> None:
+        """Note how things are before jobs run; what earlier jobs wrote still stands."""
+        self._watch.mark()
+        self._settled = self._serial
+        self._calm = self.prober.read()
+        standing = {name[1:] for job in self._job_writes for name in job.binds}
+        kept = {name: state for name, state in self._before_jobs.items() if name in standing}
+        self._before_jobs = {**self._calm, **kept}
 
     def _apply(self, todo: Plan, sync: Sync) -> None:
         self._complete = None
         lost = self._lost_runs(todo)
         self._job_writes = todo.job_writes
         for resource, old in todo.restore.items():
-            self.prober.restore(resource, self.ran[old].before[resource])
+            of_step = old < len(self.ran)
+            before = self.ran[old].traces.before if of_step else self._before_jobs
+            self.prober.restore(resource, before[resource])
         self._requirements.keep_on_path()
+        self._around.forget()
         kept = {old for _, old in todo.keep}
         undone = [ran for old, ran in enumerate(self.ran) if old not in kept]
-        end(pid for ran in undone for pid in ran.children)
-        self._background.cancel(lost, [task for ran in undone for task in ran.tasks])
+        end(pid for ran in undone for pid in ran.traces.children)
+        self._background.cancel(lost, [task for ran in undone for task in ran.traces.tasks])
         self._drop(todo.drop, kept)
         if todo.purge:
             purge(todo.purge | self._changed)
             self._changed = frozenset()
+        starts = [ran for ran in self.ran if ran.executed.step.facts.is_start]
         self._keep(todo, sorted(old for _, old in todo.keep), sync)
         reruns = [rerun for rerun in todo.run if rerun.reason.kind != "always"]
         for rerun in reruns:
             self._run(rerun, sync)
             if sync.failure is not None:
+                # start() does not run now: what it bound when it did is to be dropped some day.
+                self.ran += starts
                 self._leave_rest(rerun, reruns, sync)
                 return
 
@@ -361,14 +392,15 @@ class Steps:
         """Keep the executed steps of `order`, each as it stands in the new program."""
         now = {old: sync.new[new] for new, old in todo.keep}
         moved = [(self.ran[old].executed.step, now[old]) for old in order]
-        refresh_lines(moved, self.namespace, self._file, sync.flags)
+        refresh_lines(moved, self.namespace, self._file, (self._flags, sync.flags))
+        self._flags = sync.flags
         self.ran = [self.ran[old] for old in order]
         for ran, (_, step) in zip(self.ran, moved):
             ran.executed = replace(ran.executed, step=step)
 
     def _drop(self, names: Iterable[str], kept: Collection[int]) -> None:
-        names = [name for name in names if name in self.namespace]
-        values = [self.namespace[name] for name in names]
+        names = list(names)
+        values = [self.namespace[name] for name in names if name in self.namespace]
         # What failed may have left half a model in the frames that it went through.
         has_failed = any(not ran.executed.ok for ran in self.ran)
         is_heavy = has_failed or not worker_release.are_plain(values)
@@ -386,9 +418,7 @@ class Steps:
         state = State(self.namespace[name] for name, _ in step.facts.looks) if is_known else None
         self._serial += 1
         self._starts.running = self._serial
-        before = self.prober.read()
-        running = Running(os.fspath(self._directory.app), self._executor.loop)
-        loaded = Loaded() if is_to_watch(step.facts.loads) else None
+        self._around.begin(step)
         self._watch.start()
         started = time.perf_counter()
         try:
@@ -397,18 +427,18 @@ class Steps:
             error = raised
         seconds = time.perf_counter() - started
         self._starts.running = None
+        traces = self._around.end(step)
         executed = Executed(
             step,
             ok=error is None,
             did_nothing=error is not None
             and did_nothing(step.statement.node, self.namespace, error),
             binds=self._watch.stop(),
-            writes=differing(before, self.prober.read()) | _unprobed(running, loaded, step),
+            writes=traces.writes,
             pure=state is not None and state.is_same(),
             seconds=seconds,
         )
-        left = running.new_children(), running.new_tasks()
-        self.ran.append(Ran(executed, self._serial, time.time(), before, *left))
+        self.ran.append(Ran(executed, self._serial, time.time(), traces))
         if error is not None:
             cell = sync.program.cell_of(step.line)
             sync.failure = failure_of(error, "step", os.fspath(self._directory.app), cell)
@@ -426,10 +456,8 @@ class Steps:
 
     def _execute(self, step: Step, sync: Sync, index: int) -> None:
         node, file = step.statement.node, self._file
-        if index == 0:
+        if "__doc__" in step.facts.binds:
             self._executor.run(compile_docstring(node, file, sync.flags), self.namespace)
-            if not _is_shown(step, index, sync):
-                return
         value = self._executor.run(compile_statement(node, file, sync.flags), self.namespace)
         if _is_shown(step, index, sync):
             sync.value, sync.has_value = value, True
@@ -439,12 +467,6 @@ class Steps:
             cell = sync.cell_of(later.index)
             if later.index > failed.index and cell is not None and cell.state == "kept":
                 cell.state = "not run"
-
-
-def _unprobed(running: Running, loaded: Loaded | None, step: Step) -> frozenset[str]:
-    """A thread that a step left behind, and a patched library, end with the process only."""
-    is_patched = loaded is not None and loaded.is_patched(step.facts.loads)
-    return frozenset({WORLD}) if is_patched or running.new_threads() else frozenset()
 
 
 def _is_shown(step: Step, index: int, sync: Sync) -> bool:

@@ -11,13 +11,18 @@ from typing import Iterable
 
 from .effects import MUTATORS, OPAQUE, PURE_BUILTINS, is_effect_verb
 
+# Attributes that hold every name of the program.
+_NAMESPACES = frozenset({"__globals__", "f_globals"})
+# Functions that change their first argument, be it a library.
+SETTERS = frozenset({"setattr", "delattr", "reload"})
+_IMPORTERS = frozenset({"import_module", "__import__"})
 # Methods that hand out a part of what they are called on.
-_LOOKUPS = frozenset({"get", "values", "items", "setdefault"})
+LOOKUPS = frozenset({"get", "values", "items", "setdefault"})
 
 
 @dataclass(frozen=True)
 class Touch:
-    """A store or call at `root` + `path`, which matters where `root` is an import."""
+    """A store, call or load at `root` + `path`, which matters where `root` is an import."""
 
     root: str
     path: str
@@ -69,35 +74,59 @@ def _is_pure_builtin(call: ast.Call) -> bool:
 def _makes_new(value: ast.AST) -> bool:
     """A call makes a new value, unless it only looks something up."""
     calls = (n.func for n in ast.walk(value) if isinstance(n, ast.Call))
-    return not all(isinstance(f, ast.Attribute) and f.attr in _LOOKUPS for f in calls)
+    return not all(isinstance(f, ast.Attribute) and f.attr in LOOKUPS for f in calls)
 
 
 def root_of(node: ast.AST) -> ast.AST:
     """What an access path starts from; `getattr(x, ...)` starts from x."""
     while True:
-        if isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred, ast.Await)):
-            node = node.value
-        elif isinstance(node, ast.Call):
-            by_name = isinstance(node.func, ast.Name) and node.func.id == "getattr" and node.args
-            node = node.args[0] if by_name else node.func
-        else:
+        inner = _inner(node)
+        if inner is None:
             return node
+        node = inner
 
 
-def _path(node: ast.AST) -> str:
-    """The dotted path of an access, without its root, subscripts and calls."""
+def _inner(node: ast.AST) -> ast.AST | None:
+    if isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred, ast.Await)):
+        return node.value
+    if isinstance(node, ast.Call):
+        by_name = isinstance(node.func, ast.Name) and node.func.id == "getattr" and node.args
+        return node.args[0] if by_name else node.func
+    return None
+
+
+def _access(node: ast.AST) -> tuple[str, str]:
+    """Return the name that an access starts from, and its dotted path without subscripts and calls.
+
+    A module that is looked up by its name starts an access, too, as `import NAME`.
+    """
     parts: list[str] = []
-    while not isinstance(node, ast.Name):
+    inner: ast.AST | None = node
+    while inner is not None:
+        node = inner
+        module = _module_named(node)
+        if module:
+            return f"import {module}", ".".join(reversed(parts))
         if isinstance(node, ast.Attribute):
             parts.append(node.attr)
-            node = node.value
-        elif isinstance(node, (ast.Subscript, ast.Starred, ast.Await)):
-            node = node.value
-        elif isinstance(node, ast.Call):
-            node = node.func
-        else:
-            break
-    return ".".join(reversed(parts))
+        inner = _inner(node)
+    return (node.id if isinstance(node, ast.Name) else ""), ".".join(reversed(parts))
+
+
+def _module_named(node: ast.AST) -> str:
+    """`lib` of `import_module("lib")` and `sys.modules["lib"]`, '' of anything else."""
+    key: ast.AST | None = None
+    if isinstance(node, ast.Call) and node.args:
+        key = node.args[0] if _function_name(node) in _IMPORTERS else None
+    elif isinstance(node, ast.Subscript) and _is_modules(node.value):
+        key = node.slice
+    return key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else ""
+
+
+def _is_modules(node: ast.AST) -> bool:
+    """Tell whether the expression is `sys.modules`."""
+    of_sys = isinstance(node, ast.Attribute) and node.attr == "modules"
+    return of_sys and isinstance(node.value, ast.Name) and node.value.id == "sys"  # type: ignore[attr-defined] # an Attribute
 
 
 class Calls(ast.NodeVisitor):
@@ -110,6 +139,8 @@ class Calls(ast.NodeVisitor):
         self.deferred_loads: set[str] = set()
         self.paths: dict[str, str] = {}
         self.touches: list[Touch] = []
+        # Names into whose values it stores, be they functions or classes.
+        self.stored: set[str] = set()
         # What classes are made from, and whether anything asks a class for those made from it.
         self.bases: set[str] = set()
         self.lists_subclasses = False
@@ -154,9 +185,18 @@ class Calls(ast.NodeVisitor):
         return self.later if self._depth else self.now
 
     def _touch(self, node: ast.AST, form: str) -> None:
-        root = root_of(node)
-        if isinstance(root, ast.Name):
-            self.touches.append(Touch(root.id, _path(node), form, bool(self._depth)))
+        root, path = _access(node)
+        if root.startswith("import "):
+            self.imports[root] = root.partition(" ")[2]
+        if root:
+            self.touches.append(Touch(root, path, form, bool(self._depth)))
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        is_named = isinstance(node.slice, ast.Constant) and node.slice.value != "__main__"
+        if _is_modules(node.value) and not is_named:
+            # `sys.modules[__name__]` is the program itself.
+            self.is_opaque = True
+        self.generic_visit(node)
 
     def _store(self, target: ast.AST) -> None:
         if isinstance(target, (ast.Tuple, ast.List)):
@@ -166,7 +206,15 @@ class Calls(ast.NodeVisitor):
             self._store(target.value)
         elif isinstance(target, (ast.Attribute, ast.Subscript)):
             self._change(target)
+            self._stored(target.value)
             self._touch(target, "store")
+
+    def _stored(self, owner: ast.expr) -> None:
+        """Note whose attributes or elements are stored: what a call returns has no name."""
+        while isinstance(owner, (ast.Attribute, ast.Subscript)):
+            owner = owner.value
+        if isinstance(owner, ast.Name):
+            self.stored.add(owner.id)
 
     def _change(self, target: ast.AST) -> None:
         self._here.changes.update(_names([root_of(target)]))
@@ -179,7 +227,7 @@ class Calls(ast.NodeVisitor):
 
     # The methods below bear the names that ast.NodeVisitor looks for.
     def visit_Assign(self, node: ast.Assign) -> None:
-        if not self._depth and isinstance(node.value, (ast.Attribute, ast.Subscript)):
+        if not self._depth:
             self._alias(node)
         for target in node.targets:
             self._store(target)
@@ -187,10 +235,14 @@ class Calls(ast.NodeVisitor):
         self.generic_visit(node)
 
     def _alias(self, node: ast.Assign) -> None:
-        root = root_of(node.value)
-        if isinstance(root, ast.Name):
-            path = f"{root.id}.{_path(node.value)}"
-            self.paths.update({t.id: path for t in node.targets if isinstance(t, ast.Name)})
+        """`s = lib.STATE`, `m = lib` and `m = import_module("lib")` give a library other names."""
+        names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+        module = _module_named(node.value)
+        if module:
+            self.imports.update(dict.fromkeys(names, module))
+        elif isinstance(node.value, (ast.Name, ast.Attribute, ast.Subscript)):
+            root, path = _access(node.value)
+            self.paths.update(dict.fromkeys(names, f"{root}.{path}" if path else root))
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         self._store(node.target)
@@ -250,10 +302,21 @@ class Calls(ast.NodeVisitor):
             self.is_opaque = True
         verb = "verb" if is_effect_verb(name) else "use"
         self._touch(node.func, "bare" if id(node) in self._bare else verb)
-        if name in ("import_module", "__import__") and node.args:
+        if name in _IMPORTERS and node.args:
             self._load(node.args[0])
+        if name in SETTERS and node.args:
+            self._touch(node.args[0], "store")
+            self._change(node.args[0])
+            self._stored(node.args[0])
         if not _is_pure_builtin(node):
             self._call(node, name)
+        self.generic_visit(node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        self.is_opaque = self.is_opaque or node.attr in _NAMESPACES
+        self.lists_subclasses |= node.attr == "__subclasses__"
+        if not self._depth and isinstance(node.ctx, ast.Load):
+            self._touch(node, "load")
         self.generic_visit(node)
 
     def _call(self, node: ast.Call, name: str) -> None:
@@ -271,10 +334,6 @@ class Calls(ast.NodeVisitor):
     def _load(self, module: ast.expr) -> None:
         if isinstance(module, ast.Constant) and isinstance(module.value, str):
             (self.deferred_loads if self._depth else self.loads).add(module.value)
-
-    def visit_Attribute(self, node: ast.Attribute) -> None:
-        self.lists_subclasses |= node.attr == "__subclasses__"
-        self.generic_visit(node)
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
@@ -297,6 +356,11 @@ class Calls(ast.NodeVisitor):
                 self.has_calls = True
         self._decorated(node.decorator_list)
         self._defaults(node.args)
+        # Where annotations are lazy this is too much.
+        for part in (*ast.walk(node.args), node):
+            shown = getattr(part, "returns" if part is node else "annotation", None)
+            if shown is not None:
+                self.visit(shown)
         self._body(node.body)
 
     visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 (ast's naming)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Sequence
 
 from .effects import is_standard
-from .footprints import WORLD_MASK, names_in, resource_mask
+from .footprints import WORLD_MASK, Footprint, names_in, resource_mask
 from .reasons import Reason
 from .spread import Spread
 from .steps import Executed, Step
@@ -43,7 +43,10 @@ class Causes:
     def restart(self) -> Reason | None:
         """Return why only a new worker will do, if so."""
         for i in self._spread.gone:
-            if i < len(self._executed) and self._spread.old[i].binds & WORLD_MASK:
+            found = self._spread.old[i]
+            if i >= len(self._executed) or not found.binds & WORLD_MASK:
+                continue
+            if found.firm & WORLD_MASK or self._is_early(i):
                 return self._undone(i, "$world")
         old, new = [e.step for e in self._executed], self._new
         gone, dirty = self._spread.gone, self._spread.dirty
@@ -51,6 +54,16 @@ class Causes:
         return _before_import(old, self._spread.old, gone, staying) or _before_import(
             new, self._spread.new, dirty, staying
         )
+
+    def _is_early(self, index: int) -> bool:
+        """Tell whether a step that runs now would see what the old one set only later."""
+        sets = self._executed[index].step.imported.sets
+        for j, step in enumerate(self._new):
+            if step.imported.sets >= sets:
+                return False
+            if self._spread.is_dirty(j) and self._spread.new[j].reads & WORLD_MASK:
+                return True
+        return True
 
     def _changed(self, step: Step) -> Reason:
         label = _label(step)
@@ -81,7 +94,7 @@ class Causes:
 
 
 def _before_import(
-    steps: Sequence[Step], prints: Sequence[object], dirty: Sequence[int], staying: set[str]
+    steps: Sequence[Step], prints: Sequence[Footprint], dirty: Sequence[int], staying: set[str]
 ) -> Reason | None:
     """A library that has been imported read the environment then: importing again does nothing."""
     is_dirty = set(dirty)
@@ -89,13 +102,14 @@ def _before_import(
     for index, step in enumerate(steps):
         if writer and step.identity in staying and _imports_library(step):
             return Reason("imports", "$environ", writer.line, _head(writer))
-        if index in is_dirty and getattr(prints[index], "binds", 0) & _BEFORE_IMPORTS:
+        if index in is_dirty and prints[index].firm & _BEFORE_IMPORTS:
             writer = step
     return None
 
 
 def _imports_library(step: Step) -> bool:
     loaded = {path.split(".")[0] for path in step.facts.loads} - step.modules
+    loaded |= step.imported.libraries
     return any(not is_standard(module) for module in loaded)
 
 

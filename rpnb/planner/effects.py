@@ -119,6 +119,12 @@ _VERB = re.compile(
     r"|load_dotenv|chdir|putenv|apply$)"
 )
 
+# Those of them that say what a setting is to be: to say it again changes nothing.
+_SETTER = re.compile(
+    r"(set_|set[A-Z]|seed$|manual_seed|enable|disable|use$|use_|config|filterwarnings|simplefilter"
+    r"|basicConfig|login|init$|init_|initialize|load_dotenv|chdir|putenv)"
+)
+
 # Builtins that change none of their arguments.
 PURE_BUILTINS = frozenset(
     {
@@ -148,13 +154,21 @@ def is_effect_verb(name: str) -> bool:
     return _VERB.match(name) is not None
 
 
+def is_setter(name: str) -> bool:
+    """Tell whether to call a library's function of this name twice is to call it once."""
+    return _SETTER.match(name) is not None
+
+
 @lru_cache(maxsize=10_000)
 def resources(path: str, form: str) -> frozenset[str]:
     """Return the resources that a call or store at a library's dotted `path` writes.
 
     `form` is `store`, `bare` (a call whose result is dropped), `verb` (a call named
-    for its effect) or `use` (any other call, which writes only what the table says).
+    for its effect), `use` (any other call, which writes only what the table says) or
+    `load` (no call).
     """
+    if form == "load":
+        return frozenset()
     parts = path.split(".")
     for end in range(len(parts), 0, -1):
         prefix = ".".join(parts[:end])

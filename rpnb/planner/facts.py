@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import symtable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Mapping
 
@@ -43,6 +43,8 @@ class Facts:
     # Names bound to an attribute path of another name -> that path (`s = lib.STATE`).
     paths: Mapping[str, str] = field(default_factory=dict)
     touches: tuple[Touch, ...] = ()
+    # Names into whose values it stores: what was a mere function or class then is data.
+    stored: frozenset[str] = frozenset()
     # Names that classes are made from, and whether `__subclasses__` is asked for.
     bases: frozenset[str] = frozenset()
     lists_subclasses: bool = False
@@ -60,6 +62,7 @@ class Facts:
     # Registers the handler; it runs at every sync and changes nothing.
     is_start: bool = False
     is_opaque: bool = False
+    # It reads names that it does not name.
     has_star: bool = False
     # Modules that it imports, at once or when a function of it is called.
     loads: frozenset[str] = frozenset()
@@ -68,7 +71,21 @@ class Facts:
 
 def facts(statement: Statement) -> Facts:
     """Return the facts of one statement (kept by its text)."""
+    if statement.needs:
+        return _needing(statement.text, statement.needs)
     return _facts(statement.text)
+
+
+@lru_cache(maxsize=1_000)
+def _needing(text: str, needs: frozenset[str]) -> Facts:
+    """What a comment says it needs may be used at once, and whenever its value is called."""
+    found = _facts(text)
+    return replace(
+        found,
+        reads=found.reads | needs,
+        deferred_reads=found.deferred_reads | needs,
+        deferred_calls=found.deferred_calls | needs,
+    )
 
 
 @lru_cache(maxsize=20_000)
@@ -89,6 +106,8 @@ def _facts(text: str) -> Facts:
         return Facts(reads=every, binds=frozenset(names.binds), is_start=True)
     definition = is_definition(node)
     opaque = calls.is_opaque or isinstance(node, ast.Global)
+    # Every statement may add to the annotations.
+    has_star = calls.has_star or "__annotations__" in names.reads
     now, flows = calls.settle(), calls.flows(names.deferred_reads)
     asks = looks(node)
     return Facts(
@@ -105,15 +124,16 @@ def _facts(text: str) -> Facts:
         imports=calls.imports,
         paths=calls.paths,
         touches=tuple(calls.touches),
+        stored=frozenset(calls.stored),
         bases=frozenset(calls.bases),
         lists_subclasses=calls.lists_subclasses,
         kinds=_kinds(node),
         looks=asks,
         receivers=asked(asks),
-        has_calls=calls.has_calls or calls.has_star or opaque,
+        has_calls=calls.has_calls or has_star or opaque,
         is_definition=definition,
         is_opaque=opaque,
-        has_star=calls.has_star,
+        has_star=has_star,
         loads=frozenset(calls.loads),
         deferred_loads=frozenset(calls.deferred_loads),
     )

@@ -12,7 +12,7 @@ import itertools
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Collection, Iterable, Iterator, Mapping, NamedTuple, Protocol, Sequence
 
 from .effects import AMBIENT, QUIET, RANDOM, RESOURCES, WORLD, resources
 from .facts import Facts
@@ -50,6 +50,11 @@ def resource_mask(found: Iterable[str]) -> int:
     return mask(f"${name}" for name in found)
 
 
+def module_mask(found: Iterable[str]) -> int:
+    """Return the state of these local modules as an integer."""
+    return mask(f"$module:{name}" for name in found)
+
+
 AMBIENT_MASK = resource_mask(AMBIENT)
 WORLD_MASK = resource_mask([WORLD])
 PROBED_MASK = resource_mask(RESOURCES)
@@ -65,6 +70,8 @@ class Footprint:
     changes: int
     data: int
     data_binds: int
+    # What it binds, but for what readers that stay need not care about when it runs again.
+    firm: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +85,7 @@ class _Masks:
     changes: int
     deferred_changes: int
     calls: int
+    stored: int
     deferred_calls: int
     has_deferred: bool
     read_names: tuple[str, ...]
@@ -98,6 +106,7 @@ def _masks(facts: Facts) -> _Masks:
         changes=mask(facts.changes),
         deferred_changes=mask(facts.deferred_changes),
         calls=mask(facts.calls),
+        stored=mask(facts.stored),
         deferred_calls=mask(facts.deferred_calls),
         has_deferred=any(deferred) or any(touch.deferred for touch in facts.touches),
         read_names=tuple(facts.reads | facts.deferred_reads),
@@ -105,34 +114,65 @@ def _masks(facts: Facts) -> _Masks:
     )
 
 
-class Names:
-    """What the names of a set of statements stand for: imports, reachable code, resources."""
+class Done(NamedTuple):
+    """What touching libraries and local modules does: resources, and state of modules."""
 
-    def __init__(self, every: Sequence[Facts]) -> None:
+    reads: int
+    writes: int
+    changes: int
+    shares: int
+
+
+_NOTHING_DONE = Done(0, 0, 0, 0)
+
+
+class LocalModules(Protocol):
+    """What is asked of `local.Local`."""
+
+    def __contains__(self, top: object) -> bool: ...
+
+    def __bool__(self) -> bool: ...
+
+    def load(self, top: str) -> Any: ...  # noqa: D102
+
+    def touch(self, path: str, form: str) -> Any: ...  # noqa: D102
+
+
+class Names:
+    """What the names of a set of statements stand for: imports, reachable code, resources.
+
+    `local` are the versions of the local modules that the statements may import; `stars`
+    tells for names that `from module import *` bound what they stand for.
+    """
+
+    def __init__(
+        self,
+        every: Sequence[Facts],
+        local: Sequence[LocalModules] = (),
+        stars: Mapping[str, str] | None = None,
+    ) -> None:
         self.every = every
         self.masks = [_masks(facts) for facts in every]
         self._number = {id(facts): i for i, facts in enumerate(every)}
-        self.all = self._bound = 0
+        self.all = self._bound = self.stored = 0
         for m in self.masks:
             self._bound |= m.binds | m.deferred_binds
+            self.stored |= m.stored
             self.all |= m.reads | m.binds | m.deferred_reads | m.deferred_binds
-        self._imports = _imports(every)
+        self.imports = {**(stars or {}), **imported(every)}
+        self._local = [each for each in local if each]
+        self._quiet = [(bit(n), found) for n, p in self.imports.items() if (found := self._seen(p))]
         # A class that is asked for its subclasses is changed by each that is made.
         self.registries = frozenset[str]()
         if any(facts.lists_subclasses for facts in every):
             self.registries = self.registries.union(*(facts.bases for facts in every))
-        self._quiet = [
-            (bit(name), resource_mask([resource]))
-            for name, path in self._imports.items()
-            for resource, module in QUIET.items()
-            if path.split(".")[0] == module
-        ]
         self._code = self._reachable()
-        self._written = [self._writes(facts, deferred=False) for facts in every]
-        self._written_later = [self._writes(facts, deferred=True) for facts in every]
-        self.seeded = 0
-        for found in (*self._written, *self._written_later):
-            self.seeded |= found & RANDOM_MASK
+        self._done = [self._touched(facts, deferred=False) for facts in every]
+        self._done_later = [self._touched(facts, deferred=True) for facts in every]
+        self.seeded = self.modules = 0
+        for done in (*self._done, *self._done_later):
+            self.seeded |= done.writes & RANDOM_MASK
+            self.modules |= done.changes | done.shares
 
     def is_builtin(self, name: str) -> bool:
         """Tell whether the name is Python's or every module's, and no statement binds it."""
@@ -150,9 +190,9 @@ class Names:
             found |= self._code.get(name, 0)
         return found
 
-    def written(self, number: int) -> int:
-        """Resources that the statement writes when it runs."""
-        return self._written[number]
+    def done(self, number: int) -> Done:
+        """What the statement does to libraries and local modules when it runs."""
+        return self._done[number]
 
     def deferred(self, units: int) -> tuple[int, int, int]:
         """Return what the deferred code of these statements reads, binds and changes."""
@@ -162,9 +202,10 @@ class Names:
             units ^= low
             number = low.bit_length() - 1
             m = self.masks[number]
-            reads |= m.deferred_reads
-            binds |= m.deferred_binds | self._written_later[number]
-            changes |= m.deferred_changes | m.deferred_calls
+            done = self._done_later[number]
+            reads |= m.deferred_reads | done.reads
+            binds |= m.deferred_binds | done.writes
+            changes |= m.deferred_changes | m.deferred_calls | done.changes
             if self.every[number].deferred_results:
                 changes |= self.through(self.every[number].deferred_results)
         return reads, binds, changes
@@ -180,11 +221,18 @@ class Names:
         return found
 
     def quiet(self, reads: int) -> int:
-        """Return the quiet resources that a step reads because it names their module."""
+        """Return the quiet resources and modules' state that a step reads because it names them."""
         found = 0
         for name, resource in self._quiet:
             if reads & name:
                 found |= resource
+        return found
+
+    def loaded(self, facts: Facts) -> int:
+        """Return the state of the local modules that a statement imports."""
+        found = 0
+        for module in facts.loads:
+            found |= self._seen(module) & ~PROBED_MASK
         return found
 
     def _reachable(self) -> dict[str, int]:
@@ -210,18 +258,57 @@ class Names:
                         is_moving = True
         return code
 
-    def _writes(self, facts: Facts, *, deferred: bool) -> int:
-        found = 0
-        for touch in facts.touches:
-            module = self._imports.get(touch.root)
-            if module is not None and touch.deferred == deferred:
-                path = f"{module}.{touch.path}" if touch.path else module
-                found |= resource_mask(resources(path, touch.form))
+    def _seen(self, path: str) -> int:
+        """What a step reads because it names something imported from `path`."""
+        top = path.split(".", maxsplit=1)[0]
+        found = resource_mask(r for r, module in QUIET.items() if top == module)
+        for local in self._local:
+            if top in local:
+                found |= module_mask(local.load(top).modules)
         return found
 
+    def _touched(self, facts: Facts, *, deferred: bool) -> Done:
+        reads = writes = changes = shares = 0
+        for touch in facts.touches:
+            start = self.imports.get(touch.root)
+            if start is not None and touch.deferred == deferred:
+                path = f"{start}.{touch.path}" if touch.path else start
+                done = self._effect(path, touch.form)
+                reads |= done.reads
+                writes |= done.writes
+                changes |= done.changes
+                shares |= done.shares
+        for module in facts.deferred_loads if deferred and self._local else ():
+            top = module.split(".")[0]
+            reads |= self._seen(top)
+            for local in self._local:
+                if top in local:
+                    found = local.load(top)
+                    writes |= resource_mask(found.writes | found.again)
+        return Done(reads, writes, changes, shares)
 
-def _imports(every: Sequence[Facts]) -> dict[str, str]:
-    """Name -> the dotted path it stands for, through `import` and `s = lib.STATE`."""
+    def _effect(self, path: str, form: str) -> Done:
+        top, found = path.split(".", maxsplit=1)[0], _NOTHING_DONE
+        is_local = False
+        for local in self._local:
+            if top in local:
+                is_local = True
+                done = local.touch(path, form)
+                found = Done(
+                    0,
+                    found.writes | resource_mask(done.writes),
+                    found.changes | module_mask(done.changes),
+                    found.shares | module_mask(done.shares),
+                )
+        if is_local:
+            return found
+        # What a library's attribute is depends on how the library stands.
+        reads = WORLD_MASK if form == "load" else 0
+        return Done(reads, resource_mask(resources(path, form)), 0, 0)
+
+
+def imported(every: Sequence[Facts]) -> dict[str, str]:
+    """Return name -> the dotted path it stands for, through `import` and `s = lib.STATE`."""
     found: dict[str, str] = {}
     for facts in every:
         found.update(facts.imports)
@@ -246,43 +333,48 @@ class Footprints:
     ) -> None:
         """`pure` statements change nothing as a comment says; `known` ones as their looks do."""
         self._names, self._kinds, self._known = names, kinds, known
-        fixed = active = 0
+        fixed = active = self._every = 0
         for name in names_in(names.all):
             found = kinds.get(name) or ("imm" if names.is_builtin(name) else "active")
-            if found in ("imm", "mod", "code") and name not in names.registries:
+            if found in ("imm", "mod") and name not in names.registries:
+                fixed |= bit(name)
+            elif found == "code" and not bit(name) & names.stored and name not in names.registries:
+                # What the program stores into is no mere code: `C.limit = 3`.
                 fixed |= bit(name)
             elif found == "active":
                 active |= bit(name)
-        self._data, self._active = names.all & ~fixed, active
+            elif found == "names":
+                self._every |= bit(name)
+        # What modules keep is data, like any value.
+        self._data, self._active = names.all & ~fixed | names.modules, active
         drafts = [self._draft(i, is_pure=i in pure) for i in range(len(names.every))]
         self._classes = _classes(draft[3] for draft in drafts)
         self.every = [self._finish(*draft) for draft in drafts]
 
-    def widened(self, number: int, binds: int) -> Footprint:
-        """Return a statement's footprint with what was seen to be bound while it ran."""
+    def widened(self, number: int, binds: int, reads: int = 0, again: int = 0) -> Footprint:
+        """Return a statement's footprint with more that it binds (as was seen) and reads."""
         found = self.every[number]
-        binds |= found.binds
+        firm = binds | found.binds
+        binds = firm | again
         # Whoever was seen to move a random generator has read it, too.
-        reads = found.reads | (binds & RANDOM_MASK)
-        return Footprint(reads, binds, found.changes, found.data, binds & self._data)
+        reads |= found.reads | (binds & RANDOM_MASK)
+        return Footprint(reads, binds, found.changes, found.data, binds & self._data, firm)
 
-    def of_job(self, function: str) -> Footprint:
-        """Return the footprint of what jobs stored through one function: sure stores only."""
-        names = self._names
-        reads = bit(function) | names.deferred(names.code([function]))[0]
-        binds = changes = 0
-        for facts, m in zip(names.every, names.masks):
-            if function in facts.binds:
-                binds |= m.deferred_binds
-                changes |= m.deferred_changes
-        return self._finish(reads, binds, changes, 0)
+    def of_job(
+        self, functions: Collection[str], binds: Collection[str], changes: Collection[str]
+    ) -> Footprint:
+        """Return the footprint of what jobs stored, which depends on what these functions use."""
+        reads = mask(functions) | self._names.deferred(self._names.code(functions))[0]
+        reads |= self._names.quiet(reads) | AMBIENT_MASK
+        bound = mask(binds) & (~RANDOM_MASK | self._names.seeded)
+        return self._finish(reads, bound, mask(changes), 0)
 
     def _finish(self, reads: int, binds: int, changes: int, _touched: int) -> Footprint:
         whole = changes & self._data
         for together in self._classes:
             if together & whole:
                 whole |= together
-        return Footprint(reads, binds, whole, reads & self._data, binds & self._data)
+        return Footprint(reads, binds, whole, reads & self._data, binds & self._data, binds)
 
     def _draft(self, number: int, *, is_pure: bool) -> tuple[int, int, int, int]:
         """Return reads, binds, changes and the data names that may share parts from now on."""
@@ -298,7 +390,9 @@ class Footprints:
             return m.reads | AMBIENT_MASK, m.binds, 0, 0
         if number in self._known:
             return self._of_looks(number)
-        reads, binds, changes = m.reads, m.binds, m.changes | m.calls
+        done = names.done(number)
+        reads = m.reads | done.reads
+        binds, changes = m.binds, m.changes | m.calls | done.changes
         units = names.code(facts.reads)
         at_once = bool(m.deferred_reads or m.has_deferred) and facts.has_calls
         if at_once:
@@ -307,15 +401,18 @@ class Footprints:
         reads, binds, changes = reads | more[0], binds | more[1], changes | more[2]
         changes |= names.through(facts.results) if facts.results else 0
         changes |= reads & self._active
-        if facts.is_opaque:
-            reads, binds, changes = reads | names.all, binds | names.all, names.all
+        if facts.is_opaque or reads & self._every:
+            every = names.all | names.modules
+            reads, binds, changes = reads | every, binds | every, every
         elif facts.has_star:
             reads |= names.all
-        touched = (reads | binds) & self._data
+        reads |= names.quiet(reads)
+        touched = (reads | binds) & self._data & ~names.modules | done.shares
+        if facts.loads:
+            touched |= names.loaded(facts)
         if facts.has_calls:
             reads |= AMBIENT_MASK
-        reads |= names.quiet(reads)
-        return reads, binds | names.written(number), changes, touched
+        return reads, binds | done.writes, changes, touched
 
     def _of_looks(self, number: int) -> tuple[int, int, int, int]:
         """What is asked stays as it is; what the question is asked with may be called."""
@@ -327,7 +424,9 @@ class Footprints:
         reads, binds = reads | m.reads, binds | m.binds
         shared = (reads | binds) & self._data & ~mask(facts.receivers)
         changes |= m.reads & self._active
-        return reads | AMBIENT_MASK, binds | names.written(number), changes, shared
+        done = names.done(number)
+        reads |= names.quiet(reads) | AMBIENT_MASK
+        return reads, binds | done.writes, changes | done.changes, shared | done.shares
 
 
 def _classes(touched: Iterable[int]) -> list[int]:

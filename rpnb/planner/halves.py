@@ -12,14 +12,19 @@ from typing import Iterator, Sequence
 
 from .calls import root_of
 from .effects import MUTATORS
-from .steps import Executed, reached_by
+from .served import reached_by
+from .steps import Executed, Step
 
 _LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.comprehension)
 
 
-def half_written(executed: Sequence[Executed], handler: str) -> frozenset[str]:
-    """Return the globals that a job of `handler`, stopped anywhere, may have left half-written."""
-    reached, found = reached_by(executed, handler), set[str]()
+def half_written(executed: Sequence[Executed], start: Step) -> frozenset[str]:
+    """Return the globals that a job, stopped anywhere, may have left half-written.
+
+    `start` is the step that registered the handler.
+    """
+    names = start.facts.reads | start.facts.deferred_reads
+    reached, found = reached_by([e.step.facts for e in executed], names), set[str]()
     for each in executed:
         facts = each.step.facts
         targets = facts.deferred_binds | facts.deferred_changes

@@ -5,6 +5,7 @@ mod     a module
 code    a plain function or a class without mutable attributes
 data    anything else: it may be changed, and other values may share parts of it
 active  data that reading may change: an iterator, an instance of the program's classes
+names   the program's own module: who reads it may read and bind any name
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import types
 from typing import Any, Collection
 
 PROGRAM = "__main__"
-RANK = {"imm": 0, "mod": 1, "code": 1, "data": 2, "active": 3}
+RANK = {"imm": 0, "mod": 1, "code": 1, "data": 2, "active": 3, "names": 4}
 
 _ATOMS = (
     *(int, float, complex, str, bytes, bool, range, enum.Enum, re.Pattern),
@@ -38,6 +39,8 @@ _ACCESSORS = (
 # To use one is to change it.
 _GENERATORS = {("torch", "Generator"), ("random", "Random"), ("numpy", "Generator")}
 _DEPTH = 4
+# A value of another kind keeps it, whatever is done to it.
+_MAY_RISE = ("code", None)
 
 
 def kind(value: Any, program: str = PROGRAM, depth: int = 0) -> str:
@@ -54,7 +57,7 @@ def kind(value: Any, program: str = PROGRAM, depth: int = 0) -> str:
             return "imm"
         return "active" if "active" in kinds else "data"
     if isinstance(value, types.ModuleType):
-        return "mod"
+        return "names" if value.__name__ == program else "mod"
     if cls is types.FunctionType:
         return _function_kind(value, program)
     if isinstance(value, type):
@@ -96,6 +99,7 @@ class Watch:
         self.namespace, self._program = namespace, program
         self.kinds: dict[str, str] = {}
         self._before: dict[str, Any] = {}
+        self._marks: dict[str, int] = {}
 
     def start(self) -> None:
         """Remember the namespace as it is; call it right before a step runs."""
@@ -105,22 +109,42 @@ class Watch:
         """Return the names that were bound, rebound or deleted since `start`."""
         before, after = self._before, self.namespace
         changed = {name for name, value in after.items() if before.get(name, self) is not value}
+        self.look(changed)
         changed.update(name for name in before if name not in after)
         self._before = {}
-        self.look()
         return frozenset(name for name in changed if not _is_private(name))
 
-    def look(self) -> None:
-        """Bring `kinds` up to date; call it after a job, too."""
+    def mark(self) -> None:
+        """Remember what the names are bound to, without keeping it alive; call it before a job."""
+        self._marks = {name: id(value) for name, value in self.namespace.items()}
+
+    def rebound(self) -> frozenset[str]:
+        """Return the names that were bound, rebound or deleted since `mark`."""
+        now = {name: id(value) for name, value in self.namespace.items()}
+        every = {**self._marks, **now}
+        changed = {name for name in every if self._marks.get(name) != now.get(name)}
+        return frozenset(name for name in changed if not _is_private(name))
+
+    def look(self, changed: Collection[str] | None = None) -> None:
+        """Bring `kinds` up to date; call it after a job, too.
+
+        Only the names of `changed` have got other values, None for perhaps all. What
+        was code may have become data in place: a function got an attribute.
+        """
         for name, value in list(self.namespace.items()):
-            if not _is_private(name):
+            is_new = changed is None or name in changed
+            if (is_new or self.kinds.get(name) in _MAY_RISE) and not _is_private(name):
                 self._merge(name, kind(value, self._program))
 
     def drop(self, names: Collection[str]) -> None:
         """Delete `names` from the namespace and forget their kinds."""
+        annotations = self.namespace.get("__annotations__", {})
         for name in names:
             self.namespace.pop(name, None)
             self.kinds.pop(name, None)
+            annotations.pop(name, None)
+        # A module without a docstring has None.
+        self.namespace.setdefault("__doc__", None)
 
     def _merge(self, name: str, new: str) -> None:
         old = self.kinds.get(name)

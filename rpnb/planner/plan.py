@@ -21,25 +21,35 @@ settled, the order of the program is as good, and that is what `keep` gives.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Collection, Mapping, Sequence
+from typing import Collection, Iterable, Mapping, Sequence
 
 from .causes import Causes
 from .effects import RANDOM, WORLD
-from .footprints import Footprint, Footprints, Names, mask, names_in, resource_mask
+from .footprints import (
+    Footprint,
+    Footprints,
+    Names,
+    mask,
+    module_mask,
+    names_in,
+    resource_mask,
+)
 from .halves import half_written
 from .kinds import RANK
+from .local import Local
 from .reasons import Reason
+from .served import JobWrite, mentioning, served, stands
 from .spread import Spread
-from .steps import Executed, JobWrite, Step, closures, is_known, mentioning, served, steps
+from .steps import Executed, Step, is_known, steps
 
 __all__ = [
     "Executed",
     "JobWrite",
+    "Local",
     "Plan",
     "Reason",
     "Rerun",
     "Step",
-    "closures",
     "half_written",
     "is_known",
     "mentioning",
@@ -49,7 +59,7 @@ __all__ = [
 ]
 
 
-_NOTHING = Footprint(0, 0, 0, 0, 0)
+_NOTHING = Footprint(0, 0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,8 @@ class Plan:
     drop: frozenset[str] = frozenset()
     # Local modules to remove from sys.modules, with their submodules and what they import.
     purge: frozenset[str] = frozenset()
-    # Resource -> index in `executed`: restore to what was probed before that step ran.
+    # Resource -> index in `executed`: restore to what was probed before that step ran; the
+    # index behind the last stands for the jobs.
     restore: Mapping[str, int] = field(default_factory=dict)
     # Steps to run, in order.
     run: tuple[Rerun, ...] = ()
@@ -95,12 +106,17 @@ def plan(
     kinds: Mapping[str, str],
     models: Mapping[str, Collection[str]] | None = None,
     job_writes: Sequence[JobWrite] = (),
+    local: Sequence[Local] = (),
+    settled: int | None = None,
 ) -> Plan:
     """Return what to do so that the namespace is what a fresh run of `new` would make.
 
-    `kinds` is `Watch.kinds`, `models` is `known.models(namespace)`.
+    `kinds` is `Watch.kinds`, `models` is `known.models(namespace)`, `local` are the
+    local modules as they were when `executed` ran and as they are now. The first
+    `settled` of `executed` (default: all) ran before the jobs of `job_writes`.
     """
-    return _Planning(executed, new, kinds, models or {}, job_writes).plan()
+    count = len(executed) if settled is None else settled
+    return _Planning(executed, new, kinds, models or {}, job_writes, local, count).plan()
 
 
 class _Planning:
@@ -113,12 +129,16 @@ class _Planning:
         kinds: Mapping[str, str],
         models: Mapping[str, Collection[str]],
         job_writes: Sequence[JobWrite],
+        local: Sequence[Local],
+        settled: int,
     ) -> None:
         # A start step has no effects: it is no part of the spreading.
         self.executed, self.new, self.jobs = executed, new, list(job_writes)
+        self.settled = settled
         self.kinds, self.models = kinds, models
         every = [*(e.step.facts for e in executed), *(step.facts for step in new)]
-        self.names = Names(list({id(facts): facts for facts in every}.values()))
+        unique = list({id(facts): facts for facts in every}.values())
+        self.names = Names(unique, local, _stars(executed))
         self.match = _match(executed, new)
         self.observed = [self._observed(e) for e in executed]
         self.unknown: set[str] = set()
@@ -145,7 +165,8 @@ class _Planning:
         seen = executed.writes
         if facts.imports and not facts.has_calls:
             # What a library sets while it is imported goes with the library.
-            seen &= {WORLD}
+            local = executed.step.imported
+            seen &= {WORLD} | (RANDOM | local.writes if local.identity else set())
         found = resource_mask(seen)
         found &= ~resource_mask(RANDOM) | self.names.seeded
         return found | mask(executed.binds)
@@ -153,24 +174,31 @@ class _Planning:
     def _spread(self) -> Spread:
         prints = Footprints(self.names, self._known_kinds(), self._pure(), self._known())
         number = self.names.number
+        ran, come = _sets(e.step for e in self.executed), _sets(self.new)
         old = [
             _NOTHING
             if e.did_nothing
-            else prints.widened(number(e.step.facts), seen | _modules(e.step))
+            else prints.widened(number(e.step.facts), seen | binds, reads, again)
             for e, seen in zip(self.executed, self.observed)
+            for binds, reads, again in [_imported(e.step, come)]
         ]
         new = [
-            prints.widened(
-                number(step.facts),
-                _modules(step) | (self.observed[self.match[j]] if j in self.match else 0),
-            )
+            prints.widened(number(step.facts), binds | self._seen(j), reads, again)
             for j, step in enumerate(self.new)
+            for binds, reads, again in [_imported(step, ran)]
         ]
-        jobs = [prints.of_job(job.function) for job in self.jobs]
+        jobs = [prints.of_job(job.functions, job.binds, job.changes) for job in self.jobs]
         kept = dict(self.match)
-        kept.update((len(new) + k, len(old) + k) for k in range(len(jobs)))
+        for k, job in enumerate(self.jobs):
+            if stands(job, self.new, self.kinds):
+                kept[len(new) + k] = len(old) + k
         fixed = [j for j, step in enumerate(self.new) if "keep" in step.statement.pragmas]
-        return Spread([*old, *jobs], [*new, *jobs], kept, fixed)
+        order = [i if i < self.settled else i + len(jobs) for i in range(len(old))]
+        order += range(self.settled, self.settled + len(jobs))
+        return Spread([*old, *jobs], [*new, *jobs], kept, fixed, order)
+
+    def _seen(self, j: int) -> int:
+        return self.observed[self.match[j]] if j in self.match else 0
 
     def _known_kinds(self) -> dict[str, str]:
         """Kinds now; a name that gets a new value has the kind that its text shows, if any."""
@@ -222,13 +250,20 @@ class _Planning:
         keep = tuple((j, i) for j, i in sorted(spread.kept.items()) if j < count)
         return Plan(
             drop=self._dropped(spread),
-            purge=frozenset[str]().union(*(steps[i].modules for i in gone)),
-            restore=self._restore(gone),
+            purge=self._purged(spread, gone),
+            restore=self._restore(spread, gone),
             run=tuple(Rerun(j, causes.of(j)) for j in spread.dirty if j < count),
             keep=keep,
             job_writes=tuple(job for k, job in enumerate(self.jobs) if count + k in spread.kept),
             obeyed=tuple(j for j in range(count) if self._is_obeyed(j, spread)),
         )
+
+    def _purged(self, spread: Spread, gone: Sequence[int]) -> frozenset[str]:
+        """What undone steps imported, or may have when they were called, and no kept one has."""
+        kept = (self.executed[i].step for j, i in spread.kept.items() if j < len(self.new))
+        used = frozenset[str]().union(*(s.imported.reached for s in kept if s.facts.loads))
+        found = frozenset[str]().union(*(self.executed[i].step.modules for i in gone))
+        return found - used
 
     def _held(self, spread: Spread) -> set[str]:
         """Names that `# rpnb: keep` holds on to."""
@@ -251,12 +286,18 @@ class _Planning:
         own = {name for name in drop - seen if self.names.is_builtin(name)}
         return frozenset(drop - own - self._held(spread))
 
-    def _restore(self, gone: Sequence[int]) -> dict[str, int]:
+    def _restore(self, spread: Spread, gone: Sequence[int]) -> dict[str, int]:
         """Each resource goes back to what it was before the first undone step that wrote it."""
         seeded = {n[1:] for n in names_in(self.names.seeded)}
         found: dict[str, int] = {}
-        for i in gone:
-            for resource in self.executed[i].writes - {WORLD}:
+        writes = [(i, self.executed[i].writes - {WORLD}) for i in gone]
+        place = sum(i < self.settled for i in gone)
+        for k, job in enumerate(self.jobs):
+            if len(self.new) + k not in spread.kept:
+                written = frozenset(n[1:] for n in job.binds if n.startswith("$"))
+                writes.insert(place, (len(self.executed), written))
+        for i, resources in writes:
+            for resource in resources:
                 if resource not in RANDOM or resource in seeded:
                     found.setdefault(resource, i)
         return found
@@ -280,6 +321,31 @@ def _match(executed: Sequence[Executed], new: Sequence[Step]) -> dict[int, int]:
     return found
 
 
-def _modules(step: Step) -> int:
-    """Two steps that import the same local module depend on each other: both get it anew."""
-    return mask(f"$module:{name}" for name in step.modules) if step.facts.loads else 0
+def _sets(steps: Iterable[Step]) -> frozenset[str]:
+    """Library calls at the top of local modules: made again unchanged, they change nothing."""
+    return frozenset[str]().union(*(step.imported.sets for step in steps))
+
+
+def _imported(step: Step, others: Collection[str]) -> tuple[int, int, int]:
+    """Return what a step binds, reads and binds `again` by importing local modules.
+
+    Two steps that import the same one depend on each other: both get it anew.
+    """
+    found = step.imported
+    if not step.facts.loads or not found.identity:
+        return 0, 0, 0
+    binds = module_mask(found.modules) | resource_mask(found.writes)
+    again = resource_mask(found.again)
+    if not found.sets <= set(others):
+        binds, again = binds | again, 0
+    return binds, resource_mask(found.reads), again
+
+
+def _stars(executed: Sequence[Executed]) -> dict[str, str]:
+    """Names that `from module import *` bound -> what they stand for."""
+    return {
+        name: f"{each.step.facts.imports['*'][:-2]}.{name}"
+        for each in executed
+        if "*" in each.step.facts.imports
+        for name in each.binds
+    }

@@ -23,10 +23,12 @@ class _Sum:
     binds: int = 0
     changes: int = 0
     data: int = 0
+    firm: int = 0
 
     def add(self, other: Footprint) -> None:
         self.reads |= other.reads
         self.binds |= other.binds
+        self.firm |= other.firm
         self.changes |= other.changes
         self.data |= other.data
 
@@ -38,7 +40,13 @@ def _meets(one: _Sum | Footprint, later: Footprint) -> int:
 
 def _reaches(one: _Sum | Footprint, later: Footprint) -> int:
     """Like `_meets`, for steps whose effects are undone: what they read no longer matters."""
-    return one.binds & (later.reads | later.binds) | one.changes & (later.data | later.changes)
+    binds = one.firm & later.reads | one.binds & later.binds
+    return binds | one.changes & (later.data | later.changes)
+
+
+def _depend(one: Footprint, later: Footprint) -> int:
+    """The names over which a pair depends on its order, whichever of them runs again."""
+    return _meets(one, later) | one.binds & later.reads
 
 
 def _spoils(one: _Sum | Footprint, earlier: Footprint) -> int:
@@ -80,7 +88,7 @@ class Spread:
     """Which steps of the new program still stand for old ones.
 
     `kept` maps new positions to old ones; `fixed` are new positions that other
-    steps never make dirty.
+    steps never make dirty; `ran` tells for old positions when they ran, in order.
     """
 
     def __init__(
@@ -89,12 +97,14 @@ class Spread:
         new: Sequence[Footprint],
         kept: dict[int, int],
         fixed: Collection[int],
+        ran: Sequence[int],
     ) -> None:
         self.old, self.new, self.kept = old, new, dict(kept)
         self._hits: dict[int, Hit | _Suspects] = {}
         # Fixed positions that would have become dirty.
         self.held: set[int] = set()
         self._fixed = frozenset(fixed)
+        self._ran = ran
         # Old position -> new position of the same text, dirty or not.
         self.matched = {i: j for j, i in kept.items()}
         self._dirty = [j not in kept for j in range(len(new))]
@@ -120,6 +130,10 @@ class Spread:
     def dirty(self) -> list[int]:
         """New positions that are to run."""
         return [j for j, is_dirty in enumerate(self._dirty) if is_dirty]
+
+    def is_dirty(self, position: int) -> bool:
+        """Tell whether a new position is to run."""
+        return self._dirty[position]
 
     def _sweep(
         self,
@@ -169,21 +183,22 @@ class Spread:
 
     def _drop_moved(self) -> None:
         """A pair that ran in the other order is dirty if it depends on its order."""
-        order = sorted(self.kept)
+        # A step that stays whatever happens ran when it ran: nothing can be put before it.
+        order = sorted(set(self.kept) - self._fixed)
         highest = -1
         for place, later in enumerate(order):
-            ran = self.kept[later]
+            ran = self._ran[self.kept[later]]
             if ran > highest:
                 highest = ran
                 continue
             for earlier in order[:place]:
-                if self.kept.get(earlier, -1) > ran:
+                if earlier in self.kept and self._ran[self.kept[earlier]] > ran:
                     self._drop_pair(earlier, later)
                 if later not in self.kept:
                     break
 
     def _drop_pair(self, earlier: int, later: int) -> None:
-        names = _meets(self.new[earlier], self.new[later])
+        names = _depend(self.new[earlier], self.new[later])
         if names:
             self._drop(earlier, Hit(names, self.kept[later], is_old=True, is_move=True))
             self._drop(later, Hit(names, self.kept[later], is_old=True, is_move=True))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 _PRAGMA = re.compile(r"#\s*rpnb:\s*(pure|keep)\b")
+_NEEDS = re.compile(r"#\s*rpnb:\s*needs\s+(\w+(?:\s*,\s*\w+)*)")
 # Comments and layout re-run nothing; NEWLINE, INDENT and DEDENT carry the structure.
 _LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER}
 _SHAPE = {tokenize.NEWLINE: "\n", tokenize.INDENT: "\t", tokenize.DEDENT: "\b"}
@@ -21,7 +22,8 @@ class Statement:
     """One top-level statement; lines are those of the text it was split from.
 
     `node` keeps these lines, so that compiling it gives right tracebacks.
-    `pragmas` holds `pure` and `keep` where a comment at the statement's end says so.
+    `pragmas` holds `pure` and `keep` where a comment at the statement's end says so,
+    `needs` the names that one says it uses: a pickle refers to what it was made of.
     """
 
     text: str
@@ -29,6 +31,7 @@ class Statement:
     last_line: int
     node: ast.stmt = field(compare=False, repr=False)
     pragmas: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset()
 
     @property
     def identity(self) -> str:
@@ -58,8 +61,10 @@ def _statement(node: ast.stmt, lines: list[bytes]) -> Statement:
     tail = body[-1][end:].decode()
     body[-1] = body[-1][:end]
     body[0] = body[0][column:]
-    pragmas = frozenset(_PRAGMA.findall(tail)) if tail.lstrip().startswith("#") else frozenset()
-    return Statement(b"\n".join(body).decode(), first, last, node, pragmas)
+    comment = tail if tail.lstrip().startswith("#") else ""
+    pragmas = frozenset(_PRAGMA.findall(comment))
+    needs = frozenset(n.strip() for names in _NEEDS.findall(comment) for n in names.split(","))
+    return Statement(b"\n".join(body).decode(), first, last, node, pragmas, needs)
 
 
 @lru_cache(maxsize=20_000)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
+import ast
 from dataclasses import dataclass, field
-from typing import Collection, Mapping, Sequence
+from typing import Collection, Mapping
 
 from .facts import Facts, facts
+from .local import NONE, NOTHING, Import, Local, together
 from .looks import Looks
 from .statements import Statement, split
+
+_DOCSTRING = Facts(binds=frozenset({"__doc__"}), kinds={"__doc__": "imm"})
 
 
 @dataclass(frozen=True)
@@ -18,8 +21,13 @@ class Step:
     statement: Statement
     identity: str
     facts: Facts = field(repr=False)
-    # The local modules that it imports, and those with state that they import.
-    modules: frozenset[str] = frozenset()
+    # What importing the local modules that it names does.
+    imported: Import = NOTHING
+
+    @property
+    def modules(self) -> frozenset[str]:
+        """The local modules that it imports, and those with state that they import."""
+        return self.imported.modules
 
     @property
     def line(self) -> int:
@@ -50,89 +58,62 @@ class Executed:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class JobWrite:
-    """What served jobs stored in globals through the function `function`.
+def steps(text: str, local: Local = NONE) -> list[Step]:
+    """Return the steps of a program.
 
-    `handler` is the jobs' handler, or the function that one of them left running.
-    """
-
-    function: str
-    handler: str
-
-
-def steps(
-    text: str,
-    modules: Mapping[str, str] | None = None,
-    stateful: Mapping[str, Collection[str]] | None = None,
-) -> list[Step]:
-    """Return the steps of a program; `modules` maps local modules to their tree hashes.
-
-    A step that imports a local module is another step when that hash differs
-    (`closures` makes hashes that cover what the module itself imports). `stateful`
-    names what a module reaches and what must be imported anew together with it.
+    A step that imports a local module is another step when that, or what it
+    imports itself, is another than before.
 
     Raises:
         SyntaxError: the running Python cannot parse the text.
     """
-    return [_step(statement, modules or {}, stateful or {}) for statement in split(text)]
+    statements = split(text)
+    is_lazy = any(_makes_lazy(each.node) for each in statements)
+    return [
+        _step(each, local, is_first=number == 0, is_lazy=is_lazy)
+        for number, each in enumerate(statements)
+    ]
 
 
-def _step(
-    statement: Statement, modules: Mapping[str, str], stateful: Mapping[str, Collection[str]]
-) -> Step:
-    found = facts(statement)
-    local = {path.split(".")[0] for path in found.loads | found.deferred_loads} & set(modules)
-    parts = [statement.identity, *(f"{name}:{modules[name]}" for name in sorted(local))]
-    reached = frozenset(local).union(*(stateful.get(name, ()) for name in local))
-    return Step(statement, " ".join(parts), found, reached)
+def _step(statement: Statement, local: Local, *, is_first: bool, is_lazy: bool) -> Step:
+    found, identity = facts(statement), statement.identity
+    if is_first and _is_text(statement.node):
+        # What makes it the docstring is its place.
+        found, identity = _DOCSTRING, f"{identity} docstring"
+    if is_lazy and is_annotated(statement.node):
+        identity = f"{identity} lazy"
+    tops = {path.split(".")[0] for path in found.loads | found.deferred_loads}
+    loads = [(top, local.load(top)) for top in sorted(tops) if top in local]
+    if not loads:
+        return Step(statement, identity, found)
+    identity = " ".join([identity, *(f"{top}:{each.identity}" for top, each in loads)])
+    return Step(statement, identity, found, together([each for _, each in loads]))
 
 
-def closures(trees: Mapping[str, str], imports: Mapping[str, Collection[str]]) -> dict[str, str]:
-    """Return a hash for each local module that covers the local modules it imports, too."""
-    found = {}
-    for name in trees:
-        reached, todo = {name}, [name]
-        while todo:
-            more = (set(imports.get(todo.pop(), ())) & set(trees)) - reached
-            reached |= more
-            todo.extend(more)
-        parts = "\n".join(f"{module} {trees[module]}" for module in sorted(reached))
-        found[name] = hashlib.blake2b(parts.encode(), digest_size=8).hexdigest()
-    return found
+def _is_text(node: ast.stmt) -> bool:
+    value = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
+
+
+def _makes_lazy(node: ast.stmt) -> bool:
+    """Tell whether from here on annotations are texts."""
+    return (
+        isinstance(node, ast.ImportFrom)
+        and node.module == "__future__"
+        and any(alias.name == "annotations" for alias in node.names)
+    )
+
+
+def is_annotated(node: ast.stmt) -> bool:
+    """Tell whether a statement has annotations."""
+    return any(
+        isinstance(part, ast.AnnAssign)
+        or getattr(part, "annotation", None) is not None
+        or getattr(part, "returns", None) is not None
+        for part in ast.walk(node)
+    )
 
 
 def is_known(looks: Looks, answers: Mapping[str, Collection[str]]) -> bool:
     """Tell whether every look is one that the values answer without changing."""
     return bool(looks) and all(what in answers.get(name, ()) for name, what in looks)
-
-
-def served(executed: Sequence[Executed], handler: str) -> tuple[JobWrite, ...]:
-    """Return what a job of `handler` may have left in globals; call it after each job.
-
-    One for each function, among those that the handler may call, whose text stores
-    into a global; add them to those that still stand.
-    """
-    reached, every = reached_by(executed, handler), [e.step.facts for e in executed]
-    writers = (f.binds & reached for f in every if f.deferred_binds or f.deferred_changes)
-    return tuple(JobWrite(min(names), handler) for names in writers if names)
-
-
-def reached_by(executed: Sequence[Executed], handler: str) -> set[str]:
-    """Return the names that a job of `handler` may look up, through what they lead to."""
-    every = [e.step.facts for e in executed]
-    reached, todo = set[str](), [handler]
-    while todo:
-        name = todo.pop()
-        if name not in reached:
-            reached.add(name)
-            for found in every:
-                if name in found.binds:
-                    todo.extend(found.reads | found.deferred_reads)
-    return reached
-
-
-def mentioning(executed: Sequence[Executed], name: str) -> set[str]:
-    """Return the functions whose text mentions `name`."""
-    every = (e.step.facts for e in executed)
-    return {min(f.binds) for f in every if f.binds and name in f.deferred_reads}

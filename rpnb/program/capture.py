@@ -203,9 +203,7 @@ def _pickled(
         # Their bytecode keeps what they share, and stays with this version of Python.
         refer = Referring(name, names, capture_value, makes=False)
         found = values.dump(name, value, names.namespace, refer=refer, limit=limit)
-    path = f"data/{name.strip('_')}-{found.content.digest[:8]}.pkl"
-    place = f'pathlib.Path(__file__).parent / "data" / "{path.partition("/")[2]}"'
-    text = f"{name} = pickle.loads(({place}).read_bytes())"
+    text, path = values.loading(name, found)
     return Captured(
         Capture(
             name,

@@ -116,6 +116,18 @@ def _parts(value: Any, memo: Mapping[int, tuple[int, Any]]) -> dict[int, Any]:
     return {**found, id(value): value}
 
 
+def loading(name: str, found: Pickled) -> tuple[str, str]:
+    """Return the statement that binds `name` to the pickle's value, and the file that it reads.
+
+    The names that the pickle refers to stand in no code: a comment tells the planner.
+    """
+    path = f"data/{name.strip('_')}-{found.content.digest[:8]}.pkl"
+    place = f'pathlib.Path(__file__).parent / "data" / "{path.partition("/")[2]}"'
+    needs = ", ".join(sorted((found.references | found.globals) - {name}))
+    comment = f"  # rpnb: needs {needs}" if needs else ""
+    return f"{name} = pickle.loads(({place}).read_bytes()){comment}", path
+
+
 def _run(
     name: str,
     value: Any,

@@ -324,7 +324,7 @@ def test_import_that_patches_a_loaded_module_needs_a_new_worker_to_be_undone(
 
 
 def test_import_that_patches_nothing_is_undone_as_any(worker: Worker) -> None:
-    harmless = PATCHER.replace("colorsys.rgb_to_hls =", "colorsys.more =")
+    harmless = PATCHER.replace("colorsys.rgb_to_hls =", "more =")
     worker.run(_with_files(wire("import colorsys", "import patcher"), worker, patcher=harmless))
     assert _restart(worker, wire("import colorsys")) is None
 
@@ -332,11 +332,21 @@ def test_import_that_patches_nothing_is_undone_as_any(worker: Worker) -> None:
 def test_patch_above_a_kept_step_takes_a_new_worker(worker: Worker) -> None:
     use = "import colorsys\nx = colorsys.rgb_to_hls(1, 1, 1)"
     worker.run(wire(use))
-    program = _with_files(wire("import patcher", use), worker, patcher=PATCHER)
+    unseen = PATCHER.replace("colorsys.rgb_to_hls =", "vars(colorsys)['rgb_to_hls'] =")
+    program = _with_files(wire("import patcher", use), worker, patcher=unseen)
     request = worker.submit(program)
     assert worker.process.wait(10) == 75
     planned = [e for e in worker.history() if e.request == request and e.kind == "planned"]
     assert planned[-1].body["restart"]
+
+
+def test_patch_that_a_local_module_shows_runs_what_uses_it_again(worker: Worker) -> None:
+    use = "import colorsys\nx = colorsys.rgb_to_hls(1, 1, 1)"
+    worker.run(wire(use))
+    events = worker.run(_with_files(wire("import patcher", use), worker, patcher=PATCHER))
+    planned = next(e.body for e in events if e.kind == "planned")
+    assert planned["restart"] is None
+    assert [step["names"] for step in planned["run"]] == [["patcher"], ["x"]]
 
 
 HIDDEN = {

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any, Callable, Iterator
+from typing import Any
 from unittest import mock
 
 from rpnb.planner import footprints, kinds, plan, spread
-from tests.planner import differential
 
 _draft = footprints.Footprints._draft
 _finish = footprints.Footprints._finish
@@ -80,17 +79,22 @@ def without(rule: str) -> Iterator[None]:
 
 def main() -> int:
     """Print the figures with all rules and without each."""
+    from tests.planner.differential import Tally, try_seed
+    from tests.planner.stage import Stage
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=100)
-    seeds = range(parser.parse_args().seeds)
-    for rule in ("", *RULES):
-        tally = differential.Tally()
-        with without(rule) if rule else mock.MagicMock():
-            for seed in seeds:
-                differential.try_seed(seed, tally)
-        short = replace(tally, seeds=tally.seeds[:3])
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--rule", choices=["", *RULES], default=None)
+    options = parser.parse_args()
+    for rule in ("", *RULES) if options.rule is None else (options.rule,):
+        tally = Tally()
+        with Stage(without=rule) as stage:
+            for seed in range(options.first, options.first + options.seeds):
+                try_seed(stage, seed, tally)
+        tally.seeds = tally.seeds[:3]
         share = tally.stale / max(1, tally.edits)
-        sys.stdout.write(f"{'without ' + rule if rule else 'all':45} {share:.1%} stale: {short}\n")
+        sys.stdout.write(f"{'without ' + rule if rule else 'all':45} {share:.1%} stale: {tally}\n")
         sys.stdout.flush()
     return 0
 

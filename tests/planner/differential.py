@@ -1,15 +1,14 @@
-"""Warm against fresh: one series of edits, and the smallest one that shows a difference."""
+"""Warm against fresh: one series of edits, and what of it shows a difference."""
 
 from __future__ import annotations
 
-import random
-import time
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any
 
-from tests.planner import library, modelkit, programs
-from tests.planner.portrait import Portrait
-from tests.planner.warm import Fresh, Probes, Warm
+from tests.planner import programs
+from tests.planner.stage import Outcome, Stage
+from tests.planner.version import Version
 
 
 @dataclass
@@ -18,126 +17,112 @@ class Tally:
 
     edits: int = 0
     raising: int = 0
+    with_jobs: int = 0
+    with_files: int = 0
     stale: int = 0
     steps: int = 0
     steps_fresh: int = 0
     loads: int = 0
     loads_fresh: int = 0
     restarts: int = 0
-    plans: int = 0
-    seconds: float = 0.0
     seeds: list[int] = field(default_factory=list)
 
     def __str__(self) -> str:
         """The figures, for people."""
         return (
-            f"{self.edits} edits ({self.raising} raising), {self.stale} stale; steps re-run "
-            f"{self.steps / max(1, self.steps_fresh):.0%}, loads "
-            f"{self.loads / max(1, self.loads_fresh):.0%}, restarts {self.restarts}"
+            f"{self.edits} edits ({self.with_jobs} with jobs, {self.with_files} with files, "
+            f"{self.raising} raising), {self.stale} stale; steps re-run "
+            f"{self.steps / max(1, self.steps_fresh):.1%}, loads "
+            f"{self.loads / max(1, self.loads_fresh):.1%}, restarts "
+            f"{self.restarts / max(1, self.edits):.1%}"
             + (f"; stale seeds {self.seeds}" if self.seeds else "")
         )
 
+    def add(self, version: Version, fresh: Outcome, warm: Outcome) -> None:
+        """Count one edit."""
+        self.edits += 1
+        self.with_jobs += bool(version.jobs)
+        self.with_files += bool(version.files)
+        self.restarts += warm.restarts
+        if fresh.error:
+            # How much a fresh run would have run is not known.
+            self.raising += 1
+            return
+        self.steps += len(warm.ran)
+        self.steps_fresh += len(fresh.ran)
+        self.loads += len(warm.loads)
+        self.loads_fresh += len(fresh.loads)
 
-def difference(
-    texts: list[str], tally: Tally | None = None, worker: Callable[[Probes], Any] = Warm
-) -> str:
-    """Return how a worker that saw all of `texts` differs from a fresh run of one; '' if never."""
-    tally = tally or Tally()
-    warm, fresh = worker(library.PROBES), Fresh(library.PROBES)
-    state = library.save()
-    for number, text in enumerate(texts):
-        loads = modelkit.loads
-        expected = fresh.sync(text)
-        fresh_loads, fresh_state = modelkit.loads - loads, library.save()
-        seen = _portrait(fresh.namespace)
-        library.load(state)
-        loads, restarts = modelkit.loads, warm.restarts
-        error = warm.sync(text)
-        state = library.save()
-        if number:
-            tally.edits += 1
-            tally.raising += expected is not None
-            tally.steps += len(warm.ran)
-            tally.steps_fresh += fresh.ran
-            tally.loads += modelkit.loads - loads
-            tally.loads_fresh += fresh_loads
-            tally.restarts += warm.restarts - restarts
-        if error != expected:
-            return f"edit {number}: raised {error}, fresh {expected}"
-        if error is None:
-            found = _differing(seen, _portrait(warm.namespace)) or _outside(fresh_state, state)
+
+def difference(stage: Stage, versions: Iterable[Version], tally: Tally | None = None) -> str:
+    """Return how a worker that saw all versions in turn differs from fresh runs, if at all."""
+    return _difference(stage, ((v, stage.fresh(v)) for v in versions), tally or Tally())
+
+
+def _difference(stage: Stage, versions: Iterable[tuple[Version, Outcome]], tally: Tally) -> str:
+    moved = frozenset[str]()
+    with stage.warm() as warm:
+        for number, (version, expected) in enumerate(versions):
+            seen = warm.sync(version)
+            if number:
+                tally.add(version, expected, seen)
+            found = differing(expected, seen, moved)
+            # What jobs moved stays so until something asks for it.
+            moved |= expected.moved | seen.moved
             if found:
                 return f"edit {number}: {found}"
     return ""
 
 
-def _portrait(namespace: dict[str, Any]) -> dict[str, Any]:
-    try:
-        return Portrait(namespace).draw()
-    except RecursionError:
-        return {}
-
-
-def _differing(fresh: dict[str, Any], warm: dict[str, Any]) -> str:
-    if not fresh or not warm:
+def differing(fresh: Outcome, warm: Outcome, moved: Collection[str] = ()) -> str:
+    """Return what of two outcomes differs, in a line; what jobs `moved` may."""
+    if fresh.error != warm.error:
+        return f"raised {warm.error or 'nothing'}, fresh {fresh.error or 'nothing'}"
+    if fresh.answers != warm.answers:
+        return f"answered {warm.answers}, fresh {fresh.answers}"
+    if not fresh.state or not warm.state:
+        # Too deep to be described.
         return ""
-    names = [n for n in {**fresh, **warm} if fresh.get(n) != warm.get(n)]
-    return "; ".join(f"{n}: warm {warm.get(n)}, fresh {fresh.get(n)}" for n in names[:3])
-
-
-def _outside(fresh: tuple[Any, ...], warm: tuple[Any, ...]) -> str:
-    """Objects of the program's classes are never equal: their type must do for them."""
-    plain = (int, str, type(None))
-    shown = [
-        (
-            state[:2],
-            {k: v if isinstance(v, plain) else type(v).__name__ for k, v in state[2].items()},
-        )
-        for state in (fresh, warm)
+    # A library that nothing imports any more stays loaded, which nothing sees.
+    ignored = {name for name in warm.state if name.startswith("$")} - set(fresh.state)
+    ignored |= set(moved)
+    names = [
+        name
+        for name in {**fresh.state, **warm.state}
+        if fresh.state.get(name) != warm.state.get(name) and name not in ignored
     ]
-    return "" if shown[0] == shown[1] else "library state differs"
+    return "; ".join(
+        f"{name}: {_parting(warm.state.get(name), fresh.state.get(name))}" for name in names[:3]
+    )
 
 
-def series(seed: int, edits: int = 6) -> list[str]:
-    """Return the program of this seed, and what its edits made of it."""
-    rng = random.Random(seed)
-    steps = programs.program(rng)
-    found = [steps]
-    for _ in range(edits):
-        steps = programs.edited(rng, steps)
-        found.append(steps)
-    return ["\n".join(program) for program in found]
+def _parting(warm: Any, fresh: Any) -> str:
+    """The innermost parts in which two descriptions differ."""
+    if isinstance(warm, (list, tuple)) and type(warm) is type(fresh) and len(warm) == len(fresh):
+        for one, other in zip(warm, fresh, strict=True):
+            if one != other:
+                return _parting(one, other)
+    return f"warm {str(warm)[:300]}, fresh {str(fresh)[:300]}"
 
 
-def try_seed(seed: int, tally: Tally) -> str:
+def try_seed(stage: Stage, seed: int, tally: Tally) -> str:
     """Try one series; return what differs, if anything."""
-    start = time.perf_counter()
-    found = difference(series(seed), tally)
-    tally.seconds += time.perf_counter() - start
+    judge = lambda version, skip: stage.fresh(version, skip=skip)  # noqa: E731
+    found = _difference(stage, programs.series(seed, judge), tally)
     if found:
         tally.stale += 1
         tally.seeds.append(seed)
     return found
 
 
-def shrunk(texts: list[str]) -> list[str]:
-    """Return fewer and shorter programs that still differ, as far as leaving out goes."""
-    import ast
+def versions(stage: Stage, seed: int) -> list[Version]:
+    """Return a seed's versions up to the one that is stale."""
+    found: list[Version] = []
 
-    programs_ = [[ast.unparse(n) for n in ast.parse(text).body] for text in texts]
+    def noted() -> Iterable[tuple[Version, Outcome]]:
+        for version, outcome in programs.series(seed, lambda v, skip: stage.fresh(v, skip=skip)):
+            found.append(version)
+            yield version, outcome
 
-    def differs(candidate: list[list[str]]) -> bool:
-        return bool(difference(["\n".join(p) for p in candidate]))
-
-    index = 0
-    while index < len(programs_):
-        fewer = programs_[:index] + programs_[index + 1 :]
-        if len(programs_) > 1 and differs(fewer):
-            programs_ = fewer
-        else:
-            index += 1
-    for line in list(dict.fromkeys(s for p in programs_ for s in p)):
-        less = [[s for s in p if s != line] for p in programs_]
-        if differs(less):
-            programs_ = less
-    return ["\n".join(p) for p in programs_]
+    _difference(stage, noted(), Tally())
+    return found

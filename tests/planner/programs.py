@@ -1,482 +1,253 @@
 """Random programs in a hostile part of Python, and random edits of them.
 
-In a template `$d` stands for the name of a container, `$s` a scalar, `$f` a
-function, `$m` a model, `$k` a class, `$n` a number, `$v` any of them; with a
-digit (`$d1`) it is the same name each time within the statement.
+A program takes some groups of statements (`grammar`), may have local modules
+(`trees`), captured values and jobs that memoise (`jobs`), all mixed in one text.
 """
 
 from __future__ import annotations
 
 import random
 import re
-import signal
-from contextlib import contextmanager
-from typing import Any, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 
-from tests.planner import library
-from tests.planner.warm import new_module
+from tests.planner import captured, jobs, trees
+from tests.planner.grammar import Grammar, groups
+from tests.planner.stage import Outcome
+from tests.planner.version import Version
 
-_NAMES = {
-    "d": ["a", "b", "c", "d"],
-    "s": ["x", "y"],
-    "f": ["f", "g", "h"],
-    "m": ["m1", "m2"],
-    "k": ["C", "E"],
-    "n": ["1", "2", "3"],
-}
-_NAMES["v"] = [*_NAMES["d"], *_NAMES["s"], *_NAMES["m"], *_NAMES["f"], *_NAMES["k"], "L"]
-
-PRELUDE = [
-    "import modelkit",
-    "import copy, contextlib, dataclasses, functools, collections, enum, os, random",
-    "random.seed(1)",
-    "a = [1]",
-    "b = {'k': [2]}",
-    "c = [3]",
-    "d = [a]",
-    "x = 1",
-    "y = 2",
-    "L = []",
-    "m1 = modelkit.LOAD(1)",
-    "m2 = modelkit.LOAD(2)",
-    "def f(v):\n    return [v, x]",
-    "def g(v):\n    a.append(1)\n    return a",
-    "h = f",
-    "class C:\n    reg = []\n    def add(self, v):\n        self.reg.append(v)\n        return v",
-    "class E(C):\n    w = 1",
+_IMPORTS = [
+    "import modelkit, torchlike",
+    "import abc, asyncio, collections, contextlib, copy, dataclasses, enum, functools, gc",
+    "import importlib, inspect, io, itertools, logging, operator, os, pathlib, pickle, queue",
+    "import random, sys, typing, warnings, weakref",
 ]
-LAST = "def handler(job):\n    return [x, y]"
-
-_VALUES = """
-$s = $n
-$s = $s + $n
-$s += $n
-$s: int = $n
-$d = []
-$d = [$n, $s]
-$d = {'k': $v}
-$d = $v
-$d = [$d, $v]
-$d = ($v, $s)
-$d = list($d)
-$d = {**$d}
-$d = [q for q in $d]
-$d = [$s for _ in range($n)]
-$d = [($s := $n), $s]
-$d = (q for q in $d)
-$d = ([q, $s] for q in $d)
-$d = iter($d)
-$s = next($d, 0)
-$d, $s = [$n], $n
-$d = sorted([$n, 1])
-$s = len($d)
-$s = f'{$s}-{$n}'
-$d = copy.copy($d)
-$d = copy.deepcopy($d)
-$d = collections.deque([$n])
-$d = collections.defaultdict(list)
-$d['k'].append($n)
-$s = len($d['k'])
-$d = max([$d, $d], key=len)
-$d = $d if $s == $n else [$d]
-$d = $d.pop() if $d else []
-$d = map($f, $d)
-$d = zip($d, [$n])
-del $d
-del $s
-del $d[0]
-$s = modelkit.Q1
-$d = modelkit.CONF
-"""
-_CHANGES = """
-$d.append($v)
-$d += [$n]
-$d['k'] = $v
-$d[0] = $n
-$d[0].append($n)
-$d.extend([$n, $d])
-$d[$n:] = [$s]
-$d.z = $n
-$d.add($n)
-$d.q = $v
-$f.z = $d
-$f.z = $n
-setattr($v, 'z', $d)
-globals()['$s'] = $n
-exec('$d = [$n]')
-$f($v).append($n)
-$f($v)[0] = $n
-$d = $f($v)
-$f($v)
-$f = $f
-$d = $d()
-$f = $f($d)
-$d = functools.partial($f, $d)
-$s = $d + $n
-[q.append($n) for q in [$d, $d]]
-(lambda q: q.append($n))($d)
-(lambda: $d.append($n))()
-"""
-_MODELS = """
-$m = modelkit.LOAD($n)
-$m = modelkit.LOAD($s)
-$m.eval()
-$m.cfg['v'] = $s
-$m.attach($v)
-$m = $m.attach($d)
-$s = $m.run($n)
-$d = $m.state
-$d = $m.cfg
-$m = $f($s)
-modelkit.set_seed($n)
-modelkit.seed = $n
-modelkit.CONF['v'] = $n
-modelkit.CONF.update(v=$n)
-os.environ['RPNB_TEST_HOME'] = '$n'
-os.environ.setdefault('RPNB_TEST_HOME', '$n')
-os.environ.pop('RPNB_TEST_HOME', None)
-random.seed($n)
-$s = modelkit.draw()
-$d = [modelkit.draw(), $s]
-random.random()
-from modelkit import *
-from modelkit import Q1 as x
-from modelkit import set_seed
-$s = Q1
-import copy
-import functools
-os.makedirs('/tmp', exist_ok=True)
-print(end=str($s)[:0])
-$d
-$m
-"""
-# Separated by blank lines, as they have several lines each.
-_BLOCKS = """
-def $f(v):
-    return [v, $s]
-
-def $f(v):
-    $d1.append($n)
-    return $d1
-
-def $f(v):
-    v.append($n)
-    return v
-
-def $f(v):
-    w = $d
-    w.append($n)
-    return w
-
-def $f(v):
-    for w in [$d, $d]:
-        w.append($n)
-    return w
-
-def $f(v):
-    return $d
-
-def $f(v):
-    global $s1
-    $s1 = $n
-    return $s1
-
-def $f(v=$d):
-    return v
-
-def $f(v: $s = $n) -> $k:
-    return $f(v)
-
-def $f(v):
-    return modelkit.LOAD($s)
-
-def $f(v):
-    modelkit.set_seed($n)
-    return v
-
-def $f(v):
-    yield v
-    $d.append($n)
-    yield $s
-
-def $f(v):
-    import copy
-    return copy.copy($d)
-
-def $f(v):
-    def inner():
-        return v, $s
-    return inner
-
-def $f(v):
-    n = 0
-    def inner():
-        nonlocal n
-        n += 1
-        return [n, $d]
-    return inner
-
-$f = lambda v: [v, $s, $n]
-
-def deco(fn):
-    L.append(fn)
-    return fn
-
-def deco(fn):
-    fn(L)
-    return fn
-
-@deco
-def $f(v):
-    return $s
-
-@functools.lru_cache
-def $f(v=1):
-    return [$d, $s]
-
-@functools.wraps($f)
-def $f(v):
-    return $d
-
-@functools.singledispatch
-def $f(v):
-    return $d
-
-@$f.register
-def _(v: str):
-    return $n
-
-@contextlib.contextmanager
-def ctx(v):
-    v.append(1)
-    yield v
-    v.append(2)
-
-with ctx($d) as $d:
-    $s = $n
-
-class C:
-    reg = []
-    def add(self, v):
-        self.reg.append(v)
-        return self
-
-class C:
-    k = $s
-    def add(self, v):
-        $d.append($n)
-        return $s
-
-class C:
-    def __init__(self, v=$n):
-        self.q = [v]
-    def add(self, v):
-        self.q.append(v)
-        return self.q
-    def __add__(self, o):
-        $d.append(o)
-        return 1
-
-class C:
-    reg = []
-    def __init_subclass__(cls):
-        C.reg.append(cls.__name__)
-        $d.append($n)
-    def add(self, v):
-        return $s
-
-class C:
-    @property
-    def q(self):
-        $d.append($n)
-        return $d
-    def add(self, v):
-        return self.q
-
-class C:
-    one = None
-    @classmethod
-    def add(cls, v):
-        C.one = $d
-        return cls.one
-
-class C(enum.Enum):
-    A = $n
-    B = $s
-
-class Meta(type):
-    seen = []
-    def __new__(mcs, name, bases, body):
-        mcs.seen.append(name)
-        return super().__new__(mcs, name, bases, body)
-
-class C(metaclass=Meta):
-    w = $n
-    def add(self, v):
-        return self
-
-@dataclasses.dataclass
-class C:
-    q: list
-    k: int = $n
-    def add(self, v):
-        self.q.append(v)
-
-class E(C):
-    w = $n
-
-class E(C):
-    own = $d
-    def add(self, v):
-        self.own.append($s)
-        return super().add(v)
-
-C.reg.append($n)
-
-C.k = $s
-
-C.add = $f
-
-$d = C()
-
-$d = C($d)
-
-$d = E()
-
-$d = C().add($n)
-
-for $s1 in range($n):
-    $d.append($s1)
-
-for z in $d1:
-    $d1.append(1)
-    break
-
-while len($d1) < 3:
-    $d1.append($s)
-
-if $s > 1:
-    $s = $n
-else:
-    $d = [$n]
-
-if $s > 1:
-    def $f(v):
-        return $d
-else:
-    $f = $f
-
-try:
-    $s = $d[0]
-except Exception:
-    $s = $n
-
-try:
-    $d.append($v)
-except (NameError, AttributeError) as problem:
-    $d = [$n]
-finally:
-    $s = $n
-
-match $s:
-    case 1:
-        $s = 2
-    case y:
-        pass
-
-match $d:
-    case [z, *rest]:
-        $d = rest
-    case {'k': z}:
-        $d = z
-"""
-TEMPLATES = [
-    *(line for line in (_VALUES + _CHANGES + _CHANGES + _MODELS).split("\n") if line),
-    *(block.strip("\n") for block in _BLOCKS.split("\n\n")),
-]
-
-
-def statement(rng: random.Random) -> str:
-    """Return a random statement."""
-    chosen: dict[str, str] = {}
-
-    def name(found: re.Match[str]) -> str:
-        sort, again = found.groups()
-        picked = rng.choice(_NAMES[sort])
-        return chosen.setdefault(found.group(), picked) if again else picked
-
-    return re.sub(r"\$([dsfmknv])(\d?)", name, rng.choice(TEMPLATES))
-
-
-@contextmanager
-def _limit(seconds: float) -> Iterator[None]:
-    def give_up(*_: Any) -> None:
-        raise TimeoutError
-
-    signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def is_running(program: list[str]) -> bool:
-    """Tell whether the program runs to its end in a new namespace."""
-    state = library.save()
-    library.reset()
-    try:
-        with _limit(0.5):
-            exec("\n".join(program), vars(new_module()))
-    except Exception:  # noqa: BLE001 (whatever it raises)
-        return False
-    finally:
-        library.load(state)
-    return True
-
-
-def program(rng: random.Random, longest: int = 14) -> list[str]:
-    """Return a random program, as a list of statements; it runs."""
-    found = list(PRELUDE)
-    for _ in range(rng.randrange(4, longest)):
-        for _ in range(8):
-            longer = [*found, statement(rng)]
-            if is_running(longer):
-                found = longer
-                break
-    return [*found, LAST]
-
-
-def edited(rng: random.Random, old: list[str]) -> list[str]:
-    """Return the program with one random edit; one in ten may raise."""
-    for attempt in range(12):
-        new = _edit(rng, list(old))
-        if new != old and (is_running(new) or (attempt == 2 and rng.random() < 0.1)):
-            return new
-    return old
-
-
-# The imports and the seed stay: unseeded programs cannot be compared.
-_FIXED = 3
-
-
-def _edit(rng: random.Random, steps: list[str]) -> list[str]:
-    sort = rng.choice(["change", "change", "insert", "delete", "swap", "copy", "constant"])
-    place, other = rng.randrange(_FIXED, len(steps)), rng.randrange(_FIXED, len(steps))
+# These stay: without them nothing runs, and seeds make runs comparable.
+_ARRAYS = ["import numpy as np", "np.random.seed(1)"]
+_FIXED = len(_IMPORTS) + len(_ARRAYS) + 2
+_SEED = "random.seed(1)"
+LAST = "def handler(job):\n    return [x, y, job['input']]"
+_ALWAYS = ["values", "changes", "models"]
+_OPTIONAL = [n for n in groups() if n not in (*_ALWAYS, "failing", "jobs", "kept")]
+# `# rpnb: keep` also keeps the worker: it is true only where nothing needs a new one.
+_WITH_KEPT = ["binding", "classes", "functions", "iterators", "pure", "typed", "kept"]
+_INPUTS = (1, 2, 1)
+
+Judge = Callable[[Version, bool], Outcome]
+
+
+@dataclass
+class Draft:
+    """A program as its author has it: statements, some of them with a role, and files."""
+
+    grammar: Grammar
+    steps: list[str]
+    # Role -> its statement, which is among the steps.
+    roles: dict[str, str] = field(default_factory=dict)
+    values: dict[str, bytes] = field(default_factory=dict)
+    tree: trees.Tree = field(default_factory=dict)
+    has_jobs: bool = False
+    is_kept: bool = False
+    again: int | None = None
+
+    def copy(self) -> Draft:
+        """Return another draft that can be edited apart."""
+        return replace(
+            self,
+            steps=list(self.steps),
+            roles=dict(self.roles),
+            values=dict(self.values),
+            again=None,
+        )
+
+    def version(self) -> Version:
+        """Return what the client would send now."""
+        files = {**self.values, **_travelling(trees.files(self.tree), "\n".join(self.steps))}
+        return Version(
+            tuple(self.steps),
+            {path: files[path] for path in sorted(files)},
+            _INPUTS if self.has_jobs else (),
+            jobs.HIDDEN if self.has_jobs else frozenset(),
+            self.again,
+        )
+
+
+def _travelling(files: dict[str, bytes], text: str) -> dict[str, bytes]:
+    """Only modules that the program names, or a module that it names, travel."""
+    named, todo = set[str](), [text]
+    while todo:
+        for word in set(re.findall(r"\bl[mp]_\w+", todo.pop())) - named:
+            named.add(word)
+            todo += [files[path].decode() for path in files if _top(path) == word]
+    return {path: content for path, content in files.items() if _top(path) in named}
+
+
+def _top(path: str) -> str:
+    return path.partition("/")[0].removesuffix(".py")
+
+
+def series(seed: int, judge: Judge, edits: int = 12) -> Iterator[tuple[Version, Outcome]]:
+    """Yield the program of this seed and what its edits made of it, each with its fresh outcome."""
+    rng = random.Random(seed)
+    draft = _program(rng, judge)
+    found = judge(draft.version(), False)
+    yield draft.version(), found
+    for _ in range(edits):
+        draft, found = _next(rng, draft, found, judge)
+        yield draft.version(), found
+
+
+def _program(rng: random.Random, judge: Judge) -> Draft:
+    """Return a program that runs."""
+    while True:
+        draft = _attempt(rng)
+        kept = judge(draft.version(), True)
+        draft.steps = [step for step in draft.steps if step in kept.ran]
+        if not judge(draft.version(), False).error:
+            return draft
+
+
+def _attempt(rng: random.Random) -> Draft:
+    has_jobs, has_tree = rng.random() < 0.4, rng.random() < 0.35
+    is_kept = not has_tree and rng.random() < 0.06
+    chosen = _WITH_KEPT if is_kept else rng.sample(_OPTIONAL, rng.randrange(2, 5))
+    names = [*_ALWAYS, *chosen, *(["jobs"] if has_jobs else [])]
+    grammar = Grammar(names)
+    arrays = _ARRAYS if "arrays" in chosen else ["pass"] * len(_ARRAYS)
+    kept = "K = modelkit.table(1)  # rpnb: keep" if is_kept else "pass"
+    fixed = [*_IMPORTS, _SEED, *arrays, kept]
+    prelude = [*grammar.prelude, *(jobs.PRELUDE if has_jobs else ())]
+    # Without some of it, what needs it is not in the program; what stands there is used more.
+    some = [step for step in prelude if rng.random() < 0.75]
+    draft = Draft(grammar, [*fixed, *some], has_jobs=has_jobs, is_kept=is_kept)
+    if has_tree:
+        draft.tree = trees.tree(rng)
+    for name in captured.NAMES if rng.random() < 0.25 else ():
+        _take_value(rng, draft, name, len(draft.steps))
+    for _ in range(rng.randrange(4, 16)):
+        draft.steps.append(_statement(rng, draft))
+    if has_jobs:
+        for slot, text in jobs.slots(rng).items():
+            draft.roles[slot] = text
+            draft.steps.append(text)
+    else:
+        draft.steps.append(LAST)
+    return draft
+
+
+def _statement(rng: random.Random, draft: Draft) -> str:
+    if draft.tree and rng.random() < 0.4:
+        return re.sub(r"\$n", lambda _: rng.choice("123"), rng.choice(trees.STATEMENTS))
+    found = draft.grammar.statement(rng)
+    if draft.values and rng.random() < 0.15:
+        # Captured values are used like any other name.
+        found = re.sub(r"\b[abcd]\b", rng.choice(captured.NAMES), found, count=1)
+    return found
+
+
+def _take_value(rng: random.Random, draft: Draft, name: str, place: int) -> None:
+    text, path, content = captured.value(rng, name)
+    draft.steps.insert(place, text)
+    draft.roles[name] = text
+    draft.values[path] = content
+
+
+def _next(rng: random.Random, old: Draft, found: Outcome, judge: Judge) -> tuple[Draft, Outcome]:
+    """Return the draft after an edit or two; one in ten may raise, and soon does no more."""
+    may_raise = rng.random() < (0.3 if found.error else 0.1)
+    for _ in range(12):
+        new = old.copy()
+        for _ in range(rng.choice([1, 1, 1, 2, 3])):
+            _edit(rng, new, may_raise=may_raise)
+        if rng.random() < 0.05:
+            new.again = rng.randrange(len(new.steps))
+        version = new.version()
+        if version == old.version():
+            continue
+        after = judge(version, False)
+        if may_raise or not after.error:
+            return new, after
+    mended = old.copy()
+    if found.error:
+        mended = _program(rng, judge)
+    return mended, judge(mended.version(), False)
+
+
+def _edit(rng: random.Random, draft: Draft, *, may_raise: bool) -> None:
+    if may_raise and rng.random() < 0.5 and not draft.is_kept:
+        failing = Grammar(["failing"]).statement(rng)
+        draft.steps.insert(rng.randrange(_FIXED, len(draft.steps)), failing)
+        return
+    sorts = ["text"] * 4
+    sorts += ["tree"] * 2 if draft.tree else []
+    sorts += ["slot"] * 3 if draft.has_jobs else []
+    sorts += ["value"] if draft.values else []
+    sorts += ["kept"] if draft.is_kept else []
+    sort = rng.choice(sorts)
+    if sort == "tree":
+        draft.tree = trees.edited(rng, draft.tree)
+    elif sort == "slot":
+        slot, text = jobs.another(rng)
+        _put(draft, slot, text)
+    elif sort == "value":
+        name = rng.choice(captured.NAMES)
+        text, path, content = captured.value(rng, name)
+        _put(draft, name, text)
+        draft.values[path] = content
+    elif sort == "kept":
+        # Its text changes, its place does not: so the comment is true.
+        draft.steps[_FIXED - 1] = _other_constant(rng, draft.steps[_FIXED - 1])
+    else:
+        _edit_text(rng, draft)
+
+
+def _put(draft: Draft, role: str, text: str) -> None:
+    """Write another statement where the role's one stands."""
+    old = draft.roles.get(role)
+    if old in draft.steps:
+        draft.steps[draft.steps.index(old)] = text
+    else:
+        draft.steps.append(text)
+    draft.roles[role] = text
+
+
+def _edit_text(rng: random.Random, draft: Draft) -> None:
+    steps = draft.steps
+    sort = rng.choice(
+        ["change", "change", "insert", "insert", "delete", "swap", "copy", "constant", "layout"]
+        + (["first"] if rng.random() < 0.2 else [])
+    )
+    if len(steps) <= _FIXED:
+        steps.append(_statement(rng, draft))
+    # Where much stands, the statements that were written last are edited most.
+    first = _FIXED if rng.random() < 0.3 else max(_FIXED, len(steps) - 24)
+    place, other = rng.randrange(first, len(steps)), rng.randrange(first, len(steps))
+    if "serverless.start" in steps[place] + steps[other]:
+        return  # there is one, at the end: the builder sees to it
     if sort == "change":
-        steps[place] = statement(rng)
+        steps[place] = _statement(rng, draft)
     elif sort == "insert":
-        steps.insert(place, statement(rng))
+        steps.insert(place, _statement(rng, draft))
     elif sort == "delete":
         del steps[place]
     elif sort == "swap":
         steps[place], steps[other] = steps[other], steps[place]
     elif sort == "copy":
         steps.insert(other, steps[place])
+    elif sort == "first":
+        # What counts at the top of a file only, and what it changes below.
+        head = rng.choice(["from __future__ import annotations", "'a docstring'", "'another'"])
+        steps[0] = steps[0] if head in steps[0] else f"{head}\n{_IMPORTS[0]}"
+        steps[0] = rng.choice([steps[0], _IMPORTS[0]])
+    elif sort == "layout":
+        steps.insert(place, rng.choice(["# a comment", "", "# rpnb", "\n\n"]))
     else:
-        place = rng.randrange(2, len(steps))
-        numbers = [m.start() for m in re.finditer(r"(?<![\w.])[123]\b", steps[place])]
-        if numbers:
-            at = rng.choice(numbers)
-            steps[place] = steps[place][:at] + rng.choice("123") + steps[place][at + 1 :]
-    return steps
+        steps[place] = _other_constant(rng, steps[place])
+
+
+def _other_constant(rng: random.Random, text: str) -> str:
+    numbers = [m.start() for m in re.finditer(r"(?<![\w.])[123]\b", text)]
+    if not numbers:
+        return text
+    at = rng.choice(numbers)
+    return text[:at] + rng.choice("123") + text[at + 1 :]

@@ -7,38 +7,37 @@ with its seed, and the exit status is 1.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import sys
 import time
 
-from tests.planner.differential import Tally, difference, series, shrunk, try_seed
-from tests.planner.jobs import try_jobs
+from tests.planner.differential import Tally, difference, try_seed, versions
+from tests.planner.shrink import shrunk
+from tests.planner.stage import Stage
 
 
-def soak(first: int, seconds: float, report: float = 60.0) -> tuple[Tally, Tally]:
-    """Try seeds from `first` on for so many seconds; return the figures (state, jobs)."""
-    states, jobs = Tally(), Tally()
+def soak(stage: Stage, first: int, seconds: float, report: float = 60.0) -> Tally:
+    """Try seeds from `first` on for so many seconds; return the figures."""
+    tally = Tally()
     start = told = time.monotonic()
     seed = first
     while time.monotonic() - start < seconds:
-        for found, tally in ((try_seed(seed, states), states), (try_jobs(seed, jobs), jobs)):
-            if found:
-                sys.stdout.write(f"STALE seed {seed} ({(tally is jobs and 'jobs') or 'state'})\n")
-                sys.stdout.write(_shown(seed) if tally is states else found + "\n")
+        found = try_seed(stage, seed, tally)
+        if found:
+            sys.stdout.write(f"STALE seed {seed}: {found}\n{shown(stage, seed)}\n")
+            sys.stdout.flush()
         seed += 1
         if time.monotonic() - told > report:
             told = time.monotonic()
-            sys.stdout.write(f"seeds {first}..{seed}: {states} | jobs: {jobs}\n")
+            sys.stdout.write(f"seeds {first}..{seed}: {tally}\n")
             sys.stdout.flush()
-    return states, jobs
+    return tally
 
 
-def _shown(seed: int) -> str:
-    with contextlib.redirect_stdout(io.StringIO()):
-        smallest = shrunk(series(seed))
-        found = difference(smallest)
-    return found + "\n" + "\n--- then ---\n".join(smallest) + "\n"
+def shown(stage: Stage, seed: int) -> str:
+    """Return the smallest series of a stale seed, for people."""
+    smallest = shrunk(stage, versions(stage, seed))
+    parts = [version.shown() for version in smallest]
+    return "\n------ then\n".join(parts) + f"\n------ {difference(stage, smallest)}"
 
 
 def main() -> int:
@@ -47,10 +46,10 @@ def main() -> int:
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), 1000))
-    states, jobs = soak(options.seed, options.hours * 3600)
-    sys.stdout.write(f"from seed {options.seed}: {states} | jobs: {jobs}\n")
-    return int(bool(states.stale or jobs.stale))
+    with Stage() as stage:
+        tally = soak(stage, options.seed, options.hours * 3600)
+    sys.stdout.write(f"from seed {options.seed}: {tally}\n")
+    return int(bool(tally.stale))
 
 
 if __name__ == "__main__":

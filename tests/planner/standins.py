@@ -66,7 +66,9 @@ def libraries() -> dict[str, types.ModuleType]:
         float16="float16",
         float32="float32",
         manual_seed=_nothing,
-        cuda=types.SimpleNamespace(is_available=lambda: True, empty_cache=_nothing),
+        cuda=types.SimpleNamespace(
+            is_available=lambda: True, is_initialized=lambda: False, empty_cache=_nothing
+        ),
         backends=types.SimpleNamespace(cudnn=types.SimpleNamespace(benchmark=False)),
         set_num_threads=_nothing,
     )

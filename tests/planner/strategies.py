@@ -8,48 +8,24 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from typing import Callable, ClassVar, Sequence
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from rpnb.planner.facts import Facts
-from rpnb.planner.plan import Step, steps
-from tests.planner import differential, library
-from tests.planner.warm import Probes, Warm, execute, new_module
+from rpnb.planner.plan import Step
 
 
 class Strategy:
-    """Keeps a namespace and runs the steps that `chosen` names."""
+    """Tells which steps of a program run again, and keeps their namespace."""
 
-    restarts = 0
-
-    def __init__(self, probes: Probes) -> None:
-        probes.reset()
-        probes.purge(None)
-        self.module = new_module()
-        self.namespace = vars(self.module)
-        # The texts that stand executed, in the order of the program.
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self.namespace = namespace
+        # The steps that stand executed, in the order of the program.
         self.before: list[Step] = []
-        self.ran: list[str] = []
 
     def chosen(self, new: Sequence[Step]) -> list[int]:
         """Return the positions that run again."""
         raise NotImplementedError
-
-    def sync(self, text: str) -> str | None:
-        """Bring the namespace up to `text` as far as this strategy goes."""
-        sys.modules[self.module.__name__] = self.module
-        new = steps(text)
-        todo = self.chosen(new)
-        self.ran = []
-        for place, index in enumerate(todo):
-            self.ran.append(new[index].statement.text)
-            try:
-                execute(new[index], self.namespace)
-            except Exception as error:  # noqa: BLE001 (what a program raises is what is compared)
-                left = set(todo[place:])
-                self.before = [step for i, step in enumerate(new) if i not in left]
-                return repr(error)
-        self.before = list(new)
-        return None
 
 
 class FromFirstChange(Strategy):
@@ -116,8 +92,8 @@ class DefinitionsAndChanges(Definitions):
 class Memo(Strategy):
     """What was not run yet with the same text and the same last writers of what it reads."""
 
-    def __init__(self, probes: Probes) -> None:
-        super().__init__(probes)
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        super().__init__(namespace)
         self.known: set[str] = set()
 
     def chosen(self, new: Sequence[Step]) -> list[int]:
@@ -137,41 +113,31 @@ def _reads(found: Facts) -> frozenset[str]:
     return found.reads | found.deferred_reads
 
 
-STRATEGIES: dict[str, Callable[[Probes], Strategy | Warm]] = {
+STRATEGIES: dict[str, type[Strategy]] = {
     "everything from the first changed statement down": FromFirstChange,
     "everything from the first changed cell down": FromFirstChangedCell,
     "definitions and uses (marimo-like)": Definitions,
     "the same, mutation counted as a write": DefinitionsAndChanges,
     "memo by content": Memo,
-    "the planner": Warm,
 }
-
-
-def measured(name: str, seeds: Sequence[int]) -> differential.Tally:
-    """Return the figures of one strategy; a series ends at its first stale edit."""
-    tally, state = differential.Tally(), library.save()
-    for seed in seeds:
-        found = differential.difference(differential.series(seed), tally, STRATEGIES[name])
-        if found:
-            tally.stale += 1
-    library.load(state)
-    return tally
+PLANNER = "the planner"
 
 
 def main() -> int:
-    """Print a row for each strategy."""
+    """Print a row for each strategy; a series ends at its first stale edit."""
+    from tests.planner.differential import Tally, try_seed
+    from tests.planner.stage import Stage
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=300)
     seeds = range(parser.parse_args().seeds)
-    for name in STRATEGIES:
-        tally = measured(name, seeds)
-        share = tally.stale / max(1, tally.edits)
-        sys.stdout.write(
-            f"{name:50} {share:6.1%} of {tally.edits} edits stale, "
-            f"{tally.stale / len(seeds):.0%} of series; "
-            f"steps re-run {tally.steps / max(1, tally.steps_fresh):.0%}, "
-            f"loads {tally.loads / max(1, tally.loads_fresh):.0%}\n"
-        )
+    for name in (*STRATEGIES, PLANNER):
+        tally = Tally()
+        with Stage(strategy=name) as stage:
+            for seed in seeds:
+                try_seed(stage, seed, tally)
+        tally.seeds = []
+        sys.stdout.write(f"{name:50} {tally.stale / len(seeds):.0%} of series stale; {tally}\n")
         sys.stdout.flush()
     return 0
 

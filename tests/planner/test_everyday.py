@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
-from tests.planner.standins import LOADS, libraries
-from tests.planner.warm import Warm
+from tests.planner.stage import Stage
+from tests.planner.version import Version
 
 TEXT = """
 import os
@@ -128,32 +128,30 @@ IMAGE_EDITS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def libraries() -> Iterator[Stage]:
+    """Processes in which torch, transformers and diffusers are stand-ins."""
+    with Stage(standins=True) as found:
+        yield found
+
+
 @pytest.mark.parametrize(
     ("text", "edit"),
     [*((TEXT, edit) for edit in TEXT_EDITS), *((IMAGES, edit) for edit in IMAGE_EDITS)],
     ids=lambda value: value.about if isinstance(value, Edit) else "",
 )
-def test_everyday_edit_loads_only_what_it_must(
-    text: str, edit: Edit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, module in libraries().items():
-        monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "")
-    monkeypatch.setenv("RPNB_TEST_HOME", "")
-    monkeypatch.setenv("A", "")
-    warm = Warm()
-    assert warm.sync(text) is None
-    LOADS.clear()
+def test_everyday_edit_loads_only_what_it_must(text: str, edit: Edit, libraries: Stage) -> None:
     assert edit.old in text
-    assert warm.sync(text.replace(edit.old, edit.new)) is None
-    assert edit.loads.split() == LOADS
-    assert warm.restarts == edit.restarts
+    with libraries.warm() as warm:
+        assert warm.sync(Version((text,))).error == ""
+        found = warm.sync(Version((text.replace(edit.old, edit.new),)))
+    assert found.error == ""
+    assert found.loads == edit.loads.split()
+    assert found.restarts == edit.restarts
 
 
-def test_reload_names_the_edit_that_caused_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, module in libraries().items():
-        monkeypatch.setitem(sys.modules, name, module)
-    warm = Warm()
-    warm.sync(TEXT)
-    warm.sync(TEXT.replace("model.eval()\n", ""))
-    assert [rerun.reason.text() for rerun in warm.plans[0].run] == ["`model.eval()` was removed"]
+def test_reload_names_the_edit_that_caused_it(libraries: Stage) -> None:
+    with libraries.warm() as warm:
+        warm.sync(Version((TEXT,)))
+        found = warm.sync(Version((TEXT.replace("model.eval()\n", ""),)))
+    assert [reason.partition(": ")[2] for reason in found.reasons] == ["`model.eval()` was removed"]

@@ -27,7 +27,8 @@ CASES = {
 def halves(body, extra=""):
     text = "cache = {}\nmodel = tokens = None\n" + extra
     text += "def handler(job):\n" + textwrap.indent(body, "    ")
-    return plan.half_written([plan.Executed(step) for step in plan.steps(text)], "handler")
+    *steps, start = plan.steps(text + "\nrunpod.serverless.start({'handler': handler})")
+    return plan.half_written([plan.Executed(step) for step in steps], start)
 
 
 @pytest.mark.parametrize("case", CASES)

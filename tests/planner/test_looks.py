@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import sys
 import types
 from typing import Any
 
@@ -12,7 +11,9 @@ import pytest
 from rpnb.planner.known import PART, SELF, models
 from rpnb.planner.looks import asked, looks
 from rpnb.planner.torch_modules import State
-from tests.planner.warm import Warm
+from tests.planner.differential import differing
+from tests.planner.stage import Stage
+from tests.planner.version import Version
 
 LOOKS = {
     "model(x)": {("model", "")},
@@ -141,68 +142,49 @@ def test_state_of_a_module_that_changed_is_not_the_same(change: Any) -> None:
     assert not state.is_same()
 
 
-_LIBRARY = """
-LOADS = []
-class Module:
-    def modules(self):
-        return [self]
-class Net(Module):
-    def __init__(self, name):
-        LOADS.append(name)
-        self.training, self.heard = False, None
-    def __call__(self, x, callback=None):
-        if callback:
-            callback(x)
-        if x == "keep":
-            self.heard = x
-        return x
-Module.__module__ = "torch.nn"
-"""
-_BASE = "import lib\nSEEN = []\ndef note(x):\n    SEEN.append(x)\nmodel = lib.Net('m')\n"
+_BASE = (
+    "import torchlike\nSEEN = []\ndef note(x):\n    SEEN.append(x)\n"
+    "model = torchlike.Net(training=False)\n"
+)
 
 
-@pytest.fixture
-def warm(monkeypatch: pytest.MonkeyPatch) -> Warm:
-    """A worker whose program finds a library `lib` with a torch module."""
-    library = types.ModuleType("lib")
-    exec(_LIBRARY, vars(library))
-    monkeypatch.setitem(sys.modules, "lib", library)
-    return Warm()
+def loads(stage: Stage, *texts: str) -> int:
+    """Return how often the model is loaded on the way through these programs, none of it stale."""
+    with stage.warm() as warm:
+        count = 0
+        for text in texts:
+            version = Version((text,))
+            found = warm.sync(version)
+            assert not differing(stage.fresh(version), found)
+            count += len(found.loads)
+    return count
 
 
-def _loads(warm: Warm, *texts: str) -> int:
-    for text in texts:
-        assert warm.sync(text) is None
-    return len(sys.modules["lib"].LOADS)
-
-
-def test_warm_up_in_a_block_comes_and_goes_without_a_load(warm: Warm) -> None:
+def test_warm_up_in_a_block_comes_and_goes_without_a_load(stage: Stage) -> None:
     block = "for _ in range(2):\n    model('a')\n"
-    assert _loads(warm, _BASE, _BASE + block, _BASE + block.replace("2", "3"), _BASE) == 1
+    texts = (_BASE, _BASE + block, _BASE + block.replace("2", "3"), _BASE + "_ = 3")
+    assert loads(stage, *texts) == 1
 
 
-def test_module_that_keeps_what_it_heard_loads_again_without_it(warm: Warm) -> None:
+def test_module_that_keeps_what_it_heard_loads_again_without_it(stage: Stage) -> None:
     """As a voice detector: in eval state, and yet another after each call."""
-    assert _loads(warm, _BASE + "model('keep')", _BASE) == 2
-    assert warm.namespace["model"].heard is None
+    assert loads(stage, _BASE + "model('keep')", _BASE) == 2
 
 
-def test_what_a_call_tells_a_function_of_the_program_is_undone(warm: Warm) -> None:
-    assert _loads(warm, _BASE + "model('a', callback=note)", _BASE) == 1
-    assert warm.namespace["SEEN"] == []
+def test_what_a_call_tells_a_function_of_the_program_is_undone(stage: Stage) -> None:
+    assert loads(stage, _BASE + "model('a', callback=note)", _BASE) == 1
 
 
-def test_pure_comment_holds_for_an_object_of_the_program(warm: Warm) -> None:
-    text = "RUNS = []\nclass Pipe:\n    def __call__(self, x):\n        return x\npipe = Pipe()\n"
-    assert warm.sync(text + "pipe('a')  # rpnb: pure") is None
-    pipe = warm.namespace["pipe"]
-    assert warm.sync(text + "pipe('b')  # rpnb: pure") is None
-    assert warm.namespace["pipe"] is pipe
+def test_pure_comment_holds_for_an_object_of_the_program(stage: Stage) -> None:
+    text = (
+        "import modelkit\nclass Pipe:\n    def __init__(self):\n        self.m = modelkit.LOAD(1)\n"
+        "    def __call__(self, x):\n        return x\npipe = Pipe()\n"
+    )
+    comment = "  # rpnb: pure"
+    assert loads(stage, f"{text}pipe('a'){comment}", f"{text}pipe('b'){comment}") == 1
 
 
-def test_result_that_is_a_part_is_an_alias(warm: Warm) -> None:
+def test_result_that_is_a_part_is_an_alias(stage: Stage) -> None:
     """`get` hands out a part: changing it changes the dictionary."""
     text = "table = {'a': [1]}\nrow = table.get('a')\n"
-    assert warm.sync(text + "row.append(2)") is None
-    assert warm.sync(text) is None
-    assert warm.namespace["table"] == {"a": [1]}
+    assert loads(stage, text + "row.append(2)", text) == 0

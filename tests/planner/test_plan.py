@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from rpnb.planner.plan import Executed, Plan, closures, plan, served, steps
+from rpnb.planner.local import Local
+from rpnb.planner.plan import Executed, Plan, plan, served, steps
+from rpnb.planner.sources import Source
 
 # The kinds that names of these tests have at run time, unless their text shows another.
 _KINDS = {
@@ -76,7 +78,7 @@ CASES = [
     Case("display", _LOAD + "model", _LOAD, {}),
     Case("print", _LOAD + "print(model)", _LOAD + "print(MODEL, model)",
          {"print(MODEL, model)": "new"}),
-    Case("docstring", "'''a'''\n" + _LOAD, "'''b'''\n" + _LOAD, {"'''b'''": "new"}),
+    Case("docstring", "'''a'''\n" + _LOAD, "'''b'''\n" + _LOAD, {"'''b'''": "`__doc__` changed"}),
     Case("a new import", _LOAD, "import json\n" + _LOAD, {"import json": "new"}),
     Case("a keyed load", _LOAD + "b = load('b')", _LOAD + "b = load('c')",
          {"b = load('c')": "`b` changed"}),
@@ -228,7 +230,7 @@ def test_reading_an_iterator_changes_it() -> None:
 
 def test_start_step_that_ran_leaves_nothing_to_undo() -> None:
     text = "if __name__ == '__main__':\n    import helper\n    runpod.serverless.start({})"
-    (step,) = steps(text, {"helper": "1"})
+    (step,) = steps(text, _local(helper=""))
     ran = [Executed(step, binds=frozenset({"helper"}), writes=frozenset({"environ"}))]
     found = plan(ran, [step], kinds={})
     assert found.is_settled
@@ -246,17 +248,18 @@ def test_same_call_on_anything_else_reloads() -> None:
     assert "model = load(MODEL)" in reasons(_LOAD + "warm = model.generate('a')", _LOAD)
 
 
+_START = steps("runpod.serverless.start({'handler': handler})")[0]
 _CACHE = "CACHE = {}\ndef f(k):\n return CACHE.setdefault(k, 1)\ndef handler(k):\n return f(k)"
 
 
 def test_job_write_stands_while_its_function_does() -> None:
-    written = served([Executed(s) for s in steps(_CACHE)], "handler")
+    written = served(steps(_CACHE), _START, {})
     edited = _CACHE.replace("return f(k)", "return [f(k)]")
     assert planned(_CACHE, edited, job_writes=written).job_writes == written
 
 
 def test_job_write_of_an_edited_function_is_undone() -> None:
-    written = served([Executed(s) for s in steps(_CACHE)], "handler")
+    written = served(steps(_CACHE), _START, {})
     edited = _CACHE.replace("(k, 1)", "(k, 2)")
     assert reasons(_CACHE, edited, job_writes=written) == {
         "CACHE = {}": "a job stored into `CACHE` by code that changed",
@@ -264,19 +267,26 @@ def test_job_write_of_an_edited_function_is_undone() -> None:
     }
 
 
+def _local(**files: str) -> Local:
+    """Return local modules of these texts."""
+    sources = {f"{name}.py": Source(text) for name, text in files.items()}
+    return Local({f"{name}.py": text for name, text in files.items()}, sources)
+
+
 def test_changed_local_module_is_imported_again_with_its_users() -> None:
     text = "import helper\nx = helper.f()"
-    ran = [Executed(s, binds=s.facts.binds) for s in steps(text, {"helper": "1"})]
-    found = plan(ran, steps(text, {"helper": "2"}), kinds={"x": "imm", "helper": "mod"})
+    one, two = _local(helper="def f(): return 1"), _local(helper="def f(): return 2")
+    ran = [Executed(s, binds=s.facts.binds) for s in steps(text, one)]
+    kinds = {"x": "imm", "helper": "mod"}
+    found = plan(ran, steps(text, two), kinds=kinds, local=(one, two))
     assert [r.index for r in found.run] == [0, 1]
     assert found.purge == {"helper"}
 
 
-def test_closures_change_with_what_is_imported() -> None:
-    graph = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": set()}
-    one = closures(dict.fromkeys(graph, "1"), graph)
-    other = closures({**dict.fromkeys(graph, "1"), "c": "2"}, graph)
-    assert {name for name in graph if one[name] != other[name]} == {"a", "b", "c"}
+def test_identities_of_modules_change_with_what_they_import() -> None:
+    texts = {"a": "import b", "b": "import c", "c": "import a", "d": "x = 1"}
+    one, other = _local(**texts).tops(), _local(**{**texts, "c": "import a\ny = 1"}).tops()
+    assert {name for name in one if one[name] != other[name]} == {"a", "b", "c"}
 
 
 def _long(parts: int) -> str:

@@ -6,11 +6,13 @@ whole program is run fresh beside it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
-from tests.planner.warm import Fresh, Warm
+from tests.planner.stage import Outcome, Stage
+from tests.planner.version import Version
 
 
 @dataclass(frozen=True)
@@ -264,22 +266,24 @@ EDITS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def with_pydantic() -> Iterator[Stage]:
+    """Processes that have pydantic already."""
+    with Stage(preload=("pydantic",)) as found:
+        yield found
+
+
+def _seen(outcome: Outcome) -> tuple[str, object]:
+    return outcome.error, outcome.state.get("SEEN")
+
+
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.about)
-def test_edited_class_is_seen_as_in_a_fresh_process(edit: Edit) -> None:
+def test_edit_and_its_undoing_are_seen_as_in_a_fresh_process(
+    with_pydantic: Stage, edit: Edit
+) -> None:
     assert edit.program.count(edit.old) == 1
     edited = edit.program.replace(edit.old, edit.new)
-    warm, fresh = Warm(), Fresh()
-    assert warm.sync(edit.program) is None
-    error = warm.sync(edited)
-    seen = repr(warm.namespace.get("SEEN"))
-    assert (fresh.sync(edited), repr(fresh.namespace.get("SEEN"))) == (error, seen)
-
-
-@pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.about)
-def test_undone_edit_is_seen_as_in_a_fresh_process(edit: Edit) -> None:
-    warm, fresh = Warm(), Fresh()
-    for program in (edit.program, edit.program.replace(edit.old, edit.new)):
-        warm.sync(program)
-    assert warm.sync(edit.program) is None
-    seen = repr(warm.namespace["SEEN"])
-    assert (fresh.sync(edit.program), repr(fresh.namespace["SEEN"])) == (None, seen)
+    with with_pydantic.warm() as warm:
+        for program in (edit.program, edited, edit.program):
+            version = Version((program.strip("\n"),))
+            assert _seen(warm.sync(version)) == _seen(with_pydantic.fresh(version))

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import random
-from typing import Iterator
-from unittest import mock
-
 import pytest
 
-from tests.planner import differential, library
-from tests.planner.ablation import RULES, without
+from tests.planner.ablation import RULES
 from tests.planner.differential import difference
-from tests.planner.jobs import try_jobs
+from tests.planner.stage import Stage
+from tests.planner.version import Version
 
 _HELPER = "a = [1]\ndef f():\n    return a"
 _COUNTER = (
@@ -60,32 +56,13 @@ CASES: dict[str, list[list[str]]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _same_library_state_after() -> Iterator[None]:
-    state, generator = library.save(), random.getstate()
-    library.reset()
-    yield
-    library.load(state)
-    random.setstate(generator)
-
-
-def _case_ids(rule: str) -> list[tuple[str, list[str]]]:
-    return [(rule, texts) for texts in CASES[rule]]
-
-
-@pytest.mark.parametrize(
-    ("rule", "texts"), [pair for rule in CASES for pair in _case_ids(rule)], ids=str
-)
-def test_series_is_right_with_the_rule_and_stale_without_it(rule: str, texts: list[str]) -> None:
-    assert difference(texts) == ""
-    with without(rule):
-        assert difference(texts)
+@pytest.mark.parametrize("rule", CASES)
+def test_series_are_right_with_the_rule_and_stale_without_it(stage: Stage, rule: str) -> None:
+    every = [[Version((text,)) for text in texts] for texts in CASES[rule]]
+    assert [difference(stage, versions) for versions in every] == [""] * len(every)
+    with Stage(without=rule) as crippled:
+        assert all(difference(crippled, versions) for versions in every)
 
 
 def test_every_rule_has_a_case() -> None:
     assert set(CASES) == set(RULES)
-
-
-def test_writes_of_jobs_are_needed() -> None:
-    with mock.patch("tests.planner.warm.served", lambda executed, handler: ()):
-        assert any(try_jobs(seed, differential.Tally()) for seed in range(40))

@@ -4,40 +4,30 @@ from __future__ import annotations
 
 import pytest
 
-from tests.planner import library
 from tests.planner.differential import difference
-from tests.planner.strategies import STRATEGIES, Definitions, FromFirstChange, Memo, measured
+from tests.planner.stage import Stage
+from tests.planner.strategies import STRATEGIES
+from tests.planner.version import Version
 
 _AFTER = "a = [1]\np = 1\nq = 2\nr = 3\nb = [a]"
 _BEFORE = _AFTER + "\nb[0].append(2)"
 
 
-def test_strategy_runs_what_its_name_says() -> None:
-    found = FromFirstChange(library.PROBES)
-    found.sync("x = 1\ny = 2\nz = x")
-    found.sync("x = 1\ny = 3\nz = x")
-    assert found.ran == ["y = 3", "z = x"]
+@pytest.mark.parametrize(
+    ("name", "ran"),
+    [
+        ("everything from the first changed statement down", ["y = 3", "z = x"]),
+        ("definitions and uses (marimo-like)", ["y = 3"]),
+        ("memo by content", ["y = 3"]),
+    ],
+)
+def test_strategy_runs_what_its_name_says(name: str, ran: list[str]) -> None:
+    with Stage(strategy=name) as stage, stage.warm() as warm:
+        warm.sync(Version(("x = 1", "y = 2", "z = x")))
+        assert warm.sync(Version(("x = 1", "y = 3", "z = x"))).ran == ran
 
 
-def test_definitions_run_readers_only() -> None:
-    found = Definitions(library.PROBES)
-    found.sync("x = 1\ny = 2\nz = x")
-    found.sync("x = 2\ny = 2\nz = x")
-    assert found.ran == ["x = 2", "z = x"]
-
-
-def test_memo_runs_nothing_twice() -> None:
-    found = Memo(library.PROBES)
-    found.sync("x = 1\ny = 2")
-    found.sync("y = 2\nx = 1")
-    assert found.ran == []
-
-
-@pytest.mark.parametrize("name", [name for name in STRATEGIES if name != "the planner"])
+@pytest.mark.parametrize("name", STRATEGIES)
 def test_removed_change_in_place_leaves_it_stale(name: str) -> None:
-    assert difference([_BEFORE, _AFTER], worker=STRATEGIES[name])
-
-
-def test_planner_is_right_where_the_others_are_stale() -> None:
-    assert measured("the planner", range(2)).stale == 0
-    assert measured("memo by content", range(2)).stale == 2
+    with Stage(strategy=name) as stage:
+        assert difference(stage, [Version((_BEFORE,)), Version((_AFTER,))])

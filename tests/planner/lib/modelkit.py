@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
+from collections.abc import Callable, Iterator
 from typing import Any
 
-loads = 0
+LOADS: list[Any] = []
 seed = 0
 CONF: dict[str, int] = {"v": 0}
+REGISTRY: dict[str, Any] = {}
 Q1, Q2 = 11, 22
+STATE = ("seed", "CONF", "REGISTRY")
 __all__ = ["LOAD", "Q1", "Q2"]
 
 
@@ -31,11 +35,16 @@ class Heavy:
     def run(self, x: Any) -> tuple[Any, ...]:
         return (self.key, self.made, self.cfg["v"], len(self.state), self.training, x)
 
+    def warm(self, x: Any) -> None:
+        """Changes nothing, which no text shows."""
+
+    def score(self, x: Any) -> int:
+        return len(self.state) + self.cfg["v"]
+
 
 def LOAD(key: Any) -> Heavy:
     """Load a model; the tests count these."""
-    global loads
-    loads += 1
+    LOADS.append(key)
     return Heavy(key)
 
 
@@ -45,6 +54,46 @@ def set_seed(n: int) -> None:
     seed = n
 
 
+def register(name: str, value: Any) -> None:
+    """Another unprobed write."""
+    REGISTRY[name] = value
+
+
+def registered() -> list[str]:
+    return sorted(REGISTRY)
+
+
+@contextlib.contextmanager
+def mode(n: int) -> Iterator[None]:
+    before, CONF["v"] = CONF["v"], n
+    try:
+        yield
+    finally:
+        CONF["v"] = before
+
+
 def draw() -> int:
     """Read and move the probed generator."""
     return random.randrange(1000)
+
+
+def table(n: int) -> tuple[int, ...]:
+    """Cannot be changed, and depends on nothing."""
+    LOADS.append(("table", n))
+    return (n, n + 1)
+
+
+def measure(value: Any) -> str:
+    """Change nothing and keep nothing."""
+    return type(value).__name__
+
+
+def summary(value: Any, other: Any) -> list[str]:
+    return [type(value).__name__, str(other)[:3]]
+
+
+def warm(model: Any) -> None:
+    """Change nothing."""
+
+
+_Calls = Callable[..., Any]

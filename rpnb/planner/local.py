@@ -1,0 +1,274 @@
+"""Local modules, as the steps that import and call them see them.
+
+A module with state is one more value of the program, known as `$module:NAME`: what
+is imported from it shares parts with it, and its functions may change it. What
+its functions do to libraries counts as if it stood in the program.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Iterator, Mapping, Sequence
+
+from .effects import AMBIENT, MUTATORS, WORLD, is_setter, resources
+from .sources import Source
+
+_Seen = set[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a call or access does: resources written, modules changed, modules shared in."""
+
+    writes: frozenset[str] = frozenset()
+    changes: frozenset[str] = frozenset()
+    shares: frozenset[str] = frozenset()
+
+    def __or__(self, other: Effect) -> Effect:
+        """Both effects."""
+        return Effect(
+            self.writes | other.writes, self.changes | other.changes, self.shares | other.shares
+        )
+
+
+@dataclass(frozen=True)
+class Import:
+    """What importing a module does, with all that it imports.
+
+    `sets` are statements that may be executed again with the same effect, which is to
+    write the resources `again`; `libraries` what it imports of others', `reached` all
+    local modules that it imports, `modules` those of them with state, and itself.
+    """
+
+    identity: str
+    modules: frozenset[str] = frozenset()
+    writes: frozenset[str] = frozenset()
+    reads: frozenset[str] = frozenset()
+    again: frozenset[str] = frozenset()
+    sets: frozenset[str] = frozenset()
+    libraries: frozenset[str] = frozenset()
+    reached: frozenset[str] = frozenset()
+
+
+NOTHING = Import("")
+
+
+class Local:
+    """The program's local modules in one version."""
+
+    def __init__(self, files: Mapping[str, str], sources: Mapping[str, Source]) -> None:
+        """`files` are path -> digest, data files too; `sources` what the `.py` files tell."""
+        self._sources = {_dotted(path): source for path, source in sources.items()}
+        self._packages = {_dotted(p) for p in sources if p.endswith("/__init__.py")}
+        tops = {dotted.split(".")[0] for dotted in self._sources}
+        self._of: dict[str, list[str]] = {top: [] for top in tops}
+        for dotted in sorted(self._sources):
+            self._of[dotted.split(".")[0]].append(dotted)
+        self.trees = {
+            top: "\n".join(f"{p} {d}" for p, d in sorted(files.items()) if top_of(p) == top)
+            for top in tops
+        }
+        self._loads = {
+            top: {load for file in of for load in self._sources[file].loads} & tops
+            for top, of in self._of.items()
+        }
+        self._stateful = {
+            t for t, of in self._of.items() if any(self._sources[f].state for f in of)
+        }
+        self._effects: dict[str, Effect] = {}
+        self._imports: dict[str, Import] = {}
+
+    def __bool__(self) -> bool:
+        """Tell whether there are any."""
+        return bool(self._of)
+
+    def tops(self) -> dict[str, str]:
+        """Return each top-level module's identity, which covers what it imports."""
+        return {top: self.load(top).identity for top in self._of}
+
+    def __contains__(self, top: object) -> bool:
+        """Tell whether a top-level name is a local module."""
+        return top in self._of
+
+    def load(self, top: str) -> Import:
+        """Return what importing the module does."""
+        if top not in self._imports:
+            self._imports[top] = self._load(top)
+        return self._imports[top]
+
+    def _load(self, top: str) -> Import:
+        reached, todo = {top}, [top]
+        while todo:
+            more = self._loads[todo.pop()] - reached
+            reached |= more
+            todo.extend(more)
+        text = "\n".join(f"{name} {self.trees[name]}" for name in sorted(reached))
+        identity = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        writes, reads, again = set[str](), set[str](), set[str]()
+        sets, libraries = set[str](), set[str]()
+        is_asking = False
+        for file in (file for name in reached for file in self._of[name]):
+            is_asking = is_asking or self._sources[file].asks
+            libraries |= self._sources[file].loads - set(self._of)
+            for number, facts in enumerate(self._sources[file].facts):
+                found = self._at_once(file, number)
+                if found and self._is_repeatable(file, number):
+                    sets.add(self._sources[file].identities[number])
+                    again |= found
+                else:
+                    writes |= found
+                reads |= AMBIENT if facts.has_calls and not facts.is_inert else set()
+        if is_asking:
+            # It would see what was set before, where a fresh process does not.
+            writes, again, sets = writes | again, set[str](), set[str]()
+        modules = (reached & self._stateful) | {top}
+        parts = (modules, writes, reads, again, sets, libraries, reached)
+        return Import(identity, *map(frozenset, parts))
+
+    def _at_once(self, file: str, number: int) -> set[str]:
+        """Resources that a statement of a module writes while the module is imported."""
+        source = self._sources[file]
+        facts, found = source.facts[number], set[str]()
+        for touch in facts.touches:
+            path = self._absolute(file, touch.root, touch.path)
+            if path and not touch.deferred:
+                found |= self.touch(path, touch.form).writes
+        if facts.has_calls:
+            units = source.names.code(facts.reads | facts.deferred_reads)
+            for unit in _bits(units | (1 << number)):
+                found |= self._unit(file, unit, set()).writes
+        return found
+
+    def _is_repeatable(self, file: str, number: int) -> bool:
+        """Tell whether a statement may be executed again with the same effect."""
+        facts = self._sources[file].facts[number]
+        plain = [
+            t.form == "store" or is_setter(t.path.rpartition(".")[2] or t.root)
+            for t in facts.touches
+            if not t.deferred and t.form != "load"
+        ]
+        return all(plain) and facts.reads <= set(self._sources[file].names.imports)
+
+    def touch(self, path: str, form: str) -> Effect:
+        """Return what a store, call or load (`form`) at a dotted path does, local or not."""
+        top = path.split(".", maxsplit=1)[0]
+        if top not in self._of:
+            return Effect(resources(path, form))
+        effect = self._effect(path)
+        if form == "store":
+            return Effect(changes=frozenset({top}))
+        if form == "load":
+            return Effect(shares=effect.shares)
+        if path.rpartition(".")[2] in MUTATORS and effect.shares:
+            return effect | Effect(changes=frozenset({top}))
+        if form == "bare" and not self._is_known(path):
+            return Effect(frozenset({WORLD}), frozenset({top}))
+        return effect
+
+    def _effect(self, path: str) -> Effect:
+        if path not in self._effects:
+            self._effects[path] = self._followed(path, set())
+        return self._effects[path]
+
+    def _is_known(self, path: str) -> bool:
+        file, rest = self._split(path)
+        return not rest or rest[0] in self._sources[file].bound
+
+    def _split(self, path: str) -> tuple[str, list[str]]:
+        """Return the file that a path leads into, and the names in it."""
+        parts = path.split(".")
+        for end in range(len(parts), 0, -1):
+            if ".".join(parts[:end]) in self._sources:
+                return ".".join(parts[:end]), parts[end:]
+        # A namespace package: any of its files may be meant.
+        return self._of[parts[0]][0], parts[1:]
+
+    def _followed(self, path: str, seen: _Seen) -> Effect:
+        """Return the effect of a call or access at a local path."""
+        file, rest = self._split(path)
+        if not rest or (file, rest[0]) in seen:
+            return Effect()
+        seen.add((file, rest[0]))
+        source, top = self._sources[file], file.split(".")[0]
+        if rest[0] not in source.bound:
+            effect = Effect(shares=frozenset({top} if source.state else ()))
+            for star in source.stars:
+                onward = self._absolute(file, star, ".".join(rest))
+                effect |= self._followed(onward, seen) if self._is_local(onward) else Effect()
+            return effect
+        if rest[0] in source.names.imports and rest[0] not in source.defined:
+            onward = self._absolute(file, rest[0], ".".join(rest[1:]))
+            return self._followed(onward, seen) if self._is_local(onward) else Effect()
+        shares = frozenset({top}) if source.is_shared(rest) else frozenset[str]()
+        changes = frozenset({top}) if source.is_changed_by(rest) else frozenset[str]()
+        effect = Effect(changes=changes, shares=shares)
+        for unit in _bits(source.names.code([rest[0]])):
+            effect |= self._unit(file, unit, seen)
+        return effect
+
+    def _unit(self, file: str, unit: int, seen: _Seen) -> Effect:
+        """Return what the deferred code of a statement of a module does."""
+        facts, top = self._sources[file].facts[unit], file.split(".", maxsplit=1)[0]
+        stored = facts.deferred_binds | (facts.deferred_changes - set(facts.imports))
+        effect = Effect(changes=frozenset({top} if stored else ()))
+        for touch in facts.touches:
+            path = self._absolute(file, touch.root, touch.path) if touch.deferred else ""
+            if not path:
+                continue
+            if not self._is_local(path):
+                effect |= Effect(resources(path, touch.form))
+            elif touch.form == "store":
+                effect |= Effect(changes=frozenset({path.split(".")[0]}))
+            elif touch.form != "load":
+                found = self._followed(path, seen)
+                changed = path.rpartition(".")[2] in MUTATORS and found.shares
+                effect |= Effect(found.writes, found.changes | (found.shares if changed else set()))
+        return effect
+
+    def _is_local(self, path: str) -> bool:
+        return path.split(".", maxsplit=1)[0] in self._of
+
+    def _absolute(self, file: str, root: str, path: str) -> str:
+        """Return the dotted path of an access in a module; '' where its root is no import."""
+        start = self._sources[file].names.imports.get(root)
+        if root.endswith("*"):
+            start = root[:-1].rstrip(".") or root[:-1]
+        if start is None:
+            return ""
+        if start.startswith("."):
+            level = len(start) - len(start.lstrip("."))
+            package = file.split(".") if file in self._packages else file.split(".")[:-1]
+            package = package[: len(package) - (level - 1)]
+            start = ".".join([*package, *(part for part in start.lstrip(".").split(".") if part)])
+        return f"{start}.{path}" if path else start
+
+
+NONE = Local({}, {})
+
+
+def top_of(path: str) -> str:
+    """Return the top-level module or folder of a file's path."""
+    first = path.partition("/")[0]
+    return first[:-3] if first.endswith(".py") else first
+
+
+def _dotted(path: str) -> str:
+    parts = path[:-3].split("/")
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def _bits(units: int) -> Iterator[int]:
+    while units:
+        low = units & -units
+        units ^= low
+        yield low.bit_length() - 1
+
+
+def together(every: Sequence[Import]) -> Import:
+    """Return what several imports do."""
+    parts = [
+        frozenset[str]().union(*(getattr(each, name) for each in every))
+        for name in ("modules", "writes", "reads", "again", "sets", "libraries", "reached")
+    ]
+    return Import(" ".join(each.identity for each in every), *parts)

@@ -1,0 +1,204 @@
+"""Series of edits that were stale once, each in its smallest form: random edits found them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.planner import captured
+from tests.planner.differential import difference
+from tests.planner.stage import Stage
+from tests.planner.version import Version
+
+_START = "import runpod; runpod.serverless.start({'handler': handler})"
+_HANDLER = "def handler(job):\n    return "
+_LOAD = "import modelkit\nm = modelkit.LOAD(1)"
+
+# About -> texts that follow each other.
+TEXTS = {
+    "exec keeps the module's own names": ["x = 1\ny = eval('x')", "name = __file__[-10:]"],
+    "a star import's functions are the library's": [
+        "from setterkit import *\nset_mode(2)", _LOAD],
+    "a library under another name": ["import modelkit\nk = modelkit\nk.seed = 3", _LOAD],
+    "a library by its name": ["__import__('modelkit').CONF['v'] = 2", _LOAD],
+    "a library in sys.modules": [
+        "import sys, modelkit\nsys.modules['modelkit'].seed = 2", _LOAD],
+    "a library's attribute set by name": ["import modelkit\nsetattr(modelkit, 'seed', 2)", _LOAD],
+    "the switch that turns all logs off": ["import logging\nlogging.disable(1)", "import logging"],
+    "the program's names through a function": [
+        "b = [1]\ndef g(): pass\nb = [1]", "b = [1]\ndef g(): pass\nc = g.__globals__['b']\nb = [1]"],
+    "a call in an annotation": ["d = [1]\ndef g(v: d.append(3)): pass", "d = [1]"],
+    "an annotation without a value": ["x: int", ""],
+    "who counts the annotations": ["x: int = 1", "y = len(__annotations__)\nx: int = 1"],
+    "the docstring": ["'one'\nx = __doc__", "'two'\nx = __doc__", "x = __doc__"],
+    "no docstring below another line": ["'one'\nx = 1", "import os\n'one'\nx = __doc__"],
+    "annotations made lazy": [
+        "class K: pass\nclass C:\n    q: K", "from __future__ import annotations\nclass K: pass\n"
+        "class C:\n    q: K"],
+    "lines of a function under another name": [
+        "def f(): pass\nh = f\ndef f(): return 1", "# one more\ndef f(): pass\nh = f\ndef f(): return 1"],
+    "lines of two equal functions": [
+        "def f(): pass\ng = f\ndef f(): pass", "\n\ndef f(): pass\ng = f\ndef f(): pass"],
+    "lines below a lazy import": [
+        "class C:\n    def f(self): pass",
+        "from __future__ import annotations\nclass C:\n    def f(self): pass"],
+}  # fmt: skip
+
+_X = "x = {}\n"
+# About -> a program that serves a job, `x` by turns another one in it.
+JOBS = {
+    "a helper that stores where it is told": (
+        "CACHE = {}\ndef keep(c, k, v):\n    c[k] = v\n    return v\n"
+        + _HANDLER + "CACHE.get(1) or keep(CACHE, 1, x)\n" + _START),
+    "a helper that stores what it is given": (
+        "CACHE = {}\ndef store(k, v):\n    CACHE[k] = v\n"
+        "def handler(job):\n    if 1 not in CACHE:\n        store(1, x)\n    return CACHE[1]\n" + _START),
+    "a default": (
+        "def handler(job, kept={}):\n    return kept.setdefault(1, x)\n" + _START),
+    "a closure": (
+        "def make():\n    kept = {}\n    def inner():\n        if 1 not in kept:\n"
+        "            kept[1] = f()\n        return kept[1]\n    return inner\n"
+        "closed = make()\ndef f():\n    return x\n" + _HANDLER + "closed()\n" + _START),
+    "a counter of a closure": (
+        "def make():\n    kept = None\n    def inner():\n        nonlocal kept\n"
+        "        kept = kept or f()\n        return kept\n    return inner\n"
+        "closed = make()\ndef f():\n    return x\n" + _HANDLER + "closed()\n" + _START),
+    "an attribute of an object": (
+        "class P:\n    def __init__(self):\n        self.c = {}\n    def go(self, job):\n"
+        "        return self.c.setdefault(1, f())\np = P()\ndef f():\n    return x\n"
+        "import runpod; runpod.serverless.start({'handler': p.go})"),
+    "an object that is called": (
+        "class P:\n    c = None\n    def __call__(self, job):\n        self.c = self.c or f()\n"
+        "        return self.c\np = P()\ndef f():\n    return x\n" + _HANDLER + "p(job)\n" + _START),
+    "a class that is the handler": (
+        "class handler:\n    kept = {}\n    def __new__(cls, job):\n"
+        "        return cls.kept.setdefault(1, f())\ndef f():\n    return x\n" + _START),
+    "a name that no text shows": (
+        "def get():\n    return globals().setdefault('M2', x)\n" + _HANDLER + "get()\n" + _START),
+    "a handler without a name": (
+        "CACHE = {}\ndef f():\n    return CACHE.setdefault(1, x)\n"
+        "import runpod; runpod.serverless.start({'handler': lambda job: f()})"),
+    "a handler with some arguments given": (
+        "import functools\nCACHE = {}\ndef f(a, job):\n    return CACHE.setdefault(1, x)\n"
+        "import runpod; runpod.serverless.start({'handler': functools.partial(f, 1)})"),
+    "a cache that a function returns": (
+        "CACHE = {}\ndef cache():\n    return CACHE\ndef handler(job):\n    c = cache()\n"
+        "    if 1 not in c:\n        c[1] = x\n    return c[1]\n" + _START),
+    "a lazy global that an argument chooses": (
+        "M = None\ndef get(name):\n    global M\n    M = M or [name]\n    return M\n"
+        + _HANDLER + "get(x)\n" + _START),
+}  # fmt: skip
+
+# About -> what a job does, and a line that is added below the handler afterwards.
+RESOURCES = {
+    "the working directory": ("os.chdir('/')", "where = os.getcwd()"),
+    "the environment": ("os.environ['RPNB_A'] = '1'", "a = os.environ.get('RPNB_A')"),
+    "random numbers": ("random.random()", "y = random.random()"),
+    "a log level": ("logging.getLogger('a').setLevel(9)", "n = logging.getLogger('a').level"),
+    "an object of the program": ("setattr(box, 'full', 1)", "n = vars(box)"),
+}
+
+# ruff: noqa: E501 - a file's whole text is one line here
+_SETS = "import modelkit\nmodelkit.set_seed({})"
+_PKG = {"pkg/__init__.py": "", "pkg/deep.py": "DATA = [1]"}
+# About -> versions, each a text and its files.
+FILES: dict[str, list[tuple[str, Mapping[str, str]]]] = {
+    "a module that sets a library": [
+        ("import lm\n" + _LOAD, {"lm.py": _SETS.format(1)}), (_LOAD, {})],
+    "a load before what a module sets": [
+        ("import lm", {"lm.py": _SETS.format(1)}), (_LOAD + "\nimport lm", {"lm.py": _SETS.format(1)})],
+    "a module that sets another value": [
+        ("import lm\n" + _LOAD, {"lm.py": _SETS.format(1)}),
+        ("import lm\n" + _LOAD, {"lm.py": _SETS.format(2)})],
+    "a module's function that sets a library": [
+        ("import lm\nx = lm.f()\n" + _LOAD, {"lm.py": "def f():\n    " + _SETS.format(1).replace("\n", "\n    ")}),
+        (_LOAD, {})],
+    "a module that sets the environment": [
+        ("import os, lm\nx = os.environ.get('RPNB_A')", {"lm.py": "import os\nos.environ['RPNB_A'] = '1'"}),
+        ("import os, lm\nx = os.environ.get('RPNB_A')", {"lm.py": "import os\nos.environ['RPNB_A'] = '2'"})],
+    "a function that changes its module": [
+        ("import lm\nx = lm.f()\ny = len(lm.S)", {"lm.py": "S = []\ndef f():\n    S.append(1)"}),
+        ("import lm\ny = len(lm.S)", {"lm.py": "S = []\ndef f():\n    S.append(1)"})],
+    "a class that changes itself": [
+        ("import lm\nlm.K().f()\ny = len(lm.K.s)", {"lm.py": "class K:\n    s = []\n    def f(self):\n        self.s.append(1)"}),
+        ("import lm\ny = len(lm.K.s)", {"lm.py": "class K:\n    s = []\n    def f(self):\n        self.s.append(1)"})],
+    "a part of a module under a name": [
+        ("from lm import S as a\na.append(1)", {"lm.py": "S = []"}),
+        ("from lm import S as a", {"lm.py": "S = []"})],
+    "a part of a module that a function gives": [
+        ("import lm\na = lm.get()\na.append(1)", {"lm.py": "S = []\ndef get():\n    return S"}),
+        ("import lm\na = lm.get()", {"lm.py": "S = []\ndef get():\n    return S"})],
+    "a module that is imported, now from a module, too": [
+        ("import pkg.deep\ndef f():\n    import other", {**_PKG, "other.py": "from pkg.deep import DATA"}),
+        ("import pkg.deep\nimport other", {**_PKG, "other.py": "from pkg.deep import DATA"})],
+}  # fmt: skip
+
+
+def _stale(stage: Stage, *versions: Version) -> str:
+    """Return how there, or on the way back, something is stale."""
+    return difference(stage, versions) or difference(stage, [*versions, versions[0]])
+
+
+@pytest.mark.parametrize("about", TEXTS)
+def test_edit_leaves_what_a_fresh_process_has(stage: Stage, about: str) -> None:
+    assert not _stale(stage, *(Version((text,)) for text in TEXTS[about]))
+
+
+@pytest.mark.parametrize("about", JOBS)
+def test_what_a_job_kept_goes_with_what_made_it(stage: Stage, about: str) -> None:
+    program, jobs = JOBS[about], (1, 1)
+    hidden = frozenset({"CACHE", "M", "M2", "p", "closed", "handler"})
+    served = [Version((f"x = {n}", program), {}, jobs, hidden) for n in (1, 2)]
+    assert not _stale(stage, *served)
+    # The same where all else went with it.
+    assert not _stale(stage, served[0], Version(served[0].steps[1:], {}, jobs, hidden))
+
+
+@pytest.mark.parametrize("about", RESOURCES)
+def test_what_a_job_does_to_the_process_reaches_no_statement(stage: Stage, about: str) -> None:
+    does, line = RESOURCES[about]
+    program = (
+        "import logging, os, random\nrandom.seed(1)\nclass Box: pass\nbox = Box()\n"
+        f"def handler(job):\n    {does}\n    return 1\n{_START}"
+    )
+    hidden = frozenset({"box"})
+    versions = [Version((program, *more), {}, (1,), hidden) for more in ((), (line,))]
+    assert not difference(stage, versions)
+
+
+@pytest.mark.parametrize("about", FILES)
+def test_edited_files_leave_what_a_fresh_process_has(stage: Stage, about: str) -> None:
+    versions = [
+        Version((text,), {path: content.encode() for path, content in files.items()})
+        for text, files in FILES[about]
+    ]
+    assert not _stale(stage, *versions)
+
+
+def test_captured_object_is_made_anew_with_its_class(stage: Stage) -> None:
+    def version(text: str) -> Version:
+        load, path, content = captured.instance()
+        return Version(
+            (f"class C:\n    def f(self):\n        return {text}", load), {path: content}
+        )
+
+    assert not _stale(stage, version("1"), version("2"))
+
+
+def test_start_that_did_not_run_leaves_no_name(stage: Stage) -> None:
+    start = "if __name__ == '__main__':\n    import runpod\n    runpod.serverless.start({})"
+    texts: list[Any] = [start, "missing.go()\n" + start, ""]
+    assert not _stale(stage, *(Version((text,)) for text in texts))
+
+
+def test_kept_statement_never_keeps_a_plan_from_settling(stage: Stage) -> None:
+    keep = "K = modelkit.table(1)  # rpnb: keep"
+    first, then = (
+        Version(("import modelkit", keep)),
+        Version(("import modelkit", "x = 1", keep, "m = modelkit.LOAD((lambda: x)())")),
+    )
+    with stage.warm() as warm:
+        warm.sync(first)
+        assert warm.sync(then).ran == [then.steps[1], then.steps[3]]
