@@ -1,4 +1,4 @@
-"""The worker's states, and the sentence on its end."""
+"""The worker's states, and what it is born with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpnb.agent.directory import RunDirectory, Settings
-from rpnb.agent.generation import TRANSITIONS, Generation, State, describe, environment
+from rpnb.agent.generation import TRANSITIONS, Generation, State, environment
 from rpnb.errors import AgentError
 
 EVENTS = ["start", "ready", "take", "end", "die"]
@@ -35,20 +35,6 @@ def test_states_follow_the_table_and_refuse_the_rest(generation, walk):
 
 def test_every_state_that_lives_can_die():
     assert all("die" in TRANSITIONS[state] for state in State if state is not State.GONE)
-
-
-@pytest.mark.parametrize(
-    ("ended", "words"),
-    [
-        ({"code": None, "signal": 9, "peak_bytes": 12.3e9}, ["SIGKILL", "12.3 GB", "runs out"]),
-        ({"code": None, "signal": 11, "peak_bytes": None}, ["signal 11 (SIGSEGV)"]),
-        ({"code": 3, "signal": None, "peak_bytes": 0}, ["exit code 3"]),
-        ({"code": None, "signal": None, "peak_bytes": None}, ["not known"]),
-        ({"code": None, "signal": 64 + 1, "peak_bytes": None}, ["unknown"]),
-    ],
-)  # fmt: skip
-def test_describe_says_how_it_ended(ended, words):
-    assert all(word in describe(ended) for word in words)
 
 
 def test_environment_leaves_out_the_pods_own_variables(monkeypatch):

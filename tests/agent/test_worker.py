@@ -82,8 +82,8 @@ def test_born_says_what_the_worker_is(worker: Worker) -> None:
     born = next(e for e in worker.history() if e.kind == "born")
 
     assert born.body["generation"] == 1
-    known = {"python", "executable", "sdk", "gpus", "hostname", "pid", "packages", "modules"}
-    assert set(born.body["info"]) == known
+    machine = {"python", "executable", "sdk", "gpus", "hostname", "pid"}
+    assert set(born.body["info"]) == machine | {"packages", "modules", "directory"}
     assert born.body["info"]["packages"]["numpy"] == np.__version__
     assert born.body["info"]["pid"] == worker.process.pid
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rpnb.agent.journal import path_of, segments
 from rpnb.protocol.messages import Submit
 from tests.agent.agents import until
 from tests.agent.driver import Worker, handler_program, posted
@@ -82,7 +83,13 @@ def test_relay_that_reads_nothing_holds_up_no_handler(worker):
     body = "def handler(job):\n    for n in range(20000):\n        yield n"
     worker.send(Submit("r", handler_program(body), jobs=[{"id": "1", "input": {}}]))
     journal = worker.directory.journal
-    until(lambda: b'"done"' in journal.read_bytes()[-300:], "the end of the job")
+    until(lambda: b'"done"' in _last_bytes(journal), "the end of the job")
+
+
+def _last_bytes(journal):
+    """The end of the journal's newest segment."""
+    found = segments(journal)
+    return path_of(journal, found[-1]).read_bytes()[-300:] if found else b""
 
 
 def test_handler_that_closes_every_descriptor_ends_its_worker_and_nothing_else(worker):
