@@ -54,7 +54,7 @@ def main() -> int:
     OUT.mkdir(exist_ok=True)
     HANDLER.unlink(missing_ok=True)
     os.environ["JPY_SESSION_NAME"] = str(NOTEBOOK)
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
     print(f"{show(NOTEBOOK)}: {count(notebook)} cells, on this machine")
     try:
         with own_home():
@@ -63,7 +63,7 @@ def main() -> int:
         print(f"\nthe cell failed: {error.ename}: {error.evalue}")
         return 1
     finally:
-        nbformat.write(notebook, OUT / NOTEBOOK.name)
+        nbformat.write(notebook, OUT / NOTEBOOK.name)  # type: ignore[no-untyped-call]
     picture = save_picture(notebook)
     (OUT / "result.json").write_text(json.dumps(run.result, indent=2, ensure_ascii=False) + "\n")
     same, text = prove(run)
@@ -81,7 +81,7 @@ def own_home() -> Iterator[None]:
             yield
         finally:
             here = open_transport(parse("local"))
-            for row in bootstrap.workers(here):
+            for row in bootstrap.census(here)["workers"]:
                 bootstrap.stop(here, row["worker"])
 
 
@@ -116,7 +116,7 @@ def look(client: NotebookClient, cell: Any, run: Run) -> None:
 
 def ask(client: NotebookClient, code: str) -> Any:
     """Run code in the notebook's kernel that prints JSON; the notebook does not keep it."""
-    cell = nbformat.v4.new_code_cell(code)
+    cell = nbformat.v4.new_code_cell(code)  # type: ignore[no-untyped-call]
     client.nb.cells.append(cell)
     try:
         client.execute_cell(cell, len(client.nb.cells) - 1, store_history=False)
