@@ -61,8 +61,7 @@ PROBED_MASK = resource_mask(RESOURCES)
 RANDOM_MASK = resource_mask(RANDOM)
 
 
-@dataclass(frozen=True)
-class Footprint:
+class Footprint(NamedTuple):
     """Names read, bound, changed (whole alias classes); `data*`: those that can be changed."""
 
     reads: int

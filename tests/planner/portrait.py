@@ -45,18 +45,13 @@ class Portrait:
                 self._hide(namespace[name], f"hidden {name}", 0)
 
     def _hide(self, v: Any, label: str, depth: int) -> None:
-        """Leave out a value and the containers in it: jobs may fill these, too."""
-        if isinstance(v, _PLAIN[:-1]) or depth > 3 or id(v) in self._seen:
+        """Leave out a value; of an object also what its attributes hold: jobs may fill these."""
+        if isinstance(v, _PLAIN[:-1]) or depth > 2 or id(v) in self._seen:
             return
         self._seen[id(v)] = label
-        if isinstance(v, dict):
-            held = list(v.values())
-        elif isinstance(v, (list, tuple, set)):
-            held = list(v)
-        else:
-            held = [getattr(v, "__dict__", None)] if _is_own(v) else []
-        for each in held:
-            if isinstance(each, (dict, list, set, tuple)):
+        attributes = getattr(v, "__dict__", None) if _is_own(v) else None
+        for each in [attributes, *(attributes.values() if type(attributes) is dict else ())]:
+            if isinstance(each, (dict, list, set)):
                 self._hide(each, label, depth + 1)
 
     def draw(self) -> dict[str, Any]:
@@ -98,6 +93,9 @@ class Portrait:
         return self._other(v, cls)
 
     def _other(self, v: Any, cls: type) -> Any:
+        if cls.__name__.startswith("dict_"):
+            # An iterator that has gone wrong since jobs filled its dictionary.
+            return ("iterator", cls.__name__)
         if hasattr(cls, "__next__") and hasattr(cls, "__reduce__") and not _is_own(cls):
             try:
                 return ("iterator", cls.__name__, self.value(list(v.__reduce__()[1:])))

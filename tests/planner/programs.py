@@ -61,10 +61,11 @@ class Draft:
         )
 
     def version(self) -> Version:
-        """Return what the client would send now."""
+        """Return what the client would send now; the call of start() stands last."""
         files = {**self.values, **_travelling(trees.files(self.tree), "\n".join(self.steps))}
+        steps = sorted(self.steps, key=lambda step: "serverless.start" in step)
         return Version(
-            tuple(self.steps),
+            tuple(steps),
             {path: files[path] for path in sorted(files)},
             _INPUTS if self.has_jobs else (),
             jobs.HIDDEN if self.has_jobs else frozenset(),
