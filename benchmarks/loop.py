@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import rpnb
-from benchmarks import floods, imports
+from benchmarks import floods, imports, planning
 from rpnb.program.build import build
 from rpnb.program.cells import Cell
 from rpnb.program.names import Names
@@ -150,6 +150,7 @@ def main() -> None:
             measure(sshd, rounds, say)
         finally:
             sshd.stop()
+    planning.measure(say, quick=rounds < 100)
     floods.measure(say, quick=rounds < 100)
     seconds, modules = imports.measure()
     say("`import rpnb` and `%load_ext rpnb`", f"{seconds * 1e3:.0f} ms", "target: < 100 ms")

@@ -145,18 +145,20 @@ class _Planning:
 
     def plan(self) -> Plan:
         """Spread until the names whose values will be new are known, then write it down."""
+        assumed = self._known_kinds(), self._known()
         while True:
-            spread = self._spread()
+            spread = self._spread(*assumed)
             spread.run()
             binds = 0
             for i in spread.gone:
                 binds |= spread.old[i].binds
             for j in spread.dirty:
                 binds |= spread.new[j].binds
-            more = {n for n in names_in(binds) if not n.startswith("$")}
-            if more <= self.unknown:
+            self.unknown |= {n for n in names_in(binds) if not n.startswith("$")}
+            # Names that get a new value of the kind that they had change nothing.
+            before, assumed = assumed, (self._known_kinds(), self._known())
+            if assumed == before:
                 return self._written(spread)
-            self.unknown |= more
 
     def _observed(self, executed: Executed) -> int:
         facts = executed.step.facts
@@ -171,8 +173,8 @@ class _Planning:
         found &= ~resource_mask(RANDOM) | self.names.seeded
         return found | mask(executed.binds)
 
-    def _spread(self) -> Spread:
-        prints = Footprints(self.names, self._known_kinds(), self._pure(), self._known())
+    def _spread(self, kinds: Mapping[str, str], known: Collection[int]) -> Spread:
+        prints = Footprints(self.names, kinds, self._pure(), known)
         number = self.names.number
         ran, come = _sets(e.step for e in self.executed), _sets(self.new)
         old = [

@@ -41,7 +41,7 @@ from tests.planner.version import Version
 
 _LIBRARIES = Path(__file__).parent / "lib"
 # Seconds of the processor's time; a program that needs more is not used.
-_LIMIT = 1.0
+_LIMIT = 3.0
 
 
 def prepare(*, without: str, strategy: str, has_standins: bool, preload: Collection[str]) -> None:
