@@ -31,8 +31,8 @@ from .worker_running import Background, end
 from .worker_start import Starts
 from .worker_trace import syntax_details
 
-# A plan is made again while steps show effects that their text did not. More
-# rounds than this would mean that two steps undo each other for ever.
+# A plan is made again while steps show effects that their text did not. After more
+# rounds than this two steps undo each other, and only a new process ends it.
 _MAX_ROUNDS = 20
 
 
@@ -206,11 +206,14 @@ class Steps:
         before = (self.program, self._modules, self._changed)
         sync = self._begin(program, show, again)
         was_fresh = not self.ran
-        for round_number in range(_MAX_ROUNDS):
-            todo = self._plan(sync)
-            if todo.restart is not None and was_fresh:
+        for round_number in range(_MAX_ROUNDS + 1):
+            if was_fresh and round_number > 0:
                 # This process is the fresh one: it has run the program and nothing else.
                 todo = _settled(sync, len(self.ran))
+            elif round_number == _MAX_ROUNDS:
+                todo = Plan(restart=Reason("endless"))
+            else:
+                todo = self._plan(sync)
             if round_number == 0 or todo.restart is not None:
                 try:
                     on_plan(todo, sync)

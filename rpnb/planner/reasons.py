@@ -35,6 +35,7 @@ class Reason:
     moved     "`x` moved"
     job       "a job stored into `CACHE` by code that changed"
     thread    "a thread runs `poll`, which changed"      (restart)
+    endless   "its steps undo each other"            (restart)
     imports   "`os.environ[...] = ...` stands before an import"  (restart)
 
     `name` is the name that carried it (`$environ`: a resource), `cause` the first
@@ -55,6 +56,7 @@ class Reason:
             "changed": f"`{self.name}` changed",
             "after": f"comes after `{self.cause}`",
             "moved": f"`{self.name}` moved",
+            "endless": "its steps undo each other",
             "thread": f"a thread runs `{self.name}`, which changed",
             "job": f"a job stored into `{self.name}` by code that changed",
             "uses": f"uses {self._thing()}",

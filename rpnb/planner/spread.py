@@ -40,7 +40,7 @@ def _meets(one: _Sum | Footprint, later: Footprint) -> int:
 
 def _reaches(one: _Sum | Footprint, later: Footprint) -> int:
     """Like `_meets`, for steps whose effects are undone: what they read no longer matters."""
-    binds = one.firm & later.reads | one.binds & later.binds
+    binds = one.binds & (later.reads | later.binds)
     return binds | one.changes & (later.data | later.changes)
 
 

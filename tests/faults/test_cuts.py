@@ -1,6 +1,6 @@
 """Links cut at random bytes, both ways: nothing is lost, repeated or reordered, and jobs run once.
 
-`make faults` makes 220 cuts; RPNB_CUTS and RPNB_SEED say how many and which.
+`make faults` makes 220 others each time; RPNB_CUTS and RPNB_SEED say how many and which.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.faults.cutting import Cut, Proxy, random_cut
 pytestmark = [pytest.mark.ssh, pytest.mark.parametrize("target", ["ssh"], indirect=True)]
 
 CUTS = int(os.environ.get("RPNB_CUTS", "6"))
-SEED = int(os.environ.get("RPNB_SEED", "0")) or random.SystemRandom().randrange(1 << 30)
+SEED = int(os.environ.get("RPNB_SEED", "1"))
 HANDLER = """
 import hashlib, time
 

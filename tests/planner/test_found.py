@@ -102,6 +102,8 @@ RESOURCES = {
 
 # ruff: noqa: E501 - a file's whole text is one line here
 _SETS = "import modelkit\nmodelkit.set_seed({})"
+_SETS_VARIABLE = "import os\nos.environ['RPNB_A'] = '1'"
+_CALLED = "@staticmethod\ndef f(v): pass"
 _PKG = {"pkg/__init__.py": "", "pkg/deep.py": "DATA = [1]"}
 # About -> versions, each a text and its files.
 FILES: dict[str, list[tuple[str, Mapping[str, str]]]] = {
@@ -130,6 +132,10 @@ FILES: dict[str, list[tuple[str, Mapping[str, str]]]] = {
     "a part of a module that a function gives": [
         ("import lm\na = lm.get()\na.append(1)", {"lm.py": "S = []\ndef get():\n    return S"}),
         ("import lm\na = lm.get()", {"lm.py": "S = []\ndef get():\n    return S"})],
+    "a setting that another module's function makes now": [
+        ("import lm\n" + _CALLED, {"lm.py": "def f():\n    import late", "late.py": _SETS_VARIABLE}),
+        (f"import modelkit\nimport pkg\n{_CALLED}\nm = modelkit.LOAD(1)\n{_START}",
+         {"pkg/__init__.py": "def f():\n    import late", "late.py": _SETS_VARIABLE})],
     "a module that is imported, now from a module, too": [
         ("import pkg.deep\ndef f():\n    import other", {**_PKG, "other.py": "from pkg.deep import DATA"}),
         ("import pkg.deep\nimport other", {**_PKG, "other.py": "from pkg.deep import DATA"})],

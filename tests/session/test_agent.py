@@ -67,7 +67,8 @@ def test_pack_follows_a_change_of_one_file(monkeypatch):
 
 
 def test_pack_is_small_enough_to_send_at_once():
-    assert len(agent.pack()[0]) < 200_000
+    # A fifth of a second over 10 Mbit/s, once for each version and host.
+    assert len(agent.pack()[0]) < 250_000
 
 
 @pytest.mark.parametrize(
