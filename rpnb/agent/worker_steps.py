@@ -421,6 +421,7 @@ class Steps:
         state = State(self.namespace[name] for name, _ in step.facts.looks) if is_known else None
         self._serial += 1
         self._starts.running = self._serial
+        settings = plan.settings(ran.executed.step for ran in self.ran)
         self._around.begin(step)
         self._watch.start()
         started = time.perf_counter()
@@ -440,6 +441,7 @@ class Steps:
             writes=traces.writes,
             pure=state is not None and state.is_same(),
             seconds=seconds,
+            settings=settings,
         )
         self.ran.append(Ran(executed, self._serial, time.time(), traces))
         if error is not None:

@@ -8,7 +8,7 @@ its functions do to libraries counts as if it stood in the program.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Iterator, Mapping, Sequence
 
 from .effects import AMBIENT, MUTATORS, WORLD, is_setter, resources
@@ -37,11 +37,13 @@ class Import:
     """What importing a module does, with all that it imports.
 
     `sets` are statements that may be executed again with the same effect, which is to
-    write the resources `again`; `libraries` what it imports of others', `reached` all
-    local modules that it imports, `modules` those of them with state, and itself.
+    write the resources `again`; `order` tells in which order they stand; `libraries` what
+    it imports of others', `reached` all local modules that it imports, `modules` those of
+    them with state, and itself, `setters` those that write resources.
     """
 
     identity: str
+    order: str = ""
     modules: frozenset[str] = frozenset()
     writes: frozenset[str] = frozenset()
     reads: frozenset[str] = frozenset()
@@ -49,9 +51,11 @@ class Import:
     sets: frozenset[str] = frozenset()
     libraries: frozenset[str] = frozenset()
     reached: frozenset[str] = frozenset()
+    setters: frozenset[str] = frozenset()
 
 
 NOTHING = Import("")
+_PARTS = [part.name for part in fields(Import) if part.name not in ("identity", "order")]
 
 
 class Local:
@@ -106,25 +110,29 @@ class Local:
         text = "\n".join(f"{name} {self.trees[name]}" for name in sorted(reached))
         identity = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         writes, reads, again = set[str](), set[str](), set[str]()
-        sets, libraries = set[str](), set[str]()
+        sets, order = set[str](), list[str]()
+        setters, libraries = set[str](), set[str]()
         is_asking = False
-        for file in (file for name in reached for file in self._of[name]):
+        for file in (file for name in sorted(reached) for file in self._of[name]):
             is_asking = is_asking or self._sources[file].asks
             libraries |= self._sources[file].loads - set(self._of)
             for number, facts in enumerate(self._sources[file].facts):
                 found = self._at_once(file, number)
+                setters |= {file.split(".")[0]} if found else set()
                 if found and self._is_repeatable(file, number):
                     sets.add(self._sources[file].identities[number])
+                    order.append(self._sources[file].identities[number])
                     again |= found
                 else:
+                    order += [file, *sorted(facts.loads)] if facts.loads else []
                     writes |= found
                 reads |= AMBIENT if facts.has_calls and not facts.is_inert else set()
         if is_asking:
             # It would see what was set before, where a fresh process does not.
             writes, again, sets = writes | again, set[str](), set[str]()
         modules = (reached & self._stateful) | {top}
-        parts = (modules, writes, reads, again, sets, libraries, reached)
-        return Import(identity, *map(frozenset, parts))
+        parts = (modules, writes, reads, again, sets, libraries, reached, setters)
+        return Import(identity, " ".join(order) if sets else "", *map(frozenset, parts))
 
     def _at_once(self, file: str, number: int) -> set[str]:
         """Resources that a statement of a module writes while the module is imported."""
@@ -267,8 +275,6 @@ def _bits(units: int) -> Iterator[int]:
 
 def together(every: Sequence[Import]) -> Import:
     """Return what several imports do."""
-    parts = [
-        frozenset[str]().union(*(getattr(each, name) for each in every))
-        for name in ("modules", "writes", "reads", "again", "sets", "libraries", "reached")
-    ]
-    return Import(" ".join(each.identity for each in every), *parts)
+    parts = [frozenset[str]().union(*(getattr(each, name) for each in every)) for name in _PARTS]
+    identity = " ".join(each.identity for each in every)
+    return Import(identity, " ".join(each.order for each in every).strip(), *parts)

@@ -40,7 +40,7 @@ from .local import Local
 from .reasons import Reason
 from .served import JobWrite, mentioning, served, stands
 from .spread import Spread
-from .steps import Executed, Step, is_known, steps
+from .steps import Executed, Step, is_known, settings, steps
 
 __all__ = [
     "Executed",
@@ -55,6 +55,7 @@ __all__ = [
     "mentioning",
     "plan",
     "served",
+    "settings",
     "steps",
 ]
 
@@ -140,6 +141,7 @@ class _Planning:
         unique = list({id(facts): facts for facts in every}.values())
         self.names = Names(unique, local, _stars(executed))
         self.match = _match(executed, new)
+        self.heedful = self._heedful()
         self.observed = [self._observed(e) for e in executed]
         self.unknown: set[str] = set()
 
@@ -160,6 +162,15 @@ class _Planning:
             if assumed == before:
                 return self._written(spread)
 
+    def _heedful(self) -> set[int]:
+        """New positions before which local modules set something else than when they ran."""
+        found, now = set[int](), tuple[str, ...]()
+        for j, step in enumerate(self.new):
+            if j in self.match and self.executed[self.match[j]].settings != now:
+                found.add(j)
+            now += settings([step])
+        return found
+
     def _observed(self, executed: Executed) -> int:
         facts = executed.step.facts
         if facts.is_start or facts.is_inert:
@@ -177,17 +188,20 @@ class _Planning:
         prints = Footprints(self.names, kinds, self._pure(), known)
         number = self.names.number
         ran, come = _sets(e.step for e in self.executed), _sets(self.new)
+        heedful = {self.match[j] for j in self.heedful}
         old = [
             _NOTHING
             if e.did_nothing
-            else prints.widened(number(e.step.facts), seen | binds, reads, again)
-            for e, seen in zip(self.executed, self.observed)
-            for binds, reads, again in [_imported(e.step, come)]
+            else prints.widened(number(e.step.facts), seen | binds, *more, is_heedful=i in heedful)
+            for i, (e, seen) in enumerate(zip(self.executed, self.observed))
+            for binds, *more in [_imported(e.step, come)]
         ]
         new = [
-            prints.widened(number(step.facts), binds | self._seen(j), reads, again)
+            prints.widened(
+                number(step.facts), binds | self._seen(j), *more, is_heedful=j in self.heedful
+            )
             for j, step in enumerate(self.new)
-            for binds, reads, again in [_imported(step, ran)]
+            for binds, *more in [_imported(step, ran)]
         ]
         jobs = [prints.of_job(job.functions, job.binds, job.changes) for job in self.jobs]
         kept = dict(self.match)
@@ -264,7 +278,8 @@ class _Planning:
         """What undone steps imported, or may have when they were called, and no kept one has."""
         kept = (self.executed[i].step for j, i in spread.kept.items() if j < len(self.new))
         used = frozenset[str]().union(*(s.imported.reached for s in kept if s.facts.loads))
-        found = frozenset[str]().union(*(self.executed[i].step.modules for i in gone))
+        undone = [self.executed[i].step.imported for i in gone]
+        found = frozenset[str]().union(*(each.modules | each.setters for each in undone))
         return found - used
 
     def _held(self, spread: Spread) -> set[str]:

@@ -40,13 +40,8 @@ def _meets(one: _Sum | Footprint, later: Footprint) -> int:
 
 def _reaches(one: _Sum | Footprint, later: Footprint) -> int:
     """Like `_meets`, for steps whose effects are undone: what they read no longer matters."""
-    binds = one.binds & (later.reads | later.binds)
+    binds = one.firm & later.reads | one.binds & (later.binds | later.heeds)
     return binds | one.changes & (later.data | later.changes)
-
-
-def _depend(one: Footprint, later: Footprint) -> int:
-    """The names over which a pair depends on its order, whichever of them runs again."""
-    return _meets(one, later) | one.binds & later.reads
 
 
 def _spoils(one: _Sum | Footprint, earlier: Footprint) -> int:
@@ -198,7 +193,7 @@ class Spread:
                     break
 
     def _drop_pair(self, earlier: int, later: int) -> None:
-        names = _depend(self.new[earlier], self.new[later])
+        names = _meets(self.new[earlier], self.new[later])
         if names:
             self._drop(earlier, Hit(names, self.kept[later], is_old=True, is_move=True))
             self._drop(later, Hit(names, self.kept[later], is_old=True, is_move=True))

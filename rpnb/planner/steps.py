@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import Collection, Mapping
+from typing import Collection, Iterable, Mapping
 
 from .facts import Facts, facts
 from .local import NONE, NOTHING, Import, Local, together
@@ -56,6 +56,8 @@ class Executed:
     # All that it called was known right before to change nothing, and did not.
     pure: bool = False
     seconds: float = 0.0
+    # `settings` of the steps that stood when it ran.
+    settings: tuple[str, ...] = ()
 
 
 def steps(text: str, local: Local = NONE) -> list[Step]:
@@ -88,6 +90,11 @@ def _step(statement: Statement, local: Local, *, is_first: bool, is_lazy: bool) 
         return Step(statement, identity, found)
     identity = " ".join([identity, *(f"{top}:{each.identity}" for top, each in loads)])
     return Step(statement, identity, found, together([each for _, each in loads]))
+
+
+def settings(steps: Iterable[Step]) -> tuple[str, ...]:
+    """Return what local modules set while these steps import them, in order."""
+    return tuple(order for step in steps if step.facts.loads and (order := step.imported.order))
 
 
 def _is_text(node: ast.stmt) -> bool:

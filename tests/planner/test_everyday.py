@@ -128,6 +128,25 @@ IMAGE_EDITS = [
 ]
 
 
+_SETS = """
+import os
+os.environ["RPNB_TEST_HOME"] = "/models"
+def clean(text):
+    return text
+"""
+_USES = """
+from transformers import AutoModel
+import helper
+model = AutoModel.from_pretrained("org/llm")
+def handler(job):
+    return helper.clean(job["input"])
+"""
+MODULE_EDITS = [
+    ("a function", "return text", "return text.strip()", ""),
+    ("what it sets", "/models", "/other", "org/llm"),
+]
+
+
 @pytest.fixture(scope="module")
 def libraries() -> Iterator[Stage]:
     """Processes in which torch, transformers and diffusers are stand-ins."""
@@ -155,3 +174,15 @@ def test_reload_names_the_edit_that_caused_it(libraries: Stage) -> None:
         warm.sync(Version((TEXT,)))
         found = warm.sync(Version((TEXT.replace("model.eval()\n", ""),)))
     assert [reason.partition(": ")[2] for reason in found.reasons] == ["`model.eval()` was removed"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "loads"), [e[1:] for e in MODULE_EDITS], ids=[e[0] for e in MODULE_EDITS]
+)
+def test_edit_of_a_module_that_sets_the_environment_loads_only_what_looks_at_another(
+    old: str, new: str, loads: str, libraries: Stage
+) -> None:
+    with libraries.warm() as warm:
+        assert warm.sync(Version((_USES,), {"helper.py": _SETS.encode()})).error == ""
+        found = warm.sync(Version((_USES,), {"helper.py": _SETS.replace(old, new).encode()}))
+    assert (found.error, found.loads, found.restarts) == ("", loads.split(), 0)

@@ -103,6 +103,8 @@ RESOURCES = {
 # ruff: noqa: E501 - a file's whole text is one line here
 _SETS = "import modelkit\nmodelkit.set_seed({})"
 _SETS_VARIABLE = "import os\nos.environ['RPNB_A'] = '1'"
+_READ = "import os\nx = os.environ.get('RPNB_A')"
+_SETS_OTHER = _SETS_VARIABLE.replace("1", "2")
 _CALLED = "@staticmethod\ndef f(v): pass"
 _PKG = {"pkg/__init__.py": "", "pkg/deep.py": "DATA = [1]"}
 # About -> versions, each a text and its files.
@@ -136,6 +138,25 @@ FILES: dict[str, list[tuple[str, Mapping[str, str]]]] = {
         ("import lm\n" + _CALLED, {"lm.py": "def f():\n    import late", "late.py": _SETS_VARIABLE}),
         (f"import modelkit\nimport pkg\n{_CALLED}\nm = modelkit.LOAD(1)\n{_START}",
          {"pkg/__init__.py": "def f():\n    import late", "late.py": _SETS_VARIABLE})],
+    "settings in another order": [
+        (f"import lm\n{_READ}", {"lm.py": f"{_SETS_VARIABLE}\n{_SETS_OTHER[10:]}"}),
+        (f"import lm\n{_READ}", {"lm.py": f"{_SETS_OTHER}\n{_SETS_VARIABLE[10:]}"})],
+    "modules that set, in another order": [
+        (f"import lm\nimport ln\n{_READ}", {"lm.py": _SETS_VARIABLE, "ln.py": _SETS_OTHER}),
+        (f"import ln\nimport lm\n{_READ}", {"lm.py": _SETS_VARIABLE, "ln.py": _SETS_OTHER})],
+    "modules that a module imports in another order": [
+        (f"import top\n{_READ}",
+         {"top.py": "import lm\nimport ln", "lm.py": _SETS_VARIABLE, "ln.py": _SETS_OTHER}),
+        (f"import top\n{_READ}",
+         {"top.py": "import ln\nimport lm", "lm.py": _SETS_VARIABLE, "ln.py": _SETS_OTHER})],
+    "a module that sets, edited and moved behind who looks": [
+        (f"import lm\n{_READ}", {"lm.py": f"{_SETS_VARIABLE}\nN = 1"}),
+        (f"{_READ}\nimport lm", {"lm.py": f"{_SETS_VARIABLE}\nN = 2"}),
+        (f"import lm\n{_READ}", {"lm.py": f"{_SETS_VARIABLE}\nN = 3"})],
+    "a setting below who looks, after other edits": [
+        (f"import lm\n{_READ}\nimport ln", {"lm.py": _SETS_VARIABLE, "ln.py": "N = 1"}),
+        (f"import lm\n{_READ}\nimport ln", {"lm.py": _SETS_VARIABLE + "\nN = 1", "ln.py": _SETS_OTHER}),
+        (f"import lm\nimport ln\n{_READ}", {"lm.py": _SETS_VARIABLE + "\nN = 2", "ln.py": _SETS_OTHER})],
     "a module that is imported, now from a module, too": [
         ("import pkg.deep\ndef f():\n    import other", {**_PKG, "other.py": "from pkg.deep import DATA"}),
         ("import pkg.deep\nimport other", {**_PKG, "other.py": "from pkg.deep import DATA"})],
