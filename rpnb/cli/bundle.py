@@ -28,6 +28,8 @@ class Request:
     send: tuple[str, ...] = ()
     # The label of each ordinary cell that is executed, and its text as executed.
     labels: tuple[tuple[str, str], ...] = ()
+    # The label of the cell that names the inputs.
+    input_cell: str = ""
 
     def write(self, folder: Path) -> None:
         """Write the request to `folder`."""
@@ -42,6 +44,7 @@ class Request:
             env=found["env"],
             folder=found["folder"],
             inputs=tuple(found["inputs"]),
+            input_cell=found["input_cell"],
             send=tuple(found["send"]),
             labels=tuple((label, text) for label, text in found["labels"]),
         )

@@ -20,6 +20,7 @@ from ..program.build import build
 from ..program.names import Names
 from ..program.provenance import Provenance
 from .bundle import Bundle, Request, write_error
+from .parts import in_cell
 
 # Their value is what a run gives, and nothing runs here.
 _RESULTS = ("runpod_run",)
@@ -61,10 +62,11 @@ class Kernel:
             send=request.send,
         )
         program = build(request.cells, names, env=request.env)
-        values = [
-            inputs.read(typed, tests=self._tests, evaluate=lambda code: eval(code, namespace))
-            for typed in request.inputs
-        ]
+        with in_cell(request.input_cell):
+            values = [
+                inputs.read(typed, tests=self._tests, evaluate=lambda code: eval(code, namespace))
+                for typed in request.inputs
+            ]
         for name, value in self._tests.items():
             inputs.check_json(value, path=f"test `{name}`")
         return Bundle(program, tuple(values), self._tests)

@@ -42,6 +42,7 @@ def build_in_kernel(
         env=dict(parts.env or {}),
         folder=str(parts.path.parent),
         inputs=tuple(inputs),
+        input_cell=parts.input_cell,
         send=parts.send,
         labels=tuple(cells),
     )

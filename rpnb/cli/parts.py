@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass
@@ -38,8 +39,8 @@ class Parts:
     """What a notebook says about the program.
 
     `inputs` are the handler cell's own, as typed; `input_files` those of its
-    `--input-file`. `env` holds plain settings, `secrets` the names of those
-    that are taken from here and never written.
+    `--input-file`; `input_cell` is that cell's label. `env` holds plain settings,
+    `secrets` the names of those that are taken from here and never written.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class Parts:
     local: tuple[Local, ...]
     inputs: tuple[str, ...] = ()
     input_files: tuple[Path, ...] = ()
+    input_cell: str = ""
     env: Mapping[str, str] | None = None
     secrets: tuple[str, ...] = ()
     send: tuple[str, ...] = ()
@@ -66,7 +68,8 @@ def sort(notebook: Notebook) -> Parts:
     found = [(cell, parse_magic(cell.source)) for cell in notebook.cells]
     lines = {cell.id: _line(cell, magic) for cell, magic in found if magic}
     # Of several handler cells the last is the program's.
-    handlers = [lines[cell.id] for cell, magic in found if magic and magic.kind == "handler"][-1:]
+    own = [cell for cell, magic in found if magic and magic.kind == "handler"][-1:]
+    handlers = [lines[cell.id] for cell in own]
     settings = dict(_settings(notebook.cells))
     folder = notebook.path.parent
     return Parts(
@@ -77,17 +80,25 @@ def sort(notebook: Notebook) -> Parts:
         input_files=tuple(
             folder / each.word for line in handlers for each in line.all("input-file")
         ),
+        input_cell=own[0].label if own else "",
         env={key: value for key, value in settings.items() if value is not None},
         secrets=tuple(key for key, value in settings.items() if value is None),
         send=tuple(each.word for line in lines.values() for each in line.all("send")),
     )
 
 
-def _line(cell: CodeCell, magic: Magic) -> options.Options:
+@contextlib.contextmanager
+def in_cell(label: str) -> Iterator[None]:
+    """Say of what cannot be read in which cell it stands."""
     try:
-        return options.parse(f"runpod_{magic.kind}", magic.line)
+        yield
     except BadInput as error:
-        raise BadInput(f"{cell.label}: {error}") from None
+        raise BadInput(f"{label}: {error}") from None
+
+
+def _line(cell: CodeCell, magic: Magic) -> options.Options:
+    with in_cell(cell.label):
+        return options.parse(f"runpod_{magic.kind}", magic.line)
 
 
 def _remote(found: Found, lines: Mapping[str, options.Options]) -> Iterator[Cell]:
@@ -111,7 +122,9 @@ def _settings(cells: Sequence[CodeCell]) -> Iterator[tuple[str, str | None]]:
     """What `%runpod_env` sets, the value None where it is taken from here."""
     for cell in cells:
         for line in _SETTING.findall(cell.source):
-            for word in options.parse("runpod_env", line).words:
+            with in_cell(cell.label):
+                words = options.parse("runpod_env", line).words
+            for word in words:
                 key, equals, value = word.word.partition("=")
                 yield key, value if equals else None
 

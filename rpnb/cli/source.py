@@ -98,7 +98,8 @@ def _of_notebook(path: Path, wanted: Wanted, typed: Sequence[Any], progress: Pro
     bundle = _built(notebook, parts, tests, own, progress)
     values = typed
     if not values and not wanted.none:
-        values = [*bundle.inputs, *map(language.read_file, parts.input_files)]
+        with sorting.in_cell(parts.input_cell):
+            values = [*bundle.inputs, *map(language.read_file, parts.input_files)]
         if wanted.every or not values:
             values += [job for name in bundle.tests for job in _listed(bundle.tests[name])]
         values = values or _beside(path)

@@ -8,12 +8,14 @@ from ..errors import NoHandler
 from . import jobs
 from .connecting import attached
 from .inputs import whole_job
+from .interrupt import own_lines
 from .running import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..session.result import Result
+    from ..session.run import Run
     from .notebook import Notebook
 
 
@@ -28,12 +30,12 @@ def run(job: Any, *, timeout: float | None = None) -> Result:
     """
     from .screen import CellScreen
 
-    __tracebackhide__ = True  # Ctrl-C shows the person's own lines
-    notebook = _active()
-    program, session = notebook.with_handler(), attached(notebook)
-    whole, _ = whole_job(job)
-    request = session.submit(program, job=whole, timeout=timeout)
-    return jobs.watch_quietly(notebook, request, whole, CellScreen(notebook.shell))
+    with own_lines():
+        notebook = _active()
+        program, session = notebook.with_handler(), attached(notebook)
+        whole, _ = whole_job(job)
+        request = session.submit(program, job=whole, timeout=timeout)
+        return jobs.watch_quietly(notebook, request, whole, CellScreen(notebook.shell))
 
 
 def stream(job: Any, *, timeout: float | None = None) -> Iterator[Any]:
@@ -43,12 +45,17 @@ def stream(job: Any, *, timeout: float | None = None) -> Iterator[Any]:
         NoHandler: the notebook has none yet, or this is no notebook with rpnb loaded.
         RemoteError: a set-up step or the handler raised.
     """
+    with own_lines():
+        notebook = _active()
+        program, session = notebook.with_handler(), attached(notebook)
+        whole, _ = whole_job(job)
+        request = session.submit(program, job=whole, timeout=timeout)
+    return _chunks(notebook, request)
+
+
+def _chunks(notebook: Notebook, request: Run) -> Iterator[Any]:
     from ..session.session import streamed
 
-    notebook = _active()
-    program, session = notebook.with_handler(), attached(notebook)
-    whole, _ = whole_job(job)
-    request = session.submit(program, job=whole, timeout=timeout)
     outcome = Outcome(notebook.target)
 
     def note(update: Any) -> None:
@@ -63,7 +70,8 @@ def stream(job: Any, *, timeout: float | None = None) -> Iterator[Any]:
             outcome.synced = update
             jobs.settle(notebook, outcome, request.request)
 
-    return streamed(request, note)
+    with own_lines():
+        yield from streamed(request, note)
 
 
 def _active() -> Notebook:

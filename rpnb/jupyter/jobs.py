@@ -112,7 +112,6 @@ def watch_quietly(notebook: Notebook, run: Run, job: Mapping[str, Any], screen: 
         RemoteError: it ended before the handler was called.
         KeyboardInterrupt: Ctrl-C was pressed; the job is cancelled by then.
     """
-    __tracebackhide__ = True
     outcome = followed(notebook, run, screen)
     if outcome.interrupted:
         raise KeyboardInterrupt

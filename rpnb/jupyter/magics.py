@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 
+from .interrupt import own_lines
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,6 +26,8 @@ class RpnbMagics(Magics):
     def __init__(self, notebook: Notebook) -> None:
         super().__init__(shell=notebook.shell)
         self._notebook = notebook
+        for named in self.magics.values():
+            named.update({name: own_lines()(magic) for name, magic in named.items()})
 
     @no_var_expand
     @cell_magic

@@ -12,7 +12,9 @@ from rpnb.program.steps import Program
 
 def test_request_comes_back_as_it_was(tmp_path):
     cell = Cell("c1", "setup", "model", "cell 2", "m = 1", 2)
-    request = Request((cell,), {"A": "1"}, "/n", ("{}",), ("big",), (("cell 1", "a = 1"),))
+    request = Request(
+        (cell,), {"A": "1"}, "/n", ("{}",), ("big",), (("cell 1", "a = 1"),), "cell 3"
+    )
     request.write(tmp_path)
     assert Request.read(tmp_path) == request
 

@@ -41,6 +41,15 @@ def test_load_of_remote_cells_that_stand_alone_needs_no_kernel(tmp_path):
     assert "m = 1\n" in loaded(path).program.text
 
 
+@pytest.mark.parametrize(
+    "option", ['--input {"a": }', "--input {'a': nowhere}", "--input-file nowhere.json"]
+)
+def test_load_names_the_cell_of_an_input_it_cannot_read(tmp_path, option):
+    own = HANDLER.replace("handler\n", f"handler {option}\n", 1)
+    with pytest.raises(BadInput, match="^cell 2: "):
+        inputs(book(tmp_path / "n.ipynb", "x = 1", own))
+
+
 @pytest.mark.usefixtures("no_kernel")
 def test_load_of_literal_tests_needs_no_kernel(tmp_path):
     path = book(tmp_path / "n.ipynb", '%%runpod_test t\n# two\n[{"a": 1}, {"a": 2}]', HANDLER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import sys
 import time
 
@@ -98,6 +99,25 @@ def test_cancelled_job_says_that_the_model_is_kept(kernel):
     ran = kernel.finish(request)
     assert "JobFailed" in ran.traceback
     assert "rpnb/" not in ran.traceback
+
+
+def test_interrupted_call_shows_the_persons_own_line_and_none_of_ours(kernel):
+    kernel.run("import rpnb")
+    kernel.run(SLOW.replace("handler --input", "handler --no-run --input"), "h")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        for call, seen in {
+            "rpnb.run({'n': 200})": "step 1",
+            "print('begun')\nfor chunk in rpnb.stream({'n': 200}):\n    pass": "begun",
+            f"print('begun')\n%runpod_connect root@127.0.0.1:{port}": "begun",
+        }.items():
+            request = kernel.start(call)
+            before = kernel.see(request, seen)
+            kernel.manager.interrupt_kernel()
+            ran = kernel.finish(request, ran=before)
+            assert ran.error["ename"] == "KeyboardInterrupt"
+            assert "----> " in ran.traceback
+            assert "rpnb/" not in ran.traceback
 
 
 LOADED = """%%runpod_setup model
