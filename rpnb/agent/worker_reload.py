@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Collection, Sequence
 from ..planner.plan import Plan, Reason, Step
 
 if TYPE_CHECKING:
-    from .worker_steps import Ran, Sync
+    from .worker_steps import Ran
+    from .worker_sync import Sync
 
 # A reload that takes less is over before anyone has decided about it.
 LONG_SECONDS = 3.0

@@ -8,7 +8,8 @@ from typing import Any, Collection
 from ..planner.plan import Plan, Rerun
 from . import gpu, worker_cuda
 from .worker_size import size_bytes
-from .worker_steps import Ran, Steps, Sync
+from .worker_steps import Ran, Steps
+from .worker_sync import Sync
 
 # What loaded faster and weighs less is not worth a word.
 _MIN_SECONDS, _MIN_BYTES = 0.05, 1 << 20

@@ -22,7 +22,8 @@ from .worker_reload import NOTICE_SECONDS, reload_of
 from .worker_report import Report, plan_body
 from .worker_scratch import Scratch
 from .worker_start import Starts
-from .worker_steps import Steps, Sync
+from .worker_steps import Steps
+from .worker_sync import Sync
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from .worker_events import Events
 from .worker_failure import RequestFailed, failure_of, refused
 from .worker_prelude import Prelude
 from .worker_spoil import spoiled_names
-from .worker_steps import ends_with_semicolon
+from .worker_sync import ends_with_semicolon
 from .worker_trace import syntax_details
 
 

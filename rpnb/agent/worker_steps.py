@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Callable, Collection, Iterable, Sequence
 
 from ..planner import kinds, plan
@@ -17,19 +17,22 @@ from ..planner.local import NONE
 from ..planner.misses import did_nothing
 from ..planner.plan import Executed, Plan, Reason, Rerun, Step
 from ..planner.torch_modules import State
-from . import worker_cuda, worker_release
+from . import worker_release
 from .directory import RunDirectory
 from .worker_around import Around, Traces
 from .worker_code import Executor, compile_docstring, compile_statement, future_flags
 from .worker_failure import NeedsRestart, RequestFailed, failure_of
 from .worker_lines import refresh_lines
 from .worker_modules import local_modules, purge, unseen_change
-from .worker_probe import Prober, Probes, differing
+from .worker_probe import Prober
 from .worker_program import WireProgram, write_files
 from .worker_requirements import Requirements
 from .worker_running import Background, end
+from .worker_served import Served
 from .worker_start import Starts
+from .worker_sync import Cell, Sync
 from .worker_trace import syntax_details
+from .worker_variables import Variables
 
 # A plan is made again while steps show effects that their text did not. After more
 # rounds than this two steps undo each other, and only a new process ends it.
@@ -44,45 +47,6 @@ class Ran:
     serial: int
     at: float
     traces: Traces
-
-
-@dataclass
-class Cell:
-    """What a sync did to one cell."""
-
-    state: str = "kept"
-    seconds: float = 0.0
-    ran: list[str] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-
-    def report(self) -> dict[str, Any]:
-        """The cell's part of the `synced` event."""
-        return {"state": self.state, "seconds": self.seconds, "names": self.ran or self.names}
-
-
-@dataclass
-class Sync:
-    """One sync: what it was asked for, and what it did."""
-
-    program: WireProgram
-    new: list[Step]
-    flags: int
-    show: str | None
-    again: str | None
-    cells: dict[str, Cell]
-    notes: list[str] = field(default_factory=list)
-    ran_steps: int = 0
-    # The value of the shown cell's last expression, if it ran.
-    value: Any = None
-    has_value: bool = False
-    # The step that raised, if one did; what follows it has not run.
-    failure: RequestFailed | None = None
-    # What only a new process can see: an installed package that replaces a loaded one.
-    needs_new: str | None = None
-
-    def cell_of(self, index: int) -> Cell | None:
-        """Return the cell of step `index`, None for one that comes from no cell."""
-        return self.cells.get(self.program.cell_of(self.new[index].line) or "")
 
 
 class Steps:
@@ -113,26 +77,16 @@ class Steps:
         app = os.fspath(directory.app)
         self._background = Background(app, executor.loop)
         self._around = Around(self.prober, app, executor.loop)
+        self._variables = Variables(self.prober)
+        self._served = Served(self._watch, self.prober, self._background)
         self._serial = 0
         # What `from __future__` lines the steps were compiled with.
         self._flags = 0
-        # The program's plain settings, as they were before the first step.
-        self._settings: dict[str, str] = {}
-        self._job_writes: tuple[plan.JobWrite, ...] = ()
         # The local modules as they are now; those that are another than when imported.
         self._modules = self._before = NONE
         self._changed: frozenset[str] = frozenset()
-        # Of the jobs that ran since the last plan: the step that registered their
-        # handler, and the names that were bound while they ran.
-        self._served: Step | None = None
-        self._bound: frozenset[str] = frozenset()
-        # When the last sync ended: its last serial number, and the probed resources; and
-        # these before the jobs whose writes stand.
+        # The serial number of the last step when the last sync ended.
         self._settled = 0
-        self._calm: Probes = {}
-        self._before_jobs: Probes = {}
-        # The environment that CUDA has read, if it has.
-        self._cuda_variables: dict[str, str] | None = None
         # The last plan and its sync, if the namespace equals the program and start() ran.
         self._complete: tuple[Plan, Sync] | None = None
 
@@ -148,29 +102,11 @@ class Steps:
 
     def after_job(self, is_cancelled: bool) -> None:
         """Note what the job that just ended may have left in the globals."""
-        self._watch.look()
-        self._bound |= self._watch.rebound()
-        self._watch.mark()
         start = next((r.executed.step for r in self.ran if r.serial == self._starts.by), None)
-        if start is not None:
-            # What it wrote is worked out when it matters, at the next plan.
-            self._served = start
-            for half in plan.half_written(self.executed, start) if is_cancelled else ():
+        self._served.note(start)
+        if start is not None and is_cancelled:
+            for half in plan.half_written(self.executed, start):
                 self.spoil(half)
-
-    def _note_served(self) -> None:
-        steps = [ran.executed.step for ran in self.ran]
-        found = list(self._job_writes)
-        if self._served is not None:
-            written = differing(self._calm, self.prober.read())
-            seen = self._bound | {f"${resource}" for resource in written}
-            found += plan.served(steps, self._served, self._watch.kinds, seen)
-        for name in self._background.functions():
-            # It stands as long as what it runs, and what may have started it.
-            for each in {name, *plan.mentioning(steps, name)}:
-                found.append(plan.JobWrite(frozenset({each}), runs=name))
-        self._job_writes = tuple(dict.fromkeys(found))
-        self._served, self._bound = None, frozenset()
 
     def spoil(self, name: str) -> None:
         """Count the steps that made `name` as failed: they run again at the next sync."""
@@ -201,8 +137,7 @@ class Steps:
         """
         if again is None and self._is_complete(program):
             return self._nothing_to_do(on_plan)
-        if self._cuda_variables is None:
-            self._cuda_variables = worker_cuda.variables()
+        self._variables.begin()
         before = (self.program, self._modules, self._changed)
         sync = self._begin(program, show, again)
         was_fresh = not self.ran
@@ -230,7 +165,7 @@ class Steps:
             self._apply(todo, sync)
             if sync.failure is not None:
                 break
-            sync.needs_new = self._unread_variable()
+            sync.needs_new = self._variables.unread()
         self._around.forget()
         return sync
 
@@ -271,7 +206,7 @@ class Steps:
         before, now = self._modules.tops(), modules.tops()
         self._changed |= {name for name in before if before[name] != now.get(name)}
         self.program, self._before, self._modules = program, self._modules, modules
-        self._note_served()
+        self._served.work_out([ran.executed.step for ran in self.ran])
         return sync
 
     def _lay_out(self, program: WireProgram) -> None:
@@ -288,7 +223,10 @@ class Steps:
         self._laid_out, self._files = program, program.files
 
     def _plan(self, sync: Sync) -> Plan:
-        setting = self._changed_setting(sync.program)
+        if not self.ran:
+            self._variables.apply(sync.program.env)
+            self._served.forgive_environment()
+        setting = self._variables.changed(sync.program.env)
         if setting is not None:
             # Settings are read while modules are imported: only a fresh process sees this one.
             return Plan(restart=Reason("changed", setting))
@@ -299,47 +237,24 @@ class Steps:
             sync.new,
             kinds=self._watch.kinds,
             models=self._models(sync.new),
-            job_writes=self._job_writes,
+            job_writes=self._served.writes,
             local=(self._before, self._modules),
             settled=sum(ran.serial <= self._settled for ran in self.ran),
         )
-        thread = self._background.thread_of(self._lost_runs(todo))
+        thread = self._background.thread_of(self._served.lost_runs(todo.job_writes))
         if thread is not None and todo.restart is None:
             return Plan(restart=Reason("thread", thread))
         return todo
-
-    def _lost_runs(self, todo: Plan) -> set[str]:
-        """Functions that jobs left running, and that do not stand any more."""
-        return {write.runs for write in {*self._job_writes} - {*todo.job_writes} if write.runs}
 
     def _models(self, steps: Iterable[Step]) -> dict[str, frozenset[str]]:
         """Return what the values that these steps look at answer now without changing."""
         names = {name for step in steps for name, _ in step.facts.looks}
         return models(self.namespace, names, self._modules.tops())
 
-    def _unread_variable(self) -> str | None:
-        """Return a variable that is another than when CUDA read it."""
-        now, before = worker_cuda.variables(), self._cuda_variables
-        if now is None or before is None:
-            return None
-        return next((name for name in {**before, **now} if before.get(name) != now.get(name)), None)
-
-    def _changed_setting(self, program: WireProgram) -> str | None:
-        """Return a setting that is not what the running steps saw; apply all before the first."""
-        if not self.ran:
-            for key in self._settings:
-                os.environ.pop(key, None)
-                self.prober.secrets.pop(key, None)
-            self.set_env(program.env)
-            self._settings = dict(program.env)
-        keys = {**self._settings, **program.env}
-        return next((k for k in keys if self._settings.get(k) != program.env.get(k)), None)
-
     def set_env(self, values: dict[str, str]) -> None:
         """Set variables that no step of the program sets; they outlive a restored environment."""
-        self.prober.secrets.update(values)
-        os.environ.update(values)
-        self._calm = {**self._calm, "environ": self.prober.read()["environ"]}
+        self._variables.set(values)
+        self._served.forgive_environment()
 
     def _settle(self, todo: Plan, sync: Sync) -> None:
         """Nothing is left but what always runs: start()."""
@@ -351,24 +266,16 @@ class Steps:
                 return
         self._complete = (todo, sync)
         self.spoiled.clear()
-        self._rest()
-
-    def _rest(self) -> None:
-        """Note how things are before jobs run; what earlier jobs wrote still stands."""
-        self._watch.mark()
+        self._served.rest()
         self._settled = self._serial
-        self._calm = self.prober.read()
-        standing = {name[1:] for job in self._job_writes for name in job.binds}
-        kept = {name: state for name, state in self._before_jobs.items() if name in standing}
-        self._before_jobs = {**self._calm, **kept}
 
     def _apply(self, todo: Plan, sync: Sync) -> None:
         self._complete = None
-        lost = self._lost_runs(todo)
-        self._job_writes = todo.job_writes
+        lost = self._served.lost_runs(todo.job_writes)
+        self._served.writes = todo.job_writes
         for resource, old in todo.restore.items():
             of_step = old < len(self.ran)
-            before = self.ran[old].traces.before if of_step else self._before_jobs
+            before = self.ran[old].traces.before if of_step else self._served.before
             self.prober.restore(resource, before[resource])
         self._requirements.keep_on_path()
         self._around.forget()
@@ -464,7 +371,7 @@ class Steps:
         if "__doc__" in step.facts.binds:
             self._executor.run(compile_docstring(node, file, sync.flags), self.namespace)
         value = self._executor.run(compile_statement(node, file, sync.flags), self.namespace)
-        if _is_shown(step, index, sync):
+        if sync.is_shown(index):
             sync.value, sync.has_value = value, True
 
     def _leave_rest(self, failed: Rerun, reruns: Iterable[Rerun], sync: Sync) -> None:
@@ -472,22 +379,6 @@ class Steps:
             cell = sync.cell_of(later.index)
             if later.index > failed.index and cell is not None and cell.state == "kept":
                 cell.state = "not run"
-
-
-def _is_shown(step: Step, index: int, sync: Sync) -> bool:
-    """Tell whether the step is the shown cell's last, with no semicolon behind it."""
-    if sync.show is None or sync.program.cell_of(step.line) != sync.show:
-        return False
-    following = sync.new[index + 1 : index + 2]
-    if following and sync.program.cell_of(following[0].line) == sync.show:
-        return False
-    return not ends_with_semicolon(sync.program.text, step.statement.node)
-
-
-def ends_with_semicolon(text: str, node: Any) -> bool:
-    """Tell whether a `;` follows the statement on its last line."""
-    line = text.split("\n")[node.end_lineno - 1].encode()
-    return bool(line[node.end_col_offset :].lstrip().startswith(b";"))
 
 
 def _settled(sync: Sync, count: int) -> Plan:

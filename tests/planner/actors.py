@@ -27,7 +27,8 @@ from rpnb.agent.worker_failure import NeedsRestart, RequestFailed
 from rpnb.agent.worker_modules import purge
 from rpnb.agent.worker_program import WireProgram
 from rpnb.agent.worker_start import Starts
-from rpnb.agent.worker_steps import Steps, Sync
+from rpnb.agent.worker_steps import Steps
+from rpnb.agent.worker_sync import Sync
 from rpnb.planner.local import Local
 from rpnb.planner.plan import Plan, Step, steps
 from rpnb.planner.sources import Source
