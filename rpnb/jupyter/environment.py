@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from ..program.options import Options
     from .notebook import Notebook
 
-# A name with one of these in it is a secret, whatever its value looks like.
-_SECRET_WORDS = ("TOKEN", "KEY", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
-# How the keys of well-known services begin.
-_SECRET_HEADS = ("hf_", "sk-", "ghp_", "github_pat_", "AKIA", "rpa_", "xoxb-", "eyJ")
-
 
 def set_env(notebook: Notebook, options: Options) -> None:
     """Take secrets from here, and plain settings into the program.
@@ -26,12 +21,14 @@ def set_env(notebook: Notebook, options: Options) -> None:
     Raises:
         BadInput: a secret was typed with its value, or is nowhere to be had.
     """
+    from ..program.credentials import is_secret_name, looks_secret
+
     secrets = dict[str, str]()
     for word in options.words:
         name, equals, value = word.word.partition("=")
         if not name.isidentifier():
             raise BadInput(f"{name!r} is no name of a variable", options.line, word.position)
-        if equals and (_is_secret(name) or _looks_secret(value)):
+        if equals and (is_secret_name(name) or looks_secret(value)):
             message = f"this would be saved in the notebook: write %runpod_env {name} alone"
             raise BadInput(message, options.line, word.position)
         if equals:
@@ -67,11 +64,3 @@ def _from_keyring(name: str) -> str | None:
         return None
     found = keyring.get_password("rpnb", name)
     return str(found) if found else None
-
-
-def _is_secret(name: str) -> bool:
-    return any(word in name.upper() for word in _SECRET_WORDS)
-
-
-def _looks_secret(value: str) -> bool:
-    return value.startswith(_SECRET_HEADS)

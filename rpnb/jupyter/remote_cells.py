@@ -31,14 +31,15 @@ def setup(notebook: Notebook, options: Options, body: str) -> None:
         ProgramError: the cells do not make a program.
         RemoteError: a step raised.
     """
+    from ..program.ipython_syntax import translate
+
     session, screen = attached(notebook), CellScreen(notebook.shell)
     cell, program = notebook.put(notebook.cell("setup", options, body), options)
     what = f"setup {cell.name}".strip()
     screen.lead((notebook.target, what, "running"), final=False)
     jobs.tell(notebook, program.notes, screen)
     again = cell.id if options.has("again") else None
-    # A command shows what it prints, and is no value.
-    show = None if cell.source.rstrip().rpartition("\n")[2].startswith("!") else cell.id
+    show = None if translate(cell.source).ends_with_command else cell.id
     run = session.submit(program, show=show, again=again)
     outcome = jobs.followed(notebook, run, screen)
     if outcome.failed is not None or outcome.synced is None:

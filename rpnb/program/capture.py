@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import CannotCapture
 from . import skew, values
+from .credentials import refuse
 from .expressions import Expression, importable, made
 from .literals import literal
 from .names import Names
@@ -71,6 +72,7 @@ def capture_value(
         value = list(value)
     text = literal(value)
     if text is not None:
+        refuse(name, value, names.send)
         found = _literal(name, text, definition)
         return replace(found, value=value, parts=values.containers(value))
     by_name = importable(value)

@@ -72,6 +72,8 @@ class Translated:
     # Names that hold the lines of a command, and names that the cell binds.
     lists: set[str] = field(default_factory=set)
     bound: frozenset[str] = frozenset()
+    # A command shows what it prints, and has no value that a cell would show.
+    ends_with_command: bool = False
 
 
 def translate(text: str, *, label: str = "the cell", first_line: int = 1) -> Translated:
@@ -141,8 +143,14 @@ def _translate(text: str, label: str, first_line: int, bound: frozenset[str]) ->
             continue
         done += [changed, *[""] * (taken - 1)]
         number += taken
+        is_last = not any(_says_something(each) for each in lines[number:])
+        found.ends_with_command = is_last and changed.startswith(_RUN.partition("{")[0])
     found.text = "\n".join(done)
     return found
+
+
+def _says_something(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
 def _logical(lines: list[str], number: int) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from .credentials import refuse
 from .expressions import Expression, expression
 from .functions import Found, find, in_factory, with_defaults
 from .names import Names
@@ -32,6 +33,8 @@ def closure(name: str, value: Any, names: Names, capture_value: CaptureValue) ->
     own = {key for key, cell in cells.items() if _content(cell) is value}
     if own - {value.__code__.co_name} or any(_content(c) is _EMPTY for c in cells.values()):
         return None
+    for key, cell in cells.items():
+        refuse(f"{name}.{key}", _content(cell), names.send)
     parts = {
         key: _part(f"_{name}_{key}", _content(cell), names, capture_value)
         for key, cell in cells.items()
@@ -90,6 +93,8 @@ def partial(name: str, value: Any, names: Names, capture_value: CaptureValue) ->
     """A `functools.partial`, written as the call that makes it."""
     if type(value) is not functools.partial:
         return None
+    for key, each in (*enumerate(value.args, 1), *value.keywords.items()):
+        refuse(f"{name}.{key}", each, names.send)
     parts = [
         _part(f"_{name}_function", value.func, names, capture_value),
         *(

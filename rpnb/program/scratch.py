@@ -51,7 +51,7 @@ def scratch(
     sent = {path: content for path, content in files.items() if path not in given}
     written = [Capture("", "import", line) for line in sorted(translated.imports)]
     work = {
-        "text": translated.text,
+        "text": translated.text + "\npass" * translated.ends_with_command,
         "label": cell.label,
         "first_line": cell.first_line,
         "to": to,

@@ -37,10 +37,16 @@ def test_setup_prints_in_the_cell_and_shows_its_last_expression(connected):
     assert "{'a': 1}" in said.text
 
 
-def test_setup_that_ends_in_a_command_shows_what_it_prints_alone(connected):
-    said = connected.run("%%runpod_setup\n%time x = 1\n!echo a fox")
-    assert "a fox" in said.text
-    assert "CompletedProcess" not in said.text
+@pytest.mark.parametrize("kind", ["setup", "remote"])
+def test_cell_that_ends_in_a_command_shows_what_it_prints_alone(connected, kind):
+    for end in ("!echo a fox", "!echo a \\\n  fox  \n\n# above"):
+        said = connected.run(f"%%runpod_{kind}\n{end}")
+        assert "a fox" in said.text
+        assert "CompletedProcess" not in said.text
+
+
+def test_magic_that_means_nothing_there_is_named_once(connected):
+    said = connected.run("%%runpod_setup\n%time x = 1")
     assert "%time is left out" in said.text
     assert "%time is left out" not in connected.run("%%runpod_setup\ny = 2").text
 

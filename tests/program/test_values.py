@@ -5,6 +5,7 @@ import json
 import pytest
 
 from rpnb.errors import CannotCapture
+from tests.real.libraries import need
 
 # The library; the cell that makes the values; what is the same there.
 VALUES = {
@@ -41,7 +42,7 @@ VALUES = {
 @pytest.mark.parametrize("case", VALUES)
 def test_value_of_a_library_is_the_same_in_a_fresh_process(notebook, case):
     library, text, use = VALUES[case]
-    pytest.importorskip(library)
+    need(library)
     notebook.cell(text)
     notebook.setup(f"x = {use}")
     # As JSON has it: a tuple comes back as a list.

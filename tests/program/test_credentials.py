@@ -1,0 +1,78 @@
+"""Secrets in ordinary cells: none becomes text of a program."""
+
+from __future__ import annotations
+
+import pytest
+
+from rpnb.errors import CannotCapture
+from rpnb.program.credentials import is_secret_name, refuse
+
+# Put together, so that no scanner takes them for real ones.
+BODY = "Ab1Cd2Ef3Gh4Ij5Kl6Mn7"
+SECRETS = {
+    "HF_TOKEN": "hf_" + BODY,
+    "client": "sk-" + BODY,
+    "url": "https://x.example/?key=AIza" + BODY,
+    "api_key": BODY,
+    "OPENAI_APIKEY": BODY,
+    "DB_PASSWORD": "correct horse",
+    "cfg": {"service": {"api_key": BODY}},
+    "listed": ["a", {"b": ["rpa_" + BODY]}],
+    "raw": b"-----BEGIN RSA PRIVATE KEY-----",
+}
+PLAIN = {
+    "SORT_KEY": "date",
+    "PAD_TOKEN": "<|pad_0|>",
+    "MAX_TOKENS": 512,
+    "TOKENIZER": "bert-base-uncased-2",
+    "KEYS": ["a1b2c3", "d4e5f6"],
+    "prompt": "a key-shaped cloud, sk-ating",
+    "model": "hf_small",
+    "KEY": "",
+    "cfg": {"keyboard": "qwerty-102", "tokens": "12 a"},
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_value_that_looks_like_a_secret_is_refused(name):
+    with pytest.raises(CannotCapture, match=r"looks like a secret.*%runpod_env .*--send"):
+        refuse(name, SECRETS[name])
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_plain_value_is_no_secret(name):
+    refuse(name, PLAIN[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "is_secret"),
+    {
+        **dict.fromkeys(("HF_TOKEN", "aws_secret", "MyKey", "KEY_ID", "SECRETS"), True),
+        **dict.fromkeys(("TOKENIZERS_PARALLELISM", "MAX_TOKENS", "KEYBOARD", "MODEL"), False),
+    }.items(),
+)
+def test_name_tells_a_secret_by_whole_words(name, is_secret):
+    assert is_secret_name(name) == is_secret
+
+
+def test_captured_secret_is_an_error_with_cell_and_remedy_and_can_be_overruled(notebook):
+    notebook.cell(f"HF_TOKEN = 'hf_{BODY}'\ndef load(name):\n    return name, HF_TOKEN")
+    notebook.setup("model = load('m')")
+    with pytest.raises(CannotCapture) as raised:
+        notebook.build()
+    text = str(raised.value)
+    assert "`HF_TOKEN` looks like a secret" in text
+    assert "cell 2, line 2 (through `load`)" in text
+    assert BODY not in text
+    assert BODY in notebook.build(send=["HF_TOKEN"]).text
+
+
+@pytest.mark.parametrize(
+    "made", ["make({0!r})", "functools.partial(print, api_key={0!r})"], ids=["closure", "partial"]
+)
+def test_secret_that_a_function_holds_is_refused(notebook, made):
+    notebook.cell("import functools\ndef make(api_key):\n    return lambda x: (x, api_key)")
+    notebook.cell(f"f = {made.format(BODY)}")
+    notebook.setup("s = f(1)")
+    with pytest.raises(CannotCapture, match="`f.api_key` looks like a secret"):
+        notebook.build()
