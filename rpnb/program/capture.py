@@ -21,6 +21,7 @@ from .places import path_to
 from .provenance import Definition
 from .rebuilt import assembled, closure, method, partial
 from .referring import Referring
+from .registration import stray
 from .sources import (
     Captured,
     as_begun,
@@ -129,9 +130,11 @@ def begun(name: str, made: tuple[str, ...], names: Names) -> Captured:
         found = as_begun(definition, made)
         known = {*made, *found.capture.now, *found.capture.later}
         other = next((o for o in _definitions_in(names[name]) if o.__name__ not in known), None)
-        if other is None:
+        place = stray(definition, names)
+        if other is None and place is None:
             return found
-        problem = f"something else put `{other.__name__}` into it"
+        what = "" if other is None else f" put `{other.__name__}` into it"
+        problem = f"something else{what or f' in {place} fills it, too'}"
     raise CannotCapture(
         f"`{name}` is filled while {listed} is defined, but {problem}: define and fill it in a "
         "remote cell",

@@ -21,6 +21,7 @@ from .passages import Passage
 from .uses import Statement, uses
 
 _BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try)
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _MUTATORS = frozenset(
     {"update", "append", "extend", "insert", "add", "setdefault", "pop", "remove", "clear"}
@@ -36,9 +37,9 @@ _TRANSPARENT = frozenset({"time", "capture", "timeit", "prun"})
 class Definition:
     """The statements that made a value; `node` is the one that bound the name.
 
-    `in_block` tells that it stood inside a loop or a condition; `print` is the
-    value's fingerprint when its cell ended, `read` are the names that the statements
-    read as they ran, with a mark of what these held.
+    `cell` says which of the recorded cells bound it, `in_block` that it stood inside a loop
+    or a condition; `print` is the value's fingerprint when its cell ended, `read` are the
+    names that the statements read as they ran, with a mark of what these held.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Definition:
     node: ast.stmt
     value: Any
     in_block: bool = False
+    cell: int = 0
     print: Any = field(default=None, repr=False)
     read: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -78,6 +80,10 @@ class Provenance:
     def __init__(self) -> None:
         self._definitions: dict[str, Definition] = {}
         self._labels: dict[str, str] = {}
+        # Statements that neither define nor import, by their text: each with its cell's label,
+        # and which of the recorded cells that was.
+        self._done: dict[str, tuple[ast.stmt, str, int]] = {}
+        self._count = 0
 
     def record(
         self, label: str, text: str, namespace: Mapping[str, Any], *, raw: str | None = None
@@ -93,6 +99,7 @@ class Provenance:
         except (SyntaxError, ValueError):
             return
         self._labels[text.strip()] = label
+        self._count += 1
         whole = Passage.typed(text, max(first_line, 1), label=label)
         touched: set[str] = set()
         rebound = _bound_later(statements)
@@ -103,6 +110,8 @@ class Provenance:
                 if name in namespace
             }
             touched |= self._note(statement, _with_comments(statement, whole), namespace, marks)
+            if not isinstance(statement.node, (*DEFINITIONS, ast.Import, ast.ImportFrom)):
+                self._done[statement.text] = statement.node, label, self._count
             self._note_script(statement.node, namespace)
         self._forget(namespace)
         for name in touched:
@@ -126,6 +135,10 @@ class Provenance:
         """Return what is known of every name, in the order in which they were first bound."""
         return list(self._definitions.values())
 
+    def done_since(self, definition: Definition) -> list[tuple[ast.stmt, str]]:
+        """Return the statements that ran since, and define nothing, each with its cell's label."""
+        return [(node, label) for node, label, at in self._done.values() if at >= definition.cell]
+
     def label_of(self, text: str) -> str:
         """Return the label of the cell that had this text, "" if none is known."""
         return self._labels.get(text.strip(), "")
@@ -148,26 +161,40 @@ class Provenance:
         marks: Mapping[str, Any],
     ) -> set[str]:
         used = uses(statement)
-        for name in used.binds:
+        added_to = self._added_to(statement.node, namespace)
+        for name in used.binds - added_to:
             if name in namespace:
                 found = _definition(name, statement, passage, namespace[name])
-                found = replace(found, read={n: m for n, m in marks.items() if n != name})
+                read = {n: m for n, m in marks.items() if n != name}
+                found = replace(found, read=read, cell=self._count)
                 if name in used.now and not isinstance(statement.node, _BLOCKS):
                     # `f = deco(f)`: what it was before belongs to how it came to be.
                     earlier = self._definitions.get(name)
                     if earlier is not None:
                         passages = (*earlier.passages, *found.passages)
                         read = {**found.read, **earlier.read}
-                        found = replace(found, passages=passages, read=read)
+                        found = replace(found, passages=passages, read=read, cell=earlier.cell)
                 self._definitions[name] = found
             else:
                 self._definitions.pop(name, None)
-        changed = set(_changed(statement.node)) - used.binds
+        changed = set(changed_in_place(statement.node)) - used.binds
         for name in changed & set(self._definitions):
             earlier = self._definitions[name]
             if earlier.value is namespace.get(name):
                 self._definitions[name] = replace(earlier, passages=(*earlier.passages, passage))
-        return changed | used.binds
+        return (changed | used.binds) - added_to
+
+    def _added_to(self, node: ast.stmt, namespace: Mapping[str, Any]) -> frozenset[str]:
+        """Names to which a block adds in place (`for x in xs: names += [x]`): the object stays."""
+        if not isinstance(node, _BLOCKS):
+            return frozenset()
+        added = {
+            each.target.id
+            for each in ast.walk(node)
+            if isinstance(each, ast.AugAssign) and isinstance(each.target, ast.Name)
+        }
+        known = ((name, self._definitions.get(name)) for name in added)
+        return frozenset(n for n, d in known if d is not None and d.value is namespace.get(n))
 
 
 def _bound_later(statements: list[Statement]) -> list[frozenset[str]]:
@@ -302,8 +329,8 @@ def _cut(passage: Passage, node: ast.stmt, statement: Statement) -> Passage | No
     return moved if same else None
 
 
-def _changed(node: ast.stmt) -> Iterator[str]:
-    """Names whose object a statement changes in place, as far as its own text shows."""
+def changed_in_place(node: ast.stmt) -> Iterator[str]:
+    """Yield the names whose object a statement changes in place, as far as its own text shows."""
     targets: list[ast.expr] = []
     if isinstance(node, ast.Assign):
         targets = node.targets
@@ -318,10 +345,12 @@ def _changed(node: ast.stmt) -> Iterator[str]:
         and node.value.func.attr in _MUTATORS
     ):
         targets = [node.value.func]
-    elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+    elif isinstance(node, DEFINITIONS):
         # `@f.register`: the definition becomes part of what f is.
         decorators = node.decorator_list
         targets = [each.func if isinstance(each, ast.Call) else each for each in decorators]
+    if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+        yield node.target.id
     for target in targets:
         while isinstance(target, (ast.Attribute, ast.Subscript)):
             target = target.value

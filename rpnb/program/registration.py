@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import ast
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from .names import Names
-from .provenance import Definition
+from .provenance import DEFINITIONS, Definition, changed_in_place
 
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _MAKERS = ("__new__", "__init__", "__call__")
 
 
@@ -22,7 +21,7 @@ def filled(names: Names, wanted: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return which of the `wanted` names are filled by definitions here: those, in order."""
     found: dict[str, list[str]] = {name: [] for name in wanted}
     for definition in names.provenance.definitions() if found else ():
-        if isinstance(definition.node, _DEFINITIONS) and definition.name in names:
+        if isinstance(definition.node, DEFINITIONS) and definition.name in names:
             for name in reached(definition, names) & found.keys():
                 found[name].append(definition.name)
     return {name: tuple(made) for name, made in found.items() if made}
@@ -109,3 +108,64 @@ def _called(
             continue
         found |= {name for name in [names.name_of(content)] if name}
         yield from ((inner, depth) for inner in _functions(content))
+
+
+def stray(registry: Definition, names: Names) -> str | None:
+    """Return the label of a cell that has changed a registry otherwise than by a definition.
+
+    What its own text does at the top level (`REG["a"] = 1`) belongs to the registry's statements.
+    """
+    for node, label in names.provenance.done_since(registry):
+        inside = [each for each in ast.walk(node) if isinstance(each, ast.stmt)][1:]
+        changed = {name for each in inside for name in changed_in_place(each)}
+        for call in _calls(node):
+            changed.update(_changed_by(call, names, set()))
+        if registry.name in changed:
+            return label
+    return None
+
+
+def _calls(node: ast.AST) -> Iterator[ast.Call]:
+    return (each for each in ast.walk(node) if isinstance(each, ast.Call))
+
+
+def _changed_by(call: ast.Call, names: Names, seen: set[ast.AST]) -> Iterator[str]:
+    """The names that what a call runs of the notebook's own definitions changes in place."""
+    for owner, body in _run_by(call.func, names):
+        if body in seen:
+            continue
+        seen.add(body)
+        for each in ast.walk(body):
+            if isinstance(each, ast.stmt):
+                changed = set(changed_in_place(each))
+                yield from changed
+                # `cls.routes[path] = f` in a method of App.
+                yield from (owner for word in ("cls", "self") if owner and word in changed)
+            elif isinstance(each, ast.Call):
+                yield from _changed_by(each, names, seen)
+
+
+def _run_by(called: ast.expr, names: Names) -> Iterator[tuple[str, ast.stmt]]:
+    """The definitions that a call runs, each with the class whose method it is."""
+    if isinstance(called, ast.Name):
+        node = _definition(called.id, names)
+        if isinstance(node, ast.ClassDef):
+            yield from ((node.name, each) for each in node.body if _is_method(each, _MAKERS))
+        elif node is not None:
+            yield "", node
+    elif isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
+        root = called.value.id
+        node = _definition(root, names)
+        if node is None and root in names:
+            node = _definition(type(names[root]).__name__, names)
+        if isinstance(node, ast.ClassDef):
+            yield from ((node.name, each) for each in node.body if _is_method(each, (called.attr,)))
+
+
+def _definition(name: str, names: Names) -> ast.stmt | None:
+    found = names.definition(name) if name in names else None
+    return found.node if found is not None and isinstance(found.node, DEFINITIONS) else None
+
+
+def _is_method(node: ast.stmt, called: Collection[str]) -> bool:
+    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name in called

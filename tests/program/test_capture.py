@@ -216,6 +216,54 @@ def test_registry_that_a_call_filled_too_is_refused(notebook):
         notebook.build()
 
 
+NAMED = """\
+REG = []
+def reg(f):
+    REG.append(f.__name__)
+    return f
+@reg
+def a(): return 1
+def look(): return REG
+def put(x): REG.append(x)
+def puts(x): put(x)
+class App:
+    routes = {}
+    @classmethod
+    def route(cls, f):
+        cls.routes[f.__name__] = 1
+        return f
+@App.route
+def c(): return 1
+"""
+FILLING = [
+    "put('b')",
+    "puts('b')",
+    "reg(len)",
+    "for x in 'bc': REG.append(x)",
+    "if 1: REG += ['b']",
+]
+
+
+@pytest.mark.parametrize("filling", FILLING)
+def test_registry_of_plain_data_that_something_else_filled_too_is_refused(notebook, filling):
+    notebook.cell(NAMED)
+    notebook.cell("print(look())\nApp.route(len)\n" + filling)
+    notebook.setup("@reg\ndef b(): return a()\ns = REG")
+    with pytest.raises(CannotCapture, match="`REG` is filled while `a` is defined.* in cell 2"):
+        notebook.build()
+    notebook.cell(NAMED)
+    assert notebook.remote_value("s") == ["a", "b"]
+
+
+def test_registry_in_a_class_that_a_call_filled_too_is_refused(notebook):
+    notebook.cell(NAMED)
+    notebook.setup("@App.route\ndef d(): return 1\ns = App.routes")
+    assert notebook.remote_value("s") == {"c": 1, "d": 1}
+    notebook.cell("App.route(len)")
+    with pytest.raises(CannotCapture, match="`App` is filled while `c` is defined"):
+        notebook.build()
+
+
 SHARING = {
     "mutable": "box = []\n    def put(x): box.append(x)\n    def get(): return box",
     "nonlocal": "box = 0\n    def put(x):\n        nonlocal box\n        box = x\n"
