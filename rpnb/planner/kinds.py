@@ -88,6 +88,24 @@ def _class_kind(cls: type, program: str, depth: int) -> str:
     return "code"
 
 
+def form(value: Any, program: str = PROGRAM) -> list[Any]:
+    """What a function or class is made of: it was changed in place if a part is another object."""
+    value = getattr(value, "__func__", value)
+    if type(value) is types.FunctionType:
+        parts: list[Any] = [value.__code__, value.__defaults__, value.__kwdefaults__]
+        parts += [value.__doc__, value.__name__, value.__qualname__]
+        return [*parts, *value.__annotations__, *value.__annotations__.values()]
+    own = [c for c in getattr(value, "__mro__", ()) if c.__module__ == program]
+    attributes = [(name, v) for c in own for name, v in vars(c).items() if not _is_kept(name, v)]
+    return [part for name, v in attributes for part in (name, v, *(form(v) if callable(v) else ()))]
+
+
+def _is_kept(name: str, value: Any) -> bool:
+    """Tell whether a class attribute is Python's or a library's own bookkeeping."""
+    is_text = name == "__doc__" or callable(value)
+    return name.startswith("_abc_") or (_is_private(name) and not is_text)
+
+
 class Watch:
     """Watches a namespace while steps run: what each one bound, what kinds names have had.
 
@@ -100,6 +118,8 @@ class Watch:
         self.kinds: dict[str, str] = {}
         self._before: dict[str, Any] = {}
         self._marks: dict[str, int] = {}
+        # Name of a code value -> the value, and its form when it was first seen.
+        self._forms: dict[str, tuple[Any, list[Any]]] = {}
 
     def start(self) -> None:
         """Remember the namespace as it is; call it right before a step runs."""
@@ -129,12 +149,25 @@ class Watch:
         """Bring `kinds` up to date; call it after a job, too.
 
         Only the names of `changed` have got other values, None for perhaps all. What
-        was code may have become data in place: a function got an attribute.
+        was code may have become data in place: a function got an attribute, a class another one.
         """
         for name, value in list(self.namespace.items()):
             is_new = changed is None or name in changed
             if (is_new or self.kinds.get(name) in _MAY_RISE) and not _is_private(name):
-                self._merge(name, kind(value, self._program))
+                self._merge(name, self._kind(name, value))
+
+    def _kind(self, name: str, value: Any) -> str:
+        found = kind(value, self._program)
+        if found != "code":
+            self._forms.pop(name, None)
+            return found
+        now = form(value, self._program)
+        seen, before = self._forms.setdefault(name, (value, now))
+        if seen is not value:
+            self._forms[name] = (value, now)
+        elif len(before) != len(now) or any(a is not b for a, b in zip(before, now)):
+            return "data"
+        return "code"
 
     def drop(self, names: Collection[str]) -> None:
         """Delete `names` from the namespace and forget their kinds."""
@@ -142,6 +175,7 @@ class Watch:
         for name in names:
             self.namespace.pop(name, None)
             self.kinds.pop(name, None)
+            self._forms.pop(name, None)
             annotations.pop(name, None)
         # A module without a docstring has None.
         self.namespace.setdefault("__doc__", None)

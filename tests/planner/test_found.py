@@ -37,6 +37,17 @@ TEXTS = {
     "annotations made lazy": [
         "class K: pass\nclass C:\n    q: K", "from __future__ import annotations\nclass K: pass\n"
         "class C:\n    q: K"],
+    "a function changed under another name": [
+        "def f(): pass\nh = f\nh.__name__ = 'g'", "def f(): pass"],
+    "a class changed under another name": ["class C: n = 1\nh = C\nh.n = 2", "class C: n = 1"],
+    "a class changed by a function": [
+        "class C:\n    def f(self): pass\ndef g(c): c.f = None\ng(C)",
+        "class C:\n    def f(self): pass\ndef g(c): c.f = None"],
+    "a class changed through an object": [
+        "class C: n = 1\no = C()\ntype(o).n = 2", "class C: n = 1\no = C()"],
+    "a method changed in place": [
+        "class C:\n    def f(self): pass\nC().f.__func__.__defaults__ = (1,)",
+        "class C:\n    def f(self): pass"],
     "lines of a function under another name": [
         "def f(): pass\nh = f\ndef f(): return 1", "# one more\ndef f(): pass\nh = f\ndef f(): return 1"],
     "lines of two equal functions": [
