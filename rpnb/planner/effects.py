@@ -40,11 +40,16 @@ _WRITES: dict[str, frozenset[str]] = {
     **dict.fromkeys(("logging", "transformers.logging"), frozenset({"logging"})),
     **dict.fromkeys(("transformers.utils.logging", "datasets.logging"), frozenset({"logging"})),
     **dict.fromkeys(("diffusers.logging", "diffusers.utils.logging"), frozenset({"logging"})),
-    **dict.fromkeys(("random.seed", "random.setstate"), frozenset({"random"})),
-    **dict.fromkeys(("numpy.random.seed", "numpy.random.set_state"), frozenset({"numpy.random"})),
+    # To look at a generator is to depend on where it stands, as drawing from it is.
+    **dict.fromkeys(("random.seed", "random.setstate", "random.getstate"), frozenset({"random"})),
+    **dict.fromkeys(
+        tuple(f"numpy.random.{name}" for name in ("seed", "set_state", "get_state")),
+        frozenset({"numpy.random"}),
+    ),
     **dict.fromkeys(
         (
             *("torch.manual_seed", "torch.seed", "torch.random", "torch.set_rng_state"),
+            *("torch.get_rng_state", "torch.initial_seed", "torch.cuda.get_rng_state"),
             *("torch.cuda.manual_seed", "torch.cuda.manual_seed_all"),
         ),
         frozenset({"torch.random"}),

@@ -37,6 +37,8 @@ TEXTS = {
     "annotations made lazy": [
         "class K: pass\nclass C:\n    q: K", "from __future__ import annotations\nclass K: pass\n"
         "class C:\n    q: K"],
+    "a look at a random generator above its seed": [
+        "import random\nrandom.seed(2)", "import random\na = random.getstate()\nrandom.seed(2)"],
     "a function changed under another name": [
         "def f(): pass\nh = f\nh.__name__ = 'g'", "def f(): pass"],
     "a class changed under another name": ["class C: n = 1\nh = C\nh.n = 2", "class C: n = 1"],
