@@ -4,6 +4,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import asyncio
 import logging
 import os
 import random
@@ -18,13 +19,18 @@ import pandas as pd
 import pytest
 
 from rpnb.agent.directory import RunDirectory
-from rpnb.agent.worker_code import future_flags
+from rpnb.agent.worker_cancel import Cancellation
+from rpnb.agent.worker_code import Executor, future_flags
+from rpnb.agent.worker_failure import NeedsRestart
 from rpnb.agent.worker_modules import local_modules
 from rpnb.agent.worker_probe import Prober, differing
 from rpnb.agent.worker_program import WireProgram, write_files
 from rpnb.agent.worker_spoil import spoiled_names
+from rpnb.agent.worker_start import Starts
+from rpnb.agent.worker_steps import Steps
 from rpnb.agent.worker_trace import details
 from rpnb.planner.effects import RESOURCES
+from rpnb.planner.plan import Plan, Reason, Rerun
 
 CHANGES: dict[str, Callable[[], Any]] = {
     "environ": lambda: os.environ.update(RPNB_TEST_PROBE="1"),
@@ -183,3 +189,23 @@ def test_exception_whose_text_raises_is_still_reported() -> None:
             raise OSError("no")
 
     assert "raised OSError" in details(Rude(), "/nowhere")["message"]
+
+
+def test_steps_that_undo_each_other_for_ever_take_a_new_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, loop, plans = RunDirectory(tmp_path / "w"), asyncio.new_event_loop(), list[Plan]()
+    directory.create()
+    executor = Executor(loop, Cancellation(loop))
+    steps = Steps(directory, {"__name__": "__main__"}, executor, Starts())
+
+    def sync(text: str) -> None:
+        program = WireProgram({"text": text, "origins": [], "cells": [], "files": {}})
+        steps.sync(program, show=None, again=None, on_plan=lambda todo, _: plans.append(todo))
+
+    sync("x = 1")
+    monkeypatch.setattr(steps, "_plan", lambda _: Plan(run=(Rerun(0, Reason("new")),)))
+    with pytest.raises(NeedsRestart):
+        sync("x = 2")
+    assert plans[-1].restart == Reason("endless")
+    loop.close()
