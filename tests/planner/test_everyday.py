@@ -68,6 +68,8 @@ class Edit:
     new: str
     loads: str = ""
     restarts: int = 0
+    # What the person is told about the load, before it goes.
+    cause: str = ""
 
 
 TEXT_EDITS = [
@@ -81,19 +83,22 @@ TEXT_EDITS = [
     Edit("layout", "CACHE = {}", "CACHE = {\n}\n\n"),
     Edit("new helper", "def handler", "def trim(s):\n    return s\ndef handler"),
     Edit("another model at the end", "GEN =", 'rank = AutoModel.from_pretrained("r")\nGEN =', "r"),
-    Edit("the other model", '"org/embed"', '"org/embed2"', "org/embed2"),
+    Edit("the other model", '"org/embed"', '"org/embed2"', "org/embed2",
+         cause="`embedder` changed"),
     Edit("print", 'print(end="")', 'print("", end="")'),
     Edit("print of the model", 'print(end="")', 'print(end=str(model)[:0])'),
-    Edit("eval() removed", "model.eval()\n", "", "org/llm"),
-    Edit("the model's name", "org/llm", "org/llm2", "org/llm2"),
-    Edit("the load's arguments", "torch.float16", "torch.float32", "org/llm"),
-    Edit("the tokenizer's attribute", "= tok.eos_token", '= "x"', "org/tok"),
+    Edit("eval() removed", "model.eval()\n", "", "org/llm", cause='`model.eval()` was removed'),
+    Edit("the model's name", "org/llm", "org/llm2", "org/llm2", cause='uses `MODEL`'),
+    Edit("the load's arguments", "torch.float16", "torch.float32", "org/llm",
+         cause="`model` changed"),
+    Edit("the tokenizer's attribute", "= tok.eos_token", '= "x"', "org/tok",
+         cause="`tok.pad_token = tok.eos_token` changed"),
     Edit("warm-up added", "print(", 'warm = model.generate(["hi"], **GEN)\nprint('),
     Edit("environment before loads", "MODEL =", 'os.environ["RPNB_TEST_HOME"] = "/x"\nMODEL =',
-         "org/tok org/llm org/embed"),
+         "org/tok org/llm org/embed", cause="uses the environment, which `os.environ["),
     Edit("environment before imports", "import torch\n",
          'os.environ["RPNB_TEST_HOME"] = "/x"\nimport torch\n',
-         "org/tok org/llm org/embed", 1),
+         "org/tok org/llm org/embed", 1, "stands before an import that has run"),
     Edit("seed added after loads", "print(", "torch.manual_seed(0)\nprint("),
     Edit("pipeline of the model", "print(", 'p = pipeline("t", model=model)\nprint(', "t"),
     Edit("half() added", "model.eval()", "model.eval()\nmodel.half()"),
@@ -120,10 +125,22 @@ IMAGE_EDITS = [
     Edit("flag removed", "torch.backends.cudnn.benchmark = True\n", ""),
     Edit("directory edited", '"/tmp"', '"/tmp/"'),
     Edit("directory removed", 'os.makedirs("/tmp", exist_ok=True)\n', ""),
-    Edit("scheduler's arguments", "karras=True", "karras=False", "org/sd"),
-    Edit("load's arguments", "float16", "float32", "org/sd"),
-    Edit("to() removed", '.to("cuda")', "", "org/sd"),
-    Edit("environment before the load", "MODEL =", 'os.environ["A"] = "1"\nMODEL =', "org/sd"),
+    Edit(
+        "scheduler's arguments",
+        "karras=True",
+        "karras=False",
+        "org/sd",
+        cause="`pipe.scheduler = Scheduler.from_config(pipe.scheduler.confi…` changed",
+    ),
+    Edit("load's arguments", "float16", "float32", "org/sd", cause="`pipe` changed"),
+    Edit("to() removed", '.to("cuda")', "", "org/sd", cause="`pipe` changed"),
+    Edit(
+        "environment before the load",
+        "MODEL =",
+        'os.environ["A"] = "1"\nMODEL =',
+        "org/sd",
+        cause='uses the environment, which `os.environ["A"] = "1"` sets',
+    ),
     Edit("display added", "if __name__", "pipe\nif __name__"),
 ]
 
@@ -167,6 +184,9 @@ def test_everyday_edit_loads_only_what_it_must(text: str, edit: Edit, libraries:
     assert found.error == ""
     assert found.loads == edit.loads.split()
     assert found.restarts == edit.restarts
+    loading = [reason for reason in found.reasons if "from_pretrained" in reason]
+    told = found.reasons[:1] if edit.restarts else loading
+    assert not edit.cause or any(edit.cause in reason for reason in told)
 
 
 def test_reload_names_the_edit_that_caused_it(libraries: Stage) -> None:
