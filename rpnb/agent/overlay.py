@@ -32,6 +32,10 @@ Report = Callable[[str], None]
 # The first SDK with the job function that the runner calls (facts/runpod-sdk.md).
 OLDEST_SDK = "1.7.2"
 _VERSION = re.compile(r"\d[\w.!+]*")
+# So begins a constraint among requirements.
+_CONSTRAINT = "--constraint="
+# A requirements file may have a hundred lines.
+_MOST_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,9 @@ def extend(
 ) -> Overlay:
     """Return what `python` needs beside its own packages to meet a program's requirements.
 
-    Those may begin with pip's options on where packages come from
-    (`--index-url=URL`). Made once for each set; what the parent has is kept
-    unless a requirement names it and asks for another version.
+    Those may begin with pip's options on where packages come from (`--index-url=URL`)
+    and with constraints (`--constraint=numpy<2`). Made once for each set; what the parent
+    has is kept unless a requirement names it and asks for another version.
 
     Raises:
         CannotPrepare: no pip, no package index, or nothing that fits; says which.
@@ -180,14 +184,20 @@ def _check_loadable(site: Path) -> None:
 
 def _constraint(parent: Parent, wanted: list[str]) -> str:
     """The constraint file: every package keeps the version that the parent has."""
-    free = _named(wanted)
+    own = _own_constraints(wanted)
+    free = _named([*wanted, *own])
     pins = [
         f"{name}=={version}\n"
         for name, version in sorted(parent.distributions.items())
         # A version that pip cannot read is not worth refusing everything for.
         if name not in free and _VERSION.fullmatch(version)
     ]
-    return "".join(pins)
+    return "".join([*pins, *(f"{each}\n" for each in own)])
+
+
+def _own_constraints(wanted: Iterable[str]) -> list[str]:
+    """The lines of the person's own constraints files: they overrule what the parent has."""
+    return [each[len(_CONSTRAINT) :] for each in wanted if each.startswith(_CONSTRAINT)]
 
 
 def _named(requirements: Iterable[str]) -> set[str]:
@@ -199,33 +209,44 @@ def _named(requirements: Iterable[str]) -> set[str]:
 def _install(
     site: Path, parent: Parent, wanted: list[str], constraint: str, on_progress: Report
 ) -> None:
-    options = [each for each in wanted if each.startswith("--")]
-    wanted = [each for each in wanted if each not in options]
-    on_progress(f"looking for {' and '.join(wanted)} to fit what {parent.executable} has")
+    own = _own_constraints(wanted)
+    options = [e for e in wanted if e.startswith("--") and not e.startswith(_CONSTRAINT)]
+    wanted = [each for each in wanted if not each.startswith("--")]
+    if not wanted:
+        return
+    on_progress(f"looking for {_listed(wanted)} to fit what {parent.executable} has")
     tool = pip.find(parent, site.parent).with_options(options)
+    own_file = site / "own.txt"
+    own_file.write_text("".join(f"{each}\n" for each in own))
     pins_file = site / "constraint.txt"
     pins_file.write_text(constraint)
-    missing = _missing(tool, parent, wanted, pins_file, on_progress)
+    missing = _missing(tool, parent, wanted, [pins_file, own_file], on_progress)
     if missing is None or any("://" in each for each in wanted):
-        on_progress(f"installing {' and '.join(wanted)}: this may take a minute")
+        on_progress(f"installing {_listed(wanted)}: this may take a minute")
         tool.install(wanted, site, ["--constraint", str(pins_file)])
     elif missing:
         told = _Told(missing, on_progress)
         pins = [f"{name}=={version}" for name, version in missing]
         tool.install(pins, site, ["--no-deps"], told.line)
     pins_file.unlink()
+    own_file.unlink()
+
+
+def _listed(wanted: Sequence[str]) -> str:
+    more = len(wanted) - _MOST_LISTED
+    return " and ".join([*wanted[:_MOST_LISTED], *([f"{more} more"] if more > 0 else [])])
 
 
 def _missing(
-    tool: pip.Pip, parent: Parent, wanted: list[str], pins_file: Path, on_progress: Report
+    tool: pip.Pip, parent: Parent, wanted: list[str], files: list[Path], on_progress: Report
 ) -> list[tuple[str, str]] | None:
     """What to install; where no SDK fits, the newest, behind what the parent has."""
     try:
-        return tool.resolve(wanted, pins_file)
+        return tool.resolve(wanted, files[0])
     except pip.DoesNotFit as problem:
-        free = _named(wanted)
+        free = _named([*wanted, *files[1].read_text().splitlines()])
         on_progress(f"{problem}; trying the newest beside it")
-        found = tool.resolve(wanted, None)
+        found = tool.resolve(wanted, files[1])
     return found and [
         (name, version)
         for name, version in found

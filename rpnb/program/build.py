@@ -11,9 +11,10 @@ import ast
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..errors import NoHandler, ProgramError
-from . import modules, skew, start_call
+from . import modules, requirement_files, skew, start_call
 from .cells import Cell, handler_name, python_text
 from .content import Content
 from .handler_cells import with_one_handler
@@ -22,6 +23,7 @@ from .names import Names
 from .passages import Passage
 from .prepare import Prepared, prepare
 from .problems import raise_all
+from .requirement_files import Read
 from .resolve import Need, Resolved, resolve
 from .resolve import needs as _needs
 from .steps import Program
@@ -56,7 +58,8 @@ def build(
         local = local_modules(prepared, found, names)
     except ProgramError as problem:
         problems.append(problem)
-    program = _program(prepared, found, handler, _Surroundings(dict(env or {}), base, local))
+    asked = _requirement_files(prepared, names, problems)
+    program = _program(prepared, found, handler, _Surroundings(dict(env or {}), base, local, asked))
     raise_all([*problems, *skew.problems(program, names.there)])
     return program
 
@@ -132,6 +135,20 @@ class _Surroundings:
     env: dict[str, str]
     base: Program | None
     local: dict[str, bytes]
+    asked: Read
+
+
+def _requirement_files(
+    cells: Sequence[Prepared], names: Names, problems: list[ProgramError]
+) -> Read:
+    """What the files of `%pip install -r FILE` ask for; what is wrong goes to `problems`."""
+    found, folder = Read(), (names.folder or Path.cwd()).absolute()
+    for named in (named for each in cells for named in each.requirement_files):
+        try:
+            found = found.with_more(requirement_files.read(named, folder))
+        except ProgramError as problem:  # noqa: PERF203 - every file's problem is reported
+            problems.append(problem)
+    return found
 
 
 def _program(
@@ -156,11 +173,24 @@ def _program(
         env=env | around.env,
         handler=handler,
         python=_bound_to(found, around.base),
-        requirements=tuple(dict.fromkeys(r for each in cells for r in each.requirements)),
+        requirements=_requirements(cells, around.asked),
         captures=tuple(each.capture for each in found.all),
         blobs=gathered.blobs,
-        notes=(*(note for each in cells for note in each.notes), *found.notes, *_hoisted(cells)),
+        notes=(
+            *(note for each in cells for note in each.notes),
+            *(*found.notes, *_hoisted(cells), *around.asked.notes),
+        ),
     )
+
+
+def _requirements(cells: Sequence[Prepared], asked: Read) -> tuple[str, ...]:
+    """Every requirement once; where packages come from stands first."""
+    named = [each for cell in cells for each in cell.requirements]
+    return tuple(dict.fromkeys(sorted((*named, *asked.requirements), key=_is_named)))
+
+
+def _is_named(requirement: str) -> bool:
+    return not requirement.startswith("-")
 
 
 def _hoisted(cells: Sequence[Prepared]) -> list[str]:
@@ -230,7 +260,7 @@ class _Files:
 
 def _files(found: Resolved, around: _Surroundings) -> _Files:
     gathered, base = _Files(), around.base
-    for path, data in around.local.items():
+    for path, data in {**around.local, **around.asked.files}.items():
         gathered.add(path, Content.of_bytes(data))
     for each in found.all:
         for path, content in each.files.items():

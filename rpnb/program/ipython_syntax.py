@@ -19,12 +19,11 @@ from __future__ import annotations
 import ast
 import io
 import re
-import shlex
 import tokenize
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from ..errors import BadSyntax
+from .pip_lines import Named, files_of, requirements_of
 
 _LINE = re.compile(
     r"(?P<indent>[ \t]*)(?:(?P<target>[A-Za-z_][\w., ]*?)[ \t]*=[ \t]*(?=[!%]))?"
@@ -68,6 +67,8 @@ class Translated:
     notes: list[str] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
     requirements: list[str] = field(default_factory=list)
+    # Those of `-r FILE` and `-c FILE`, which are not read yet.
+    files: list[Named] = field(default_factory=list)
     imports: set[str] = field(default_factory=set)
     # Names that hold the lines of a command, and names that the cell binds.
     lists: set[str] = field(default_factory=set)
@@ -191,9 +192,13 @@ def _translated(line: str, place: str, found: Translated) -> str | None:
         )
     pip = _PIP.match(rest.strip())
     if pip is not None:
-        found.requirements += _requirements(pip["what"])
-        for option in _unread(pip["what"]):
-            found.notes.append(f"{place}: pip's {option} is not read here: name the packages")
+        found.requirements += requirements_of(pip["what"])
+        for each in files_of(pip["what"], place):
+            if each.option == "-e":
+                note = f"pip's -e {each.path} is not read here: import it, and it travels"
+                found.notes.append(f"{place}: {note}")
+            else:
+                found.files.append(each)
         return _comment(line)
     if matched["mark"].startswith("!"):
         found.imports.add("import subprocess")
@@ -214,49 +219,6 @@ def _comment(line: str) -> str:
     text = _joined(line)
     indent = text[: len(text) - len(text.lstrip())]
     return f"{indent}pass  # {text.strip()}" if indent else f"# {text.strip()}"
-
-
-# Options that say where packages come from, which the target's pip needs, too.
-_INDEXES = {
-    "-i": "--index-url",
-    "-f": "--find-links",
-    **{name: name for name in ("--index-url", "--extra-index-url", "--find-links")},
-}
-_FILES = ("-r", "--requirement", "-c", "--constraint", "-e", "--editable")
-_WITH_VALUE = (*_INDEXES, *_FILES, "-t", "--target", "--prefix", "--timeout", "--platform")
-
-
-def _requirements(text: str) -> list[str]:
-    """What is to be installed; where from comes first, as `--index-url=URL`."""
-    words, options = (
-        _words(text),
-        [f"{_INDEXES[k]}={v}" for k, v in _options(text) if k in _INDEXES],
-    )
-    options += ["--pre"] if "--pre" in words else []
-    values = {id(v) for _, v in _options(text)}
-    return options + [w for w in words if not w.startswith("-") and id(w) not in values]
-
-
-def _unread(text: str) -> list[str]:
-    return [f"{name} {value}" for name, value in _options(text) if name in _FILES]
-
-
-def _options(text: str) -> list[tuple[str, str]]:
-    """The options that have a value, written `-i URL` or `--index-url=URL`."""
-    words, found = _words(text), []
-    for word, after in zip(words, [*words[1:], ""], strict=True):
-        name, equals, value = word.partition("=")
-        if name in _WITH_VALUE and (equals or word == name):
-            found.append((name, value if equals else after))
-    return found
-
-
-@lru_cache(maxsize=100)
-def _words(text: str) -> tuple[str, ...]:
-    try:
-        return tuple(shlex.split(text, comments=True))
-    except ValueError:
-        return tuple(text.split())
 
 
 def _command(text: str, bound: frozenset[str]) -> str:

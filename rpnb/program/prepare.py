@@ -11,6 +11,7 @@ from .cells import Cell
 from .decorators import mark_lines, marks
 from .ipython_syntax import translate
 from .passages import Passage
+from .pip_lines import Named
 from .uses import Statement, split
 
 
@@ -31,6 +32,7 @@ class Prepared:
     notes: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     requirements: tuple[str, ...] = ()
+    requirement_files: tuple[Named, ...] = ()
     imports: frozenset[str] = frozenset()
 
     @property
@@ -64,6 +66,7 @@ def prepare(cell: Cell, *, is_first: bool, python: str = "") -> Prepared:
         notes=tuple(translated.notes),
         env=translated.env,
         requirements=tuple(translated.requirements),
+        requirement_files=tuple(translated.files),
         imports=frozenset(translated.imports),
     )
 

@@ -42,6 +42,11 @@ def test_requirement_is_installed_before_the_steps_run(worker: Worker) -> None:
     assert "installing rpnb-fruit 1.0" in worker.directory.err.read_text().replace("_", "-")
 
 
+def test_constraint_limits_what_is_installed_and_installs_nothing_itself(worker: Worker) -> None:
+    asked = ("--constraint=rpnb_fruit<2", "--constraint=rpnb_vegetable==1", "rpnb_fruit")
+    assert posted(worker.job(_asking(*asked))) == {"output": "1.0"}
+
+
 def test_same_requirements_are_installed_once(worker: Worker) -> None:
     worker.job(_asking("rpnb_fruit"))
     said = worker.directory.err.read_text()

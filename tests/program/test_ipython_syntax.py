@@ -73,9 +73,11 @@ def test_env_lines_are_settings(text, env):
     assert translate(text).env == env
 
 
-def test_requirements_file_is_not_read_and_noted():
-    assert translate("%pip install -r requirements.txt").notes == [
-        "the cell, line 1: pip's -r requirements.txt is not read here: name the packages"
+def test_editable_install_is_not_read_and_noted():
+    found = translate("%pip install -e ../lib")
+    assert (found.requirements, found.files) == ([], [])
+    assert found.notes == [
+        "the cell, line 1: pip's -e ../lib is not read here: import it, and it travels"
     ]
 
 
