@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ProgramError
 from ..session import updates
-from ..session.logs import hole
-from ..session.plain import clean
+from ..session.logs import Lost, hole
 from ..session.pretty import shown
 from ..session.result import Result
+from ..transport.text import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +59,7 @@ def _show(update: updates.Update, progress: Progress) -> None:
     if isinstance(update, updates.Logged):
         progress.log(update.text)
     elif isinstance(update, updates.LeftOut):
-        progress.log(hole(update.size_bytes))
+        progress.log(hole(Lost(update.size_bytes, None)))
     elif isinstance(update, updates.Waiting):
         progress.line(update.text)
     elif isinstance(update, updates.Planned) and update.restart:
@@ -103,6 +103,8 @@ def report(result: Result, *, as_json: bool, label: str, progress: Progress) -> 
         return
     sys.stdout.flush()
     progress.line(line(result, label))
+    if result.left_out:
+        progress.line(result.shortfall)
     if result.stream and not result.output:
         for chunk in result.stream:
             print(_plain(chunk))
@@ -115,7 +117,8 @@ def line(result: Result, label: str) -> str:
     seconds = result.metrics.get("seconds")
     time = f" {seconds:.2f} s" if isinstance(seconds, (int, float)) else ""
     if result.ok:
-        chunks = f" │ {len(result.stream)} chunks" if result.stream else ""
+        count = len(result.stream) + result.left_out.get("stream", 0)
+        chunks = f" │ {count} chunks" if count else ""
         return f"{label} │ job {result.id} │ ✓{time}{chunks}"
     return f"{label} │ job {result.id} │ ✗ {result.status}{time} │ {reason(result)}"
 
@@ -132,4 +135,4 @@ def _plain(value: Any) -> str:
     """A short text as it is, so that a stream of words reads as one; else JSON."""
     text = shown(value)
     is_whole = text == json.dumps(value, ensure_ascii=False)
-    return clean(value if isinstance(value, str) and is_whole else text)
+    return harmless(value if isinstance(value, str) and is_whole else text)

@@ -69,10 +69,10 @@ def _of_lists(
 def results_differ(expected: Result, got: Result) -> str | None:
     """Return where two results of one job first differ: status, output, error, stream.
 
-    Of an exception its type and message are compared: its traceback names the
-    worker's own folder.
+    Of chunks that are not kept their number is compared; of an exception its type and
+    message: its traceback names the worker's own folder.
     """
-    for name in ("status", "output", "error", "stream"):
+    for name in ("status", "output", "error", "stream", "left_out"):
         one, other = _comparable(expected, name), _comparable(got, name)
         found = difference(one, other, name)
         if found:

@@ -8,8 +8,8 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..session import plain
 from ..session.pretty import shown, size
+from ..transport.text import harmless
 from . import values
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def shown_bundle(mimes: Mapping[str, bytes]) -> dict[str, Any]:
         if mime in _PICTURES and not is_bomb(data):
             found.update(_picture(mime, data))
         elif mime == "text/plain":
-            found[mime] = plain.clean(data.decode("utf-8", "replace"))
+            found[mime] = harmless(data.decode("utf-8", "replace"))
         elif mime == values.FRAME_MIME:
             found["text/html"] = values.frame_html(data)
     return found

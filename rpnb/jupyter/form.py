@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import RpnbError
 from ..program.fields import REQUIRED, Field, to_input
 from ..session import pretty
-from ..session.logs import bytes_of, hole
+from ..session.logs import Lost, Piece, Tail, hole
 from . import display, jobs, lines
 from .inputs import whole_job
 
@@ -132,13 +132,11 @@ class FormScreen:
 
         self._lead, self._log, self._output = widgets.HTML(), widgets.HTML(), widgets.Output()
         self.widget = widgets.VBox([self._lead, self._log, self._output])
-        self._text, self._sent = "", 0.0
-        # Bytes of text before it that the page does not show.
-        self._left_out = 0
+        self._end, self._sent = Tail(_LONGEST_LOG), 0.0
 
     def clear(self) -> None:
         """Empty it for the next run."""
-        self._text, self._left_out = "", 0
+        self._end = Tail(_LONGEST_LOG)
         self._lead.value = self._log.value = ""
         self._output.outputs = ()
 
@@ -154,20 +152,26 @@ class FormScreen:
         """Add a line below what is there."""
         self.log("out", lines.join(line) + "\n")
 
-    def log(self, stream: str, text: str) -> None:  # noqa: ARG002 - one text for both
-        """Add text that the worker printed."""
-        text = self._text + text
-        self._text = text[-_LONGEST_LOG:]
-        self._left_out += bytes_of(text[:-_LONGEST_LOG])
+    def log(self, stream: str, text: str) -> None:
+        """Add text that the worker printed; both streams are one text here."""
+        self._add(Piece(stream, text))
+
+    def leave_out(self, stream: str, size_bytes: int) -> None:
+        """Say that so much of the log does not come."""
+        lost = Lost(size_bytes, None)
+        self._add(Piece(stream, hole(lost), lost))
+
+    def _add(self, piece: Piece) -> None:
+        self._end.add(piece)
         if time.monotonic() - self._sent > _REFRESH_SECONDS:
             self.settle()
 
-    def settle(self) -> int:
-        """Send the text that waits for its turn; return how many bytes are not shown."""
+    def settle(self) -> Lost:
+        """Send the text that waits for its turn; return what is not shown."""
         self._sent = time.monotonic()
-        text = (hole(self._left_out) if self._left_out else "") + _settled(self._text)
+        text = _settled("".join(piece.text for piece in self._end))
         self._log.value = f"<pre>{html.escape(text)}</pre>" if text else ""
-        return self._left_out
+        return self._end.lost
 
     def draw(self, bundle: Mapping[str, Any]) -> None:
         """Add a display, as the data of its mime types."""

@@ -128,6 +128,8 @@ def followed(notebook: Notebook, run: Run, screen: Screen) -> Outcome:
     if outcome.left_out and notebook.session is not None:
         where = notebook.session.info.get("directory", "")
         screen.line(lines.left_out(notebook.target, outcome.left_out, where))
+    if outcome.result is not None and outcome.result.left_out:
+        screen.line((notebook.target, outcome.result.shortfall))
     settle(notebook, outcome, run.request)
     return outcome
 

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..session import plain
 from ..session.history import PastJob
+from ..session.logs import Lost
 from ..session.pretty import size, span
+from ..transport.text import one_line
 
 Line = tuple[str, ...]
 # RunPod takes 10 MB from /run and 20 MB from /runsync; half of it is worth a word.
@@ -24,7 +25,7 @@ _WORTH_NAMING_SECONDS = 0.05
 
 def join(line: Sequence[str], *, box: bool = True) -> str:
     """Return the line as one text; `box` draws the separator."""
-    return (" │ " if box else " | ").join(plain.line(part) for part in line if part)
+    return (" │ " if box else " | ").join(one_line(part) for part in line if part)
 
 
 def connected(target: str, info: Mapping[str, Any], seconds: float) -> Line:
@@ -139,10 +140,10 @@ def remedies(target: str, names: Sequence[str]) -> Line:
     return target, f"{keep}; `# rpnb: pure` behind the cause says that it changes nothing"
 
 
-def left_out(target: str, size_bytes: int, directory: str) -> Line:
+def left_out(target: str, lost: Lost, directory: str) -> Line:
     """Text that was printed is not on the page: how much, and where it lies on the target."""
     where = f"whole logs on {target}: {directory}/out and err" if directory else ""
-    return target, f"{size(size_bytes)} of output not shown", where
+    return target, f"{lost} of output not shown", where
 
 
 def not_reloaded(target: str, kept: Sequence[Mapping[str, Any]]) -> Line:

@@ -7,10 +7,9 @@ one and break the other.
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
 
-from ..session.logs import bytes_of, hole
+from ..session.logs import Lost, Piece, Tail, hole
 
 # Some 5000 lines; JupyterLab scrolls through them smoothly.
 MOST_DRAWN = 250_000
@@ -34,11 +33,10 @@ class Printed:
     ) -> None:
         self._write, self._flush, self._count = write, flush, count
         self._drawn = 0
-        self._end: deque[tuple[str, str]] = deque()
-        self._end_size = 0
+        self._end = Tail(_END)
         self._flushed_at = self._counted_at = 0.0
-        # Bytes that were not drawn and will not be.
-        self.left_out = 0
+        # What was not drawn and will not be; the holes say the same.
+        self.lost = Lost()
 
     def add(self, stream: str, text: str) -> None:
         """Draw text while there is room, else keep its end for `settle`."""
@@ -52,30 +50,27 @@ class Printed:
                 self._flushed_at = time.monotonic()
                 self._flush()
         if text:
-            self._hold(stream, text)
+            self._end.add(Piece(stream, text))
+            self._tell()
+
+    def leave_out(self, stream: str, size_bytes: int) -> None:
+        """Draw a hole in the log, where it is."""
+        lost = Lost(size_bytes, None)
+        self._end.add(Piece(stream, hole(lost), lost))
+        if self._drawn < MOST_DRAWN:
+            self.settle()
 
     def settle(self) -> None:
         """Draw the end of what was too long, and how much is missing before it."""
         if not self._end:
             return
-        if self.left_out:
-            self._write("out", hole(self.left_out))
-        for stream, text in self._end:
+        for stream, text, _ in self._end:
             self._write(stream, text)
+        self.lost += self._end.lost
         self._flush()
-        self._end.clear()
-        self._end_size = 0
+        self._end = Tail(_END)
 
-    def _hold(self, stream: str, text: str) -> None:
-        self._end.append((stream, text))
-        self._end_size += len(text)
-        while self._end_size > _END:
-            first, begin = self._end.popleft()
-            over = begin[: self._end_size - _END]
-            self.left_out += bytes_of(over)
-            self._end_size -= len(over)
-            if len(over) < len(begin):
-                self._end.appendleft((first, begin[len(over) :]))
+    def _tell(self) -> None:
         if time.monotonic() - self._counted_at > _COUNT_SECONDS:
             self._counted_at = time.monotonic()
-            self._count(self.left_out + self._end_size)
+            self._count(self._end.lost.size_bytes + len(self._end))

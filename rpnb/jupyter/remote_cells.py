@@ -171,9 +171,10 @@ def _prefilled(fields: list[Field], inputs: list[Chosen]) -> list[Field]:
 def _advise(program: Program, result: Any, screen: Screen) -> None:
     """A generator's callers get nothing unless the worker aggregates its stream."""
     if result.ok and result.stream and "return_aggregate_stream" not in program.text:
+        count = len(result.stream) + result.left_out.get("stream", 0)
         screen.line(
             (
-                f"streamed {len(result.stream)} chunks; callers of /run and /runsync get []. "
+                f"streamed {count} chunks; callers of /run and /runsync get []. "
                 'Add "return_aggregate_stream": True to start()',
             )
         )

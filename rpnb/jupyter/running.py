@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..session import pretty, updates
-from ..session.logs import hole
+from ..session.logs import Lost
 from . import display, lines
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class Outcome:
     values: list[updates.Shown] = field(default_factory=list)
     interrupted: bool = False
     chunks: int = 0
-    # Bytes of the log that did not come, or are not drawn.
-    left_out: int = 0
+    # Of the log: what did not come, or is not drawn.
+    left_out: Lost = field(default_factory=Lost)
     seconds: float = 0.0
     # From the plan to the moment when the namespace was ready.
     setup_seconds: float = 0.0
@@ -94,7 +94,7 @@ def follow(run: Run, screen: Screen, target: str) -> Outcome:
             run.cancel(force=again)
     if outcome.result is None:
         outcome.seconds = time.monotonic() - outcome.started
-    outcome.left_out += screen.settle()
+    outcome.left_out = screen.settle()
     return outcome
 
 
@@ -125,8 +125,7 @@ class _Drawing:
             case updates.Logged(stream, text):
                 self.screen.log(stream, text)
             case updates.LeftOut(stream, size_bytes):
-                outcome.left_out += size_bytes
-                self.screen.log(stream, hole(size_bytes))
+                self.screen.leave_out(stream, size_bytes)
             case updates.Planned():
                 self._planned(update)
             case updates.Synced():

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from ..session.logs import Lost
 from ..session.pretty import size
 from . import display, lines
 from .printed import Printed
@@ -30,8 +31,11 @@ class Screen(Protocol):
     def draw(self, bundle: Mapping[str, Any]) -> None:
         """Add a display, as the data of its mime types."""
 
-    def settle(self) -> int:
-        """Show what waited for its turn; return how many bytes of text are not shown."""
+    def leave_out(self, stream: str, size_bytes: int) -> None:
+        """Say that so much of the log does not come."""
+
+    def settle(self) -> Lost:
+        """Show what waited for its turn; return what of the log is not shown."""
 
     def is_closing(self) -> bool:
         """Whether the kernel is about to end, and this output with it."""
@@ -83,12 +87,16 @@ class CellScreen:
         """Add text that the worker printed; `stream` is "out" or "err"."""
         self._printed.add(stream, text)
 
-    def settle(self) -> int:
-        """Show the end of a long log; return how many bytes before it are not shown."""
+    def leave_out(self, stream: str, size_bytes: int) -> None:
+        """Say that so much of the log does not come."""
+        self._printed.leave_out(stream, size_bytes)
+
+    def settle(self) -> Lost:
+        """Show the end of a long log; return what of it is not shown."""
         if self._counter is not None:
             self._counter.update({"text/plain": ""}, raw=True)
         self._printed.settle()
-        return self._printed.left_out
+        return self._printed.lost
 
     def _write(self, stream: str, text: str) -> None:
         (sys.stderr if stream == "err" else sys.stdout).write(text)

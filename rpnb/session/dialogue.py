@@ -18,7 +18,6 @@ from ..protocol.replay import Cursor
 from .history import History
 from .inbox import Inbox
 from .logs import Decoder
-from .plain import clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,7 +112,7 @@ class Dialogue:
             LinkLost: the stream ended before it said anything.
         """
         if isinstance(answer, messages.Refused):
-            raise AgentError(clean(answer.text))
+            raise AgentError(answer.text)
         if not isinstance(answer, messages.Welcome):
             raise LinkLost("the agent closed the connection before it said anything")
         self._learn(answer.info)

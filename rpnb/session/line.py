@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
 
+from ..errors import ProtocolError
 from ..protocol import bodies, messages
 from ..protocol.connection import CLIENT, Connection
+from ..transport.text import harmless
 from .outgoing import Outgoing, hang_up
 
 if TYPE_CHECKING:
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 
 # How long an agent that was reached may take to say its first word.
 GREETING = 15.0
+# Nothing that an honest agent says is nested deeper.
+_DEEPEST = 50
 
 
 class Line:
@@ -70,4 +75,34 @@ class Line:
         while data := self._stream.receive():
             self._hear()
             for message in self._connection.receive_data(data):
-                yield bodies.check(message)
+                yield _harmless(bodies.check(message))
+
+
+def _harmless(message: messages.Message) -> messages.Message:
+    """Return a message whose every text may be shown: all but the program, logs and buffers.
+
+    The program is a person's own text, byte for byte; who shows it sees to that.
+
+    Raises:
+        ProtocolError: something in it is nested too deep to be handled.
+    """
+    changed = {}
+    for item in fields(message):
+        value = getattr(message, item.name)
+        if isinstance(value, (str, dict, list)) and item.name != "program":
+            cleaned = _cleaned(value, _DEEPEST)
+            if cleaned != value:
+                changed[item.name] = cleaned
+    return replace(message, **changed) if changed else message
+
+
+def _cleaned(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return value if value.isascii() and value.isprintable() else harmless(value)
+    if not depth:
+        raise ProtocolError(f"expected at most {_DEEPEST} levels in a message, got more")
+    if isinstance(value, dict):
+        return {harmless(key): _cleaned(each, depth - 1) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_cleaned(each, depth - 1) for each in value]
+    return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .plain import escaped
+from ..transport.text import escaped
 
 _LONGEST = 200  # characters of a string that are shown
 _HEAD = 60  # what is left of a longer one

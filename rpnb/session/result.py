@@ -45,7 +45,9 @@ class Result:
     `output` and `error` are exactly what production would post (an error may be
     a string, a list or an object). `status` is COMPLETED, FAILED or CANCELLED:
     FAILED also where production would post nothing, with the reason in
-    `problem`. `metrics` holds times in seconds and sizes in bytes.
+    `problem`. `metrics` holds times in seconds and sizes in bytes. Of a flood
+    `stream` and `progress` have the first values (64 MB of JSON, a million short
+    chunks), and `left_out` says how many more of each came.
     """
 
     id: str
@@ -57,11 +59,24 @@ class Result:
     progress: Sequence[Any] = ()
     logs: str = ""
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
         """Whether the job is COMPLETED."""
         return self.status == "COMPLETED"
+
+    @property
+    def shortfall(self) -> str:
+        """What came and is not kept here, as a sentence; "" where all of it is."""
+        kept = {"stream": self.stream, "progress": self.progress}
+        said = [
+            f"result.{name} holds the first {len(kept[name]):,} of {len(kept[name]) + count:,}"
+            for name, count in self.left_out.items()
+        ]
+        if "stream" in self.left_out:
+            said.append("rpnb.stream (in a script session.stream) gives each chunk as it comes")
+        return "; ".join(said)
 
     @property
     def output(self) -> Any:
@@ -106,6 +121,7 @@ class Result:
             "stream": list(self.stream),
             "progress": list(self.progress),
             "metrics": dict(self.metrics),
+            **({"left_out": dict(self.left_out)} if self.left_out else {}),
         }
 
     def save(self, folder: str | Path) -> list[Path]:

@@ -8,9 +8,11 @@ import sys
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from ..errors import AgentError, JournalTrimmed
+from ..errors import AgentError, JournalTrimmed, ProtocolError
 from ..protocol import messages
-from . import plain, updates
+from ..transport.text import one_line
+from . import updates
+from .chunks import Chunks
 from .logs import KeptLog
 from .result import RemoteException, Result
 
@@ -27,6 +29,8 @@ _PATIENCE = 0.5
 _CELL = re.compile(r'File "(cell \d+)", line (\d+)')
 _PLACE = re.compile(r'File "(?:[^"]*/app/)?([^"/][^"]*)", line (\d+)')
 
+# A request of this client has one.
+_MOST_JOBS = 1000
 # What is new in a Python fails like this under an older one.
 _BY_VERSION = frozenset({"AttributeError", "ImportError", "ModuleNotFoundError", "TypeError"})
 # Nothing follows these.
@@ -37,8 +41,8 @@ _LAST = (updates.Done, updates.Failed, messages.Refused, Exception)
 class _Job:
     """What is gathered about a job until it is finished."""
 
-    stream: list[Any] = field(default_factory=list)
-    progress: list[Any] = field(default_factory=list)
+    stream: Chunks = field(default_factory=Chunks)
+    progress: Chunks = field(default_factory=Chunks)
     logs: KeptLog = field(default_factory=KeptLog)
 
 
@@ -78,7 +82,7 @@ class Run:
             self._link.forget(self.request)
         if isinstance(news, messages.Refused):
             kind = JournalTrimmed if news.reason == "trimmed" else AgentError
-            raise kind(plain.clean(news.text))
+            raise kind(news.text)
         if isinstance(news, Exception):
             raise news
         return cast("updates.Update", news)
@@ -123,7 +127,7 @@ class Run:
         if isinstance(news, updates.LeftOut) and self._running in self._jobs:
             self._jobs[self._running].logs.leave_out(news.size_bytes)
         if isinstance(news, messages.Notice):
-            return updates.Waiting(plain.line(news.text))
+            return updates.Waiting(one_line(news.text))
         if not isinstance(news, messages.Event):
             return news
         reader = _READERS.get(news.kind)
@@ -148,17 +152,17 @@ class Run:
 
     def _started(self, event: messages.Event) -> updates.Update:
         self._running = str(event.body["job"]["id"])
-        self._jobs[self._running] = _Job()
+        self._job(self._running)
         return updates.JobStarted(self._running)
 
     def _progressed(self, event: messages.Event) -> updates.Update:
         job, value = event.body["job"], _posted(event).get("output")
-        self._job(job).progress.append(value)
+        self._job(job).progress.add(value, _size(event))
         return updates.Progressed(job, value)
 
     def _streamed(self, event: messages.Event) -> updates.Update:
         job, value = event.body["job"], _posted(event).get("output")
-        self._job(job).stream.append(value)
+        self._job(job).stream.add(value, _size(event))
         return updates.Streamed(job, value)
 
     def _finished(self, event: messages.Event) -> updates.Update:
@@ -166,6 +170,7 @@ class Run:
         gathered = self._jobs.pop(body["job"], _Job())
         text = event.buffers[0].decode("utf-8", "surrogatepass") if event.buffers else None
         raised = body["exception"]
+        kept = {"stream": gathered.stream, "progress": gathered.progress}
         return updates.Finished(
             Result(
                 id=body["job"],
@@ -173,8 +178,9 @@ class Run:
                 posted=text,
                 problem=body["problem"],
                 exception=remote_exception(raised, self._program) if raised else None,
-                stream=gathered.stream,
-                progress=gathered.progress,
+                stream=gathered.stream.values,
+                progress=gathered.progress.values,
+                left_out={name: each.left_out for name, each in kept.items() if each.left_out},
                 logs=gathered.logs.text(),
                 metrics=body["metrics"],
             )
@@ -194,7 +200,11 @@ class Run:
         return updates.Failed(event.body["phase"], raised, event.body["cell"])
 
     def _job(self, job: str) -> _Job:
-        return self._jobs.setdefault(job, _Job())
+        if job not in self._jobs:
+            if len(self._jobs) >= _MOST_JOBS:
+                raise ProtocolError(f"expected at most {_MOST_JOBS} jobs at once in a request")
+            self._jobs[job] = _Job()
+        return self._jobs[job]
 
 
 _READERS: dict[str, Callable[[Run, messages.Event], updates.Update]] = {
@@ -221,13 +231,13 @@ def remote_exception(error: dict[str, Any], program: Program | None) -> RemoteEx
     own = [frame for frame in frames if not frame[0].startswith("/")]
     cell, line, _, source = own[-1] if own else (None, None, "", "")
     return RemoteException(
-        type=plain.line(str(error.get("type", "Exception"))),
-        message=plain.clean(str(error.get("message", ""))),
+        type=one_line(str(error.get("type", "Exception"))),
+        message=str(error.get("message", "")),
         cell=cell,
         line=line,
         source=source,
         frames=frames,
-        traceback=[_named(plain.clean(text), program) for text in error.get("traceback") or ()],
+        traceback=[_named(text, program) for text in error.get("traceback") or ()],
     )
 
 
@@ -265,6 +275,10 @@ def _named(text: str, program: Program | None) -> str:
         return f"{where.label}, line {where.line}" if where else f'File "{file}", line {line}'
 
     return _CELL.sub(r"\1, line \2", _PLACE.sub(name, text))
+
+
+def _size(event: messages.Event) -> int:
+    return sum(map(len, event.buffers))
 
 
 def _posted(event: messages.Event) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import uuid
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -303,6 +304,8 @@ def result_of(run: Run, note: Callable[[Any], None] = lambda _update: None) -> R
             raise raised(update)
     if result is None:
         raise RemoteError("the request ended without a result")
+    if result.left_out:
+        warnings.warn(result.shortfall, stacklevel=3)
     return result
 
 

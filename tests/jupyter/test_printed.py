@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rpnb.jupyter import printed
 from rpnb.jupyter.printed import Printed
-from rpnb.session.logs import bytes_of, hole
+from rpnb.session.logs import Lost, hole
 
 
 class Page:
@@ -36,11 +36,26 @@ def test_page_shows_start_and_end_and_counts_the_rest(pieces):
             drawn.add("out", piece)
         drawn.settle()
     if len(whole) <= 150:
-        assert page.text == whole and drawn.left_out == 0
+        assert page.text == whole and not drawn.lost
     else:
-        missing = bytes_of(whole[100:-50])
+        missing = Lost.of(whole[100:-50])
         assert page.text == whole[:100] + hole(missing) + whole[-50:]
-        assert drawn.left_out == missing
+        assert drawn.lost == missing
+
+
+def test_hole_of_the_log_is_drawn_in_its_place_and_counts_with_what_is_not_drawn():
+    page = Page()
+    drawn = page.printed()
+    drawn.add("out", "first\n")
+    drawn.leave_out("out", 3_000_000)
+    drawn.add("out", "x" * 999 + "\n")
+    drawn.add("out", "y" * 400_000)
+    drawn.leave_out("out", 2_000_000)
+    drawn.add("out", "z" * 50_000)
+    drawn.settle()
+    assert page.text.startswith("first\n\n[… 3 MB of output left out here …]\nxxx")
+    assert "y\n[… 2 MB of output left out here …]\nzzz" in page.text
+    assert drawn.lost.size_bytes == 5_000_000 + 451_006 - 300_000
 
 
 def test_many_small_prints_reach_the_page_in_few_messages():

@@ -17,8 +17,8 @@ from rpnb.protocol.blobs import digest
 from rpnb.session import updates
 from rpnb.session.dialogue import Dialogue, OpenRequest
 from rpnb.session.link import Link
-from rpnb.session.plain import LogText, clean
 from rpnb.session.run import Run
+from rpnb.transport.text import LogText, harmless
 from tests.session.scripted import ScriptedAgent
 
 ESCAPES = "\x1b]0;owned\x07\x1b]52;c;aGk=\x07\x1b[2J\x1b[1;1H\x9b31m\u202egnp.\x00\x08"
@@ -188,7 +188,7 @@ def test_log_text_is_safe_however_it_is_cut(text, cuts):
 def test_colours_and_progress_bars_stay():
     text = "\r 50%|#####     | 5/10\x1b[K\x1b[32m ok\x1b[0m\n"
     assert LogText().read(text) == text
-    assert clean("a\x1b[31mb\tc\n") == "ab\tc\n"
+    assert harmless("a\x1b[31mb\tc\n") == "ab\tc\n"
 
 
 def test_agent_that_never_stops_talking_holds_little_memory(agent, link, monkeypatch):

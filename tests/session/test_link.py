@@ -15,10 +15,10 @@ from rpnb.errors import (
 )
 from rpnb.protocol import messages
 from rpnb.protocol.blobs import digest
+from rpnb.session import chunks, updates
 from rpnb.session import inbox as inboxes
 from rpnb.session import link as links
 from rpnb.session import pulse as pulses
-from rpnb.session import updates
 from rpnb.session.dialogue import Dialogue, OpenRequest
 from rpnb.session.link import Link, State
 from rpnb.session.run import Run
@@ -140,6 +140,24 @@ def test_result_gathers_logs_stream_and_progress(agent, link):
     agent.event("r1", "done")
     result = next(u.result for u in run if isinstance(u, updates.Finished))
     assert (result.logs, result.progress, result.stream) == ("hello\n", [0.5], ["a"])
+
+
+def test_flood_of_chunks_is_kept_up_to_a_bound_and_the_result_says_how_many_more_came(
+    agent, link, monkeypatch
+):
+    monkeypatch.setattr(chunks, "MOST_BYTES", 6400)
+    run = submitted(link)
+    agent.event("r1", "job", {"job": {"id": "j1"}})
+    for number in range(250):
+        agent.event("r1", "chunk", {"job": "j1"}, [b'{"output": %d}' % number])
+    finished(agent)
+    agent.event("r1", "done")
+    seen = list(run)
+    assert [u.value for u in seen if isinstance(u, updates.Streamed)] == list(range(250))
+    result = next(u.result for u in seen if isinstance(u, updates.Finished))
+    assert result.stream == list(range(100))
+    assert result.to_dict()["left_out"] == {"stream": 150}
+    assert "result.stream holds the first 100 of 250; rpnb.stream" in result.shortfall
 
 
 def test_cut_link_comes_back_and_replays_what_was_missed(agent, link):

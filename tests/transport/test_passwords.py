@@ -170,7 +170,7 @@ def test_prompts_of_several_rounds_are_asked_in_order_and_made_harmless(
     person, rules = Answers(PASSWORD, "123456", "7"), Rules(CODES)
     connect(other(rules).target(), ask_secret=person)
     assert person.asked == [
-        "Welcome\nto [31mus\nme@127.0.0.1: Password: ",
+        "Welcome\nto us\nme@127.0.0.1: Password: ",
         "Second\nme@127.0.0.1: Verification code: ",
         "me@127.0.0.1: Floor? ",
     ]
@@ -239,9 +239,7 @@ def test_banner_is_told_while_one_waits_and_quoted_in_the_refusal(
     heard: list[str] = []
     banner = "To go on, visit:\nhttps://example.com/\x1b[1mcode\n"
     server = other(Rules(CODES, banner=banner))
-    with pytest.raises(
-        LoginRefused, match=r"It says: To go on, visit:\nhttps://example.com/\[1mco"
-    ):
+    with pytest.raises(LoginRefused, match=r"It says: To go on, visit:\nhttps://example.com/co"):
         connect(server.target(), tell=heard.append)
     assert heard == ["To go on, visit: · https://example.com/[1mcode"]
 
