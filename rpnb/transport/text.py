@@ -6,14 +6,12 @@ import re
 
 # As much as a person would read.
 _MOST_CHARACTERS = 1000
-# Control characters but the ends of lines and tabs; marks that make a line read as another
-# one, and those that nobody sees. The joiners of Persian and of emoji stay.
-_STEERING = "".join(
-    (
-        "\x00-\x08\x0b-\x1f\x7f-\x9f",
-        "\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb",
-    )
-)
+# Control characters but the ends of lines and tabs.
+_CONTROL = "\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029"
+# Marks that make a line read as another one, and those that nobody sees. The joiners of
+# Persian and of emoji stay.
+_DECEIVING = "\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+_STEERING = _CONTROL + _DECEIVING
 # Colours, and "erase the rest of the line", which progress bars use; nothing else that
 # begins with an escape: titles, links, the clipboard, the cursor.
 _COLOUR = r"\x1b\[[0-9;:]{0,40}[mK]"

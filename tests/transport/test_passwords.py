@@ -241,7 +241,7 @@ def test_banner_is_told_while_one_waits_and_quoted_in_the_refusal(
     server = other(Rules(CODES, banner=banner))
     with pytest.raises(LoginRefused, match=r"It says: To go on, visit:\nhttps://example.com/co"):
         connect(server.target(), tell=heard.append)
-    assert heard == ["To go on, visit: · https://example.com/[1mcode"]
+    assert heard == ["To go on, visit: · https://example.com/code"]
 
 
 def test_login_that_the_server_never_answers_ends(
