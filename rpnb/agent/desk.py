@@ -203,7 +203,10 @@ class Desk:
             self._charge.refuse(waiting, reason, str(error))
 
     def _ping(self, client: Client, ping: Ping) -> None:
-        client.say(Pong(ping.number, self._charge.generation.state.value, self._stops_in()))
+        generation, left = self._charge.generation, self._stops_in()
+        # Only who asks for it, and not each sign of life, is worth a look.
+        holds = bool(ping.number) and left is not None and generation.holds_gpu()
+        client.say(Pong(ping.number, generation.state.value, left, holds))
 
     def _replay(self, client: Client, replay: Replay) -> None:
         trace = self._record.traces.get(replay.request)

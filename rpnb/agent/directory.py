@@ -172,11 +172,18 @@ def root() -> Path:
     if home:
         path = Path(home).expanduser().absolute()
     else:
-        cache = Path("/workspace") if os.path.ismount("/workspace") else Path("~").expanduser()
+        cache = Path("/workspace") if os.path.ismount("/workspace") else _home()
         path = cache / ".cache" / "rpnb"
     with writing(path):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise NoSpace("this user has no home here: set RPNB_HOME to a writable folder") from None
 
 
 def check_room(folder: Path, size: int) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import AgentError
+from . import gpu
 from .directory import RunDirectory, Settings, read_json, write_file
 from .processes import boot, started
 
@@ -136,6 +137,13 @@ class Generation:
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pids["worker"], number)
+
+    def holds_gpu(self) -> bool:
+        """Tell whether the worker, or what it started, has memory of a GPU."""
+        pids = read_json(self._directory.pids)
+        if pids is None or pids["generation"] != self.number or not self._is_held():
+            return False
+        return gpu.is_held_by(pids["worker"])
 
     def exit(self) -> dict[str, Any]:
         """Return the keeper's record of the end: "code", "signal", "peak_bytes", … or None each.

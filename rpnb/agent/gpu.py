@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 _QUERY = "--query-gpu=index,uuid,name,memory.used,memory.total"
@@ -18,6 +21,8 @@ _MIB = 1 << 20
 _SETTLING, _PAUSE = 10.0, 0.25
 
 _asked_again_at = 0.0
+# What a process that computes on a GPU has open: NVIDIA's, AMD's.
+_DEVICE = re.compile(r"/dev/(nvidia\d+|kfd)$")
 
 
 def readings() -> list[dict[str, Any]]:
@@ -68,6 +73,25 @@ def by_process() -> dict[int, int]:
         if len(row) == 2 and row[0].isdigit() and row[1].isdigit():
             held[int(row[0])] = held.get(int(row[0]), 0) + int(row[1]) * _MIB
     return held
+
+
+def is_held_by(group: int) -> bool:
+    """Tell whether a process of this group has a GPU open, and so some of its memory.
+
+    The system says so, also in a container where the driver tells nothing.
+    """
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.getpgid(int(process.name)) == group and any(map(_is_gpu, process.glob("fd/*"))):
+                return True
+    return False
+
+
+def _is_gpu(descriptor: Path) -> bool:
+    try:
+        return _DEVICE.match(str(descriptor.readlink())) is not None
+    except OSError:
+        return False
 
 
 def _ask(query: str) -> list[list[str]] | None:

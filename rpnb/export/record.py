@@ -14,6 +14,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..session import state
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -25,8 +27,7 @@ def digest(data: bytes) -> str:
 
 def place() -> Path:
     """Return the file that remembers, under `$XDG_STATE_HOME`."""
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "rpnb" / "exports.json"
+    return state.folder() / "exports.json"
 
 
 def remembered() -> dict[str, str]:

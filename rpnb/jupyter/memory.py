@@ -13,6 +13,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..session import state
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -131,8 +133,7 @@ def _is_there(facts: dict[str, Any]) -> bool:
 
 
 def _folder() -> Path:
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "rpnb" / "notebooks"
+    return state.folder() / "notebooks"
 
 
 def _read(file: Path) -> dict[str, Any]:

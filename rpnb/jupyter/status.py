@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .notebook import Notebook
 
 _MOST_NAMES = 6
-# An unused worker that is stopped within this time is worth a warning, in seconds.
+# An unused worker that holds a GPU and is stopped within this time is worth a warning, in seconds.
 _SOON = 3600.0
 
 
@@ -39,8 +39,9 @@ def status(notebook: Notebook) -> None:
         )
     )
     answer = session.ask()
-    if answer is not None and answer.stops_in is not None and answer.stops_in < _SOON:
-        screen.line(lines.unused(session.target.label, answer.stops_in, notebook.kept))
+    stops_in = answer.stops_in if answer is not None and answer.holds_gpu else None
+    if stops_in is not None and stops_in < _SOON:
+        screen.line(lines.unused(session.target.label, stops_in, notebook.kept))
     notebook.read_page()
     rows = [_row(notebook, cell) for cell in notebook.cells.in_order()]
     if rows:

@@ -45,13 +45,15 @@ say() {{ printf 'rpnb:%s\\n' "$*"; }}
 if [ -n "${{RPNB_HOME:-}}" ]; then set -- "$RPNB_HOME"; else
   set --
   if grep -q ' /workspace ' /proc/mounts 2>/dev/null; then set -- /workspace/.cache/rpnb; fi
-  if [ -n "${{HOME:-}}" ]; then set -- "$@" "$HOME/.cache/rpnb"; fi
+  # A container's processes may have no HOME; the user's own is known all the same.
+  home=${{HOME:-$(getent passwd "$(id -u)" 2>/dev/null | cut -d: -f6)}}
+  if [ -n "$home" ]; then set -- "$@" "$home/.cache/rpnb"; fi
 fi
 root=
 for place do
   if (umask 077; mkdir -p "$place") 2>/dev/null && [ -w "$place" ]; then root=$place; break; fi
 done
-if [ -z "$root" ]; then say "noroot $*"; exit 28; fi
+if [ -z "$root" ]; then say "noroot ${{*:-?}}"; exit 28; fi
 say "root $root"
 
 set -- {candidates}
@@ -152,6 +154,10 @@ class Probe:
         """
         if self.agent:
             return
+        if self.tried == "?":
+            raise NoSpace(
+                f"the user of {label} has no home: set RPNB_HOME there to a writable folder"
+            )
         if not self.root and self.tried:
             raise NoSpace(
                 f"{label} has no directory that rpnb can write: tried {self.tried}. "

@@ -147,13 +147,16 @@ def read(target: Target) -> Settings:
     Raises:
         BadTarget: the configuration cannot be read.
     """
+    _check_home(target)
     said = answers(target)
     one = {**_DEFAULTS, **{key: values[0] for key, values in said.items()}}
     if _is_yes(one["proxyusefdpass"]):
         raise BadTarget(f"{target.label}: ProxyUseFdpass is not understood here")
     host = one.get("hostname", target.host)
     port = _port(target, one["port"])
-    user = one.get("user") or getpass.getuser()
+    user = one.get("user") or _own_name()
+    if user is None:
+        raise BadTarget(f"{target.label}: who logs in there? This user has no name here: user@host")
     tokens = _tokens(target, host, port, user, one)
     named, usual = _identities(target, said.get("identityfile", []), tokens)
     jump, command = _unless_none(one.get("proxyjump")), _unless_none(one.get("proxycommand"))
@@ -194,6 +197,23 @@ def _port(target: Target, value: str) -> int:
     return int(value)
 
 
+def _check_home(target: Target) -> None:
+    try:
+        Path.home()
+    except RuntimeError:
+        raise BadTarget(
+            f"{target.label}: this user has no home here, and ssh keeps keys and known hosts below "
+            "it: set HOME to a folder"
+        ) from None
+
+
+def _own_name() -> str | None:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return None
+
+
 def _tokens(target: Target, host: str, port: int, user: str, one: dict[str, str]) -> dict[str, str]:
     here = socket.gethostname()
     jump = one.get("proxyjump", "")
@@ -211,7 +231,7 @@ def _tokens(target: Target, host: str, port: int, user: str, one: dict[str, str]
         "n": target.host,
         "p": str(port),
         "r": user,
-        "u": getpass.getuser(),
+        "u": _own_name() or "",
     }
 
 

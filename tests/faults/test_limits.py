@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import stat
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import pytest
 
 import rpnb
 from rpnb.agent import overlay
-from rpnb.errors import CannotPrepare, NoSpace
+from rpnb.errors import BadTarget, CannotPrepare, NoSpace
+from rpnb.jupyter.memory import for_worker
 from tests.behaviour.cells import program, run
 from tests.conftest import _end_processes
 
@@ -74,6 +76,46 @@ def test_home_that_is_not_there_yet_is_made_private_whatever_the_umask(tmp_path,
             assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {0o700}
     finally:
         os.umask(before)
+
+
+@pytest.fixture
+def no_home(tmp_path, monkeypatch):
+    """Take HOME away; give a function that says what the system's list of users has for us."""
+    monkeypatch.delenv("RPNB_HOME", raising=False)
+    monkeypatch.delenv("HOME")
+    getent = tmp_path / "getent"
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    def entry(home):
+        line = f"echo me:x:0:0::{home}:/bin/sh" if home else "exit 2"
+        getent.write_text(f"#!/bin/sh\n{line}\n")
+        getent.chmod(0o755)
+
+    return entry
+
+
+def test_home_that_is_not_in_the_environment_is_the_users_own(tmp_path, no_home):
+    no_home(tmp_path / "own")
+    with works(tmp_path / "own") as root:
+        assert root == tmp_path / "own/.cache/rpnb"
+
+
+def test_user_without_any_home_is_a_sentence(no_home):
+    no_home(None)
+    with pytest.raises(NoSpace, match="the user of local has no home: set RPNB_HOME there"):
+        rpnb.connect("local", name="limits", python=sys.executable)
+
+
+def test_user_without_any_home_here_has_no_ssh_and_remembers_nothing(no_home, monkeypatch):
+    no_home(None)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    with pytest.raises(BadTarget, match="this user has no home here.* set HOME"):
+        rpnb.connect("root@127.0.0.1:1", name="limits")
+    memory = for_worker("limits")
+    memory.keep(cells=["a"])
+    assert memory.cell_ids == ["a"]
+    assert for_worker("limits").cell_ids == []
 
 
 def test_home_that_allows_no_programs_works_where_nothing_compiled_is_added(mounted, monkeypatch):
