@@ -115,3 +115,24 @@ def test_importing_rpnb_loads_nothing_heavy():
     code = f"import sys, {PACKAGE.name}; print(*sorted({HEAVY!r} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == []
+
+
+def test_loading_the_extension_imports_only_what_each_cell_needs():
+    """What only a connection, a drawing or a program needs comes with the first of them."""
+    code = (
+        "import sys\n"
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        "shell, before = InteractiveShell.instance(), set(sys.modules)\n"
+        f"import {PACKAGE.name}\n"
+        f"shell.run_line_magic('load_ext', {PACKAGE.name!r})\n"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    added = set(run.stdout.split())
+    own = {name for name in added if name.split(".")[0] == PACKAGE.name}
+    assert added - own <= {"IPython.core.magics.extension"}
+    rooms = {name for name in own if not name.startswith(f"{PACKAGE.name}.jupyter")}
+    assert rooms <= {
+        PACKAGE.name,
+        *(f"{PACKAGE.name}.{each}" for each in ("errors", "session", "session.state")),
+    }

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import NoHandler, ProgramError
 from . import cell_ids
-from .explaining import Reasons
-from .inputs import Test
 from .memory import Memory, for_worker
 from .page import Page
 from .program_cells import ProgramCells
+from .reasons import Reasons
 
 if TYPE_CHECKING:
     from ..program.cells import Cell, Magic
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from ..program.steps import Program
     from ..session.result import Result
     from ..session.session import Session
+    from .inputs import Test
 
 # Jobs that `--verify` runs again; the oldest give way.
 _MOST_RECORDED = 20

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .explaining import Reasons
 from .page import Page
+from .reasons import Reasons
 
 if TYPE_CHECKING:
     from ..program.cells import Cell, Cells
