@@ -53,6 +53,9 @@ def sleeping(peer, request="r", text=SLEEPER, **options):
     """Submit a job that does not end by itself, and wait until it runs."""
     peer.send(Submit(request, program(text), jobs=[job(1)], **options))
     peer.event("job")
+    if text is STUBBORN:
+        # Only now it ignores the signal.
+        peer.wait(lambda _: b"asleep" in peer.log["out"])
 
 
 def cpu_seconds(pid):

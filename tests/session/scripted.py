@@ -6,6 +6,7 @@ import contextlib
 import threading
 from queue import Queue
 
+from rpnb.errors import LinkLost
 from rpnb.protocol import messages
 from rpnb.protocol.connection import AGENT, Connection
 from rpnb.transport.memory import pair
@@ -36,6 +37,11 @@ class ScriptedAgent:
         return theirs
 
     def _serve(self, stream):
+        # A client that has hung up hears no answer.
+        with contextlib.suppress(LinkLost):
+            self._answer(stream)
+
+    def _answer(self, stream):
         connection = Connection(AGENT)
         while data := stream.receive():
             for message in connection.receive_data(data):
