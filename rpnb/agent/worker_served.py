@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Iterable, Sequence
 
 from ..planner import kinds, plan
@@ -37,7 +38,7 @@ class Served:
 
     def work_out(self, steps: Sequence[Step]) -> None:
         """Add to `writes` what the jobs since the last time have left; `steps` have run."""
-        found = list(self.writes)
+        settings, found = plan.settings(steps), list[JobWrite]()
         if self._start is not None:
             written = differing(self._calm, self._prober.read())
             seen = self._bound | {f"${resource}" for resource in written}
@@ -46,7 +47,8 @@ class Served:
             # It stands as long as what it runs, and what may have started it.
             for each in {name, *plan.mentioning(steps, name)}:
                 found.append(JobWrite(frozenset({each}), runs=name))
-        self.writes = tuple(dict.fromkeys(found))
+        found = [replace(job, settings=settings) for job in found]
+        self.writes = tuple(dict.fromkeys([*self.writes, *found]))
         self._start, self._bound = None, frozenset()
 
     def lost_runs(self, kept: Iterable[JobWrite]) -> set[str]:

@@ -69,9 +69,8 @@ class Footprint(NamedTuple):
     changes: int
     data: int
     data_binds: int
-    # What it binds, but for what is set again as it was: that, only the heedful look at.
+    # What it binds, but for what is set again as it was.
     firm: int
-    heeds: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -351,17 +350,14 @@ class Footprints:
         self._classes = _classes(draft[3] for draft in drafts)
         self.every = [self._finish(*draft) for draft in drafts]
 
-    def widened(
-        self, number: int, binds: int, reads: int = 0, again: int = 0, *, is_heedful: bool = False
-    ) -> Footprint:
+    def widened(self, number: int, binds: int, reads: int = 0, again: int = 0) -> Footprint:
         """Return a statement's footprint with more that it binds (as was seen) and reads."""
         found = self.every[number]
         firm = binds | found.binds
         binds = firm | again
         # Whoever was seen to move a random generator has read it, too.
         reads |= found.reads | (binds & RANDOM_MASK)
-        heeds = reads if is_heedful else 0
-        return Footprint(reads, binds, found.changes, found.data, binds & self._data, firm, heeds)
+        return Footprint(reads, binds, found.changes, found.data, binds & self._data, firm)
 
     def of_job(
         self, functions: Collection[str], binds: Collection[str], changes: Collection[str]
@@ -370,7 +366,7 @@ class Footprints:
         reads = mask(functions) | self._names.deferred(self._names.code(functions))[0]
         reads |= self._names.quiet(reads) | AMBIENT_MASK
         bound = mask(binds) & (~RANDOM_MASK | self._names.seeded)
-        return self._finish(reads, bound, mask(changes), 0)._replace(heeds=reads)
+        return self._finish(reads, bound, mask(changes), 0)
 
     def _finish(self, reads: int, binds: int, changes: int, _touched: int) -> Footprint:
         whole = changes & self._data

@@ -124,7 +124,7 @@ class Local:
                     order.append(self._sources[file].identities[number])
                     again |= found
                 else:
-                    order += [file, *sorted(facts.loads)] if facts.loads else []
+                    order += [path for path in sorted(facts.loads) if self._is_near(path)]
                     writes |= found
                 reads |= AMBIENT if facts.has_calls and not facts.is_inert else set()
         if is_asking:
@@ -233,6 +233,9 @@ class Local:
                 changed = path.rpartition(".")[2] in MUTATORS and found.shares
                 effect |= Effect(found.writes, found.changes | (found.shares if changed else set()))
         return effect
+
+    def _is_near(self, path: str) -> bool:
+        return path.startswith(".") or self._is_local(path)
 
     def _is_local(self, path: str) -> bool:
         return path.split(".", maxsplit=1)[0] in self._of

@@ -39,8 +39,8 @@ from .kinds import RANK
 from .local import Local
 from .reasons import Reason
 from .served import JobWrite, mentioning, served, stands
-from .spread import Spread
-from .steps import Executed, Step, is_known, settings, steps
+from .spread import Hit, Spread
+from .steps import Executed, Settings, Step, is_known, settings, steps
 
 __all__ = [
     "Executed",
@@ -141,7 +141,6 @@ class _Planning:
         unique = list({id(facts): facts for facts in every}.values())
         self.names = Names(unique, local, _stars(executed))
         self.match = _match(executed, new)
-        self.heedful = self._heedful()
         self.observed = [self._observed(e) for e in executed]
         self.unknown: set[str] = set()
 
@@ -162,14 +161,31 @@ class _Planning:
             if assumed == before:
                 return self._written(spread)
 
-    def _heedful(self) -> set[int]:
-        """New positions before which local modules set something else than when they ran."""
-        found, now = set[int](), tuple[str, ...]()
+    def _unset(self, new: Sequence[Footprint]) -> dict[int, Hit | None]:
+        """Kept steps that look at what local modules set now otherwise than when they ran."""
+        found: dict[int, Hit | None] = {}
+        now = settings(())
         for j, step in enumerate(self.new):
-            if j in self.match and self.executed[self.match[j]].settings != now:
-                found.add(j)
+            then = self.executed[self.match[j]].settings if j in self.match else now
+            names = new[j].reads & _parted(then, now)
+            if names:
+                found[j] = self._setter(names)
             now += settings([step])
         return found
+
+    def _setter(self, names: int) -> Hit | None:
+        """The import that sets one of these resources: one that changed, if any did.
+
+        None where it was undone before, and something failed since then.
+        """
+        matched = set(self.match.values())
+        every = [(j in self.match, False, j, step) for j, step in enumerate(self.new)]
+        every += [(i in matched, True, i, e.step) for i, e in enumerate(self.executed)]
+        setters = [each for each in every if resource_mask(each[3].imported.again) & names]
+        if not setters:
+            return None
+        _, is_old, cause, _ = min(setters, key=lambda each: each[:3])
+        return Hit(names, cause, is_old)
 
     def _observed(self, executed: Executed) -> int:
         facts = executed.step.facts
@@ -188,30 +204,28 @@ class _Planning:
         prints = Footprints(self.names, kinds, self._pure(), known)
         number = self.names.number
         ran, come = _sets(e.step for e in self.executed), _sets(self.new)
-        heedful = {self.match[j] for j in self.heedful}
         old = [
             _NOTHING
             if e.did_nothing
-            else prints.widened(number(e.step.facts), seen | binds, *more, is_heedful=i in heedful)
-            for i, (e, seen) in enumerate(zip(self.executed, self.observed))
-            for binds, *more in [_imported(e.step, come)]
+            else prints.widened(number(e.step.facts), seen | binds, reads, again)
+            for e, seen in zip(self.executed, self.observed)
+            for binds, reads, again in [_imported(e.step, come)]
         ]
         new = [
-            prints.widened(
-                number(step.facts), binds | self._seen(j), *more, is_heedful=j in self.heedful
-            )
+            prints.widened(number(step.facts), binds | self._seen(j), reads, again)
             for j, step in enumerate(self.new)
-            for binds, *more in [_imported(step, ran)]
+            for binds, reads, again in [_imported(step, ran)]
         ]
         jobs = [prints.of_job(job.functions, job.binds, job.changes) for job in self.jobs]
-        kept = dict(self.match)
+        now, kept = settings(self.new), dict(self.match)
         for k, job in enumerate(self.jobs):
-            if stands(job, self.new, self.kinds):
+            is_unset = jobs[k].reads & _parted(job.settings, now)
+            if stands(job, self.new, self.kinds) and not is_unset:
                 kept[len(new) + k] = len(old) + k
         fixed = [j for j, step in enumerate(self.new) if "keep" in step.statement.pragmas]
         order = [i if i < self.settled else i + len(jobs) for i in range(len(old))]
         order += range(self.settled, self.settled + len(jobs))
-        return Spread([*old, *jobs], [*new, *jobs], kept, fixed, order)
+        return Spread([*old, *jobs], [*new, *jobs], kept, fixed, order, self._unset(new))
 
     def _seen(self, j: int) -> int:
         return self.observed[self.match[j]] if j in self.match else 0
@@ -336,6 +350,11 @@ def _match(executed: Sequence[Executed], new: Sequence[Step]) -> dict[int, int]:
         if pool.get(step.identity):
             found[j] = pool[step.identity].pop()
     return found
+
+
+def _parted(then: Settings, now: Settings) -> int:
+    """The resources of which local modules set something else, or in another order."""
+    return 0 if then == now else resource_mask(r for _, again in (*then, *now) for r in again)
 
 
 def _sets(steps: Iterable[Step]) -> frozenset[str]:

@@ -17,7 +17,7 @@ from .effects import resources
 from .facts import Facts
 from .footprints import imported
 from .routines import Routine, Store, depends_on, routines, whole
-from .steps import Step
+from .steps import Settings, Step
 
 # What these return still holds what they were given.
 _HOLDING = frozenset(
@@ -35,7 +35,7 @@ class JobWrite:
     A resource that they wrote is bound as `$environ` and its like.
     `calls` are the calls, with constant arguments alone, that had it made: as long
     as the program makes the same ones, their callers do not matter. `runs` is a
-    function that one of them left running.
+    function that one of them left running, `settings` what stood when they ran.
     """
 
     functions: frozenset[str]
@@ -43,6 +43,7 @@ class JobWrite:
     changes: frozenset[str] = frozenset()
     calls: frozenset[str] = frozenset()
     runs: str = ""
+    settings: Settings = ()
 
 
 def reached_by(every: Sequence[Facts], names: Collection[str]) -> set[str]:

@@ -10,7 +10,7 @@ changed what it bound or changed, too.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Collection, Sequence, Union
+from typing import Callable, Collection, Mapping, Sequence, Union
 
 from .footprints import PROBED_MASK, Footprint
 
@@ -40,7 +40,7 @@ def _meets(one: _Sum | Footprint, later: Footprint) -> int:
 
 def _reaches(one: _Sum | Footprint, later: Footprint) -> int:
     """Like `_meets`, for steps whose effects are undone: what they read no longer matters."""
-    binds = one.firm & later.reads | one.binds & (later.binds | later.heeds)
+    binds = one.firm & later.reads | one.binds & later.binds
     return binds | one.changes & (later.data | later.changes)
 
 
@@ -83,7 +83,8 @@ class Spread:
     """Which steps of the new program still stand for old ones.
 
     `kept` maps new positions to old ones; `fixed` are new positions that other
-    steps never make dirty; `ran` tells for old positions when they ran, in order.
+    steps never make dirty; `ran` tells for old positions when they ran, in order;
+    `unset` are new positions before which something else was set than is to be, and why.
     """
 
     def __init__(
@@ -93,13 +94,14 @@ class Spread:
         kept: dict[int, int],
         fixed: Collection[int],
         ran: Sequence[int],
+        unset: Mapping[int, Hit | None],
     ) -> None:
         self.old, self.new, self.kept = old, new, dict(kept)
-        self._hits: dict[int, Hit | _Suspects] = {}
+        self._hits: dict[int, Hit | _Suspects | None] = {}
         # Fixed positions that would have become dirty.
         self.held: set[int] = set()
         self._fixed = frozenset(fixed)
-        self._ran = ran
+        self._ran, self._unset = ran, unset
         # Old position -> new position of the same text, dirty or not.
         self.matched = {i: j for j, i in kept.items()}
         self._dirty = [j not in kept for j in range(len(new))]
@@ -107,6 +109,8 @@ class Spread:
 
     def run(self) -> None:
         """Spread until nothing more becomes dirty."""
+        for position, hit in self._unset.items():
+            self._drop(position, hit)
         self._drop_moved()
         count = -1
         while count != len(self.kept):
@@ -168,7 +172,7 @@ class Spread:
     def _is_edited(self, index: int, *, is_old: bool) -> bool:
         return index not in self.matched if is_old else index not in self._hits
 
-    def _drop(self, position: int, hit: Hit | _Suspects) -> None:
+    def _drop(self, position: int, hit: Hit | _Suspects | None) -> None:
         if position in self._fixed:
             self.held.add(position)
             return

@@ -11,6 +11,8 @@ from .local import NONE, NOTHING, Import, Local, together
 from .looks import Looks
 from .statements import Statement, split
 
+# What local modules set, as `Import.order`, and the resources that they did it to.
+Settings = tuple[tuple[str, frozenset[str]], ...]
 _DOCSTRING = Facts(binds=frozenset({"__doc__"}), kinds={"__doc__": "imm"})
 
 
@@ -57,7 +59,7 @@ class Executed:
     pure: bool = False
     seconds: float = 0.0
     # `settings` of the steps that stood when it ran.
-    settings: tuple[str, ...] = ()
+    settings: Settings = ()
 
 
 def steps(text: str, local: Local = NONE) -> list[Step]:
@@ -92,9 +94,10 @@ def _step(statement: Statement, local: Local, *, is_first: bool, is_lazy: bool) 
     return Step(statement, identity, found, together([each for _, each in loads]))
 
 
-def settings(steps: Iterable[Step]) -> tuple[str, ...]:
+def settings(steps: Iterable[Step]) -> Settings:
     """Return what local modules set while these steps import them, in order."""
-    return tuple(order for step in steps if step.facts.loads and (order := step.imported.order))
+    every = (step.imported for step in steps if step.facts.loads)
+    return tuple((each.order, each.again) for each in every if each.order)
 
 
 def _is_text(node: ast.stmt) -> bool:

@@ -166,6 +166,12 @@ FILES: dict[str, list[tuple[str, Mapping[str, str]]]] = {
         (f"import lm\n{_READ}", {"lm.py": f"{_SETS_VARIABLE}\nN = 1"}),
         (f"{_READ}\nimport lm", {"lm.py": f"{_SETS_VARIABLE}\nN = 2"}),
         (f"import lm\n{_READ}", {"lm.py": f"{_SETS_VARIABLE}\nN = 3"})],
+    "a setting that is gone, after a failed edit": [
+        (f"import top\n{_READ}\nimport importlib; lm = importlib.import_module('lm')",
+         {"lm.py": f"N = []\n{_SETS_VARIABLE}", "top.py": "import lm"}),
+        (f"undefined\nimport top\n{_READ}",
+         {"lm.py": f"N = []\n{_SETS_VARIABLE}", "top.py": "import lm"}),
+        (_READ, {"lm.py": ""})],
     "a setting below who looks, after other edits": [
         (f"import lm\n{_READ}\nimport ln", {"lm.py": _SETS_VARIABLE, "ln.py": "N = 1"}),
         (f"import lm\n{_READ}\nimport ln", {"lm.py": _SETS_VARIABLE + "\nN = 1", "ln.py": _SETS_OTHER}),
