@@ -1,6 +1,8 @@
 # One word for each thing one does here; `make` alone lists them.
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+# Two processes; a file's tests share what is slow to start, so each file is one process's.
+PAIR := -n 2 --dist loadfile --no-loadscope-reorder
 HOURS ?= 1
 
 .PHONY: help demo test quick lint types bench faults soak minors gpu docs dev demo-env clean
@@ -14,7 +16,7 @@ help:
 	@echo "make docs    check the links and samples in the documents"
 	@echo "make bench   measure the loop against scp + ssh python handler.py"
 	@echo "make soak    random edits against a fresh process, for hours (HOURS=$(HOURS)); prints seeds"
-	@echo "make minors  every pair of Python versions on this machine: what one defines, the other runs"
+	@echo "make minors  every pair of Python versions on this machine; the wheel installed on each"
 	@echo "make faults  cut links at random bytes, kill processes, fill disks; prints seeds"
 	@echo "make gpu     the tests that need an NVIDIA GPU"
 	@echo "make clean   remove .venv and what tools leave behind"
@@ -30,10 +32,10 @@ demo: demo-env
 
 test: dev
 	@.ci/sshd
-	@$(PYTEST) -n 2 -q
+	@$(PYTEST) $(PAIR) -q
 
 quick: dev
-	@$(PYTEST) -n 2 -q -m "not slow"
+	@$(PYTEST) $(PAIR) -q -m "not slow"
 
 lint: dev
 	@$(BIN)/ruff check .
@@ -59,6 +61,7 @@ soak: dev
 
 minors: dev
 	@$(BIN)/python -m tests.minors.pairs
+	@RPNB_EVERY_PYTHON=1 $(PYTEST) -q tests/test_install.py
 
 gpu: dev
 	@$(PYTEST) -q -m gpu

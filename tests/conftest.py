@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import itertools
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +32,19 @@ class Place:
     home: Path
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let files that take long begin first: `--dist loadfile` gives each to one process."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    sizes = Counter(item.path for item in items)
+    # Stable: pytest-randomly has shuffled what is inside a file.
+    items.sort(key=lambda item: (item.path not in slow, -sizes[item.path], item.path))
+
+
+def pytest_collection_finish() -> None:
+    """Tests collect garbage on purpose: not what pytest and its plugins hold, which is much."""
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Sshd]:
     """A running OpenSSH server, shared by the tests of this process."""
@@ -39,19 +55,27 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Sshd]:
     server.stop()
 
 
-@pytest.fixture(params=["local", pytest.param("ssh", marks=pytest.mark.ssh)])
-def target(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Place]:
+TARGETS = ["local", pytest.param("ssh", marks=pytest.mark.ssh)]
+
+
+@pytest.fixture(params=TARGETS)
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """Each target by turns; what was started under its RPNB_HOME is ended afterwards."""
-    home = tmp_path / "rpnb"
-    if request.param == "local":
-        monkeypatch.setenv("RPNB_HOME", str(home))
-        text = "local"
-    else:
-        text = _over_ssh(request.getfixturevalue("sshd"), home)
-    yield Place(text, request.param, home)
-    _end_processes(home)
+    with place(request, tmp_path / "rpnb") as found:
+        yield found
+
+
+@contextlib.contextmanager
+def place(request: pytest.FixtureRequest, home: Path) -> Iterator[Place]:
+    """A target of the kind that the request's parameter says."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "local":
+            patch.setenv("RPNB_HOME", str(home))
+            text = "local"
+        else:
+            text = _over_ssh(request.getfixturevalue("sshd"), home)
+        yield Place(text, request.param, home)
+        _end_processes(home)
 
 
 def _over_ssh(server: servers.Sshd, home: Path) -> str:

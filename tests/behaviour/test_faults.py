@@ -20,6 +20,7 @@ from rpnb.session.attach import attach
 from rpnb.session.updates import Finished, JobStarted, LinkChanged, Logged, Planned
 from tests.behaviour.cells import Seen, job, program, run
 from tests.behaviour.faults import Processes, cpu_seconds, cut_after, hang_up, is_alive, until
+from tests.conftest import TARGETS, place
 
 # Says in a file how often it ran: at most once, whatever happens to the link.
 COUNTED = """
@@ -45,6 +46,32 @@ def handler(job):
         time.sleep(0.005)
     return "done"
 """
+
+
+@pytest.fixture(params=TARGETS)
+def target(request, tmp_path):
+    """One of each test's own: what it breaks is nobody else's."""
+    with place(request, tmp_path / "rpnb") as found:
+        yield found
+
+
+@pytest.fixture
+def session(target):
+    session = rpnb.connect(target.text, name="behaviour", python=sys.executable)
+    yield session
+    session.stop()
+
+
+def on_both(rows, *far):
+    """Parameters (target, row): every row on this machine, those of `far` over SSH, too."""
+    here = [pytest.param("local", row, id=f"local-{_named(row)}") for row in rows]
+    marks = pytest.mark.ssh
+    there = [pytest.param("ssh", row, marks=marks, id=f"ssh-{_named(row)}") for row in far]
+    return here + there
+
+
+def _named(row):
+    return " ".join(row) if isinstance(row, list) else str(row)
 
 
 @pytest.fixture
@@ -81,22 +108,22 @@ def let_go(processes):
 # Links
 
 
-@pytest.mark.parametrize("first", [1, 12, 700, 1500, 4000])
-def test_link_cut_at_any_byte_loses_and_repeats_nothing(session, processes, first):
+def test_link_cut_at_any_byte_loses_and_repeats_nothing(session, processes):
     made = program(handler=COUNTED)
-    cut_after(session, first, 2 * first + 411, 1999)
-    seen = run(session, made, {"pause": 0.002})
-    assert seen.result.stream == CHUNKS
-    assert seen.result.logs == LINES
-    assert calls(processes) == 1
+    for count, first in enumerate([1, 12, 700, 1500, 4000], 1):
+        cut_after(session, first, 2 * first + 411, 1999)
+        seen = run(session, made, {"pause": 0.002})
+        assert seen.result.stream == CHUNKS, first
+        assert seen.result.logs == LINES, first
+        assert calls(processes) == count, first
 
 
-@pytest.mark.parametrize("first", [3, 90, 600])
-def test_request_cut_on_its_way_there_runs_once(session, processes, first):
+def test_request_cut_on_its_way_there_runs_once(session, processes):
     made = program(handler=COUNTED)
-    cut_after(session, first, first + 77, direction="sent")
-    assert run(session, made).result.stream == CHUNKS
-    assert calls(processes) == 1
+    for count, first in enumerate([3, 90, 600], 1):
+        cut_after(session, first, first + 77, direction="sent")
+        assert run(session, made).result.stream == CHUNKS, first
+        assert calls(processes) == count, first
 
 
 def test_link_cut_while_a_job_runs_is_told_and_mended(session, processes):
@@ -152,9 +179,12 @@ def _names(**values):
 # Killed processes
 
 VICTIMS = [["relay"], ["keeper"], ["worker"], ["relay", "keeper", "worker"]]
+killing = pytest.mark.parametrize(
+    ("target", "victims"), on_both(VICTIMS, VICTIMS[-1]), indirect=["target"]
+)
 
 
-@pytest.mark.parametrize("victims", VICTIMS, ids=" ".join)
+@killing
 def test_process_killed_while_idle_costs_no_result(session, processes, victims):
     made = program("import os\nmodel = os.getpid()", handler="def handler(job):\n    return model")
     before = run(session, made).result.output
@@ -164,7 +194,7 @@ def test_process_killed_while_idle_costs_no_result(session, processes, victims):
     assert (after.output == before) == ("worker" not in victims)
 
 
-@pytest.mark.parametrize("victims", VICTIMS, ids=" ".join)
+@killing
 def test_process_killed_while_a_job_runs(session, processes, victims):
     running, seen = begun(session, program(handler=WAITS))
     until(lambda: calls(processes), "the handler")
@@ -180,7 +210,7 @@ def test_process_killed_while_a_job_runs(session, processes, victims):
     assert run(session, program(handler="def handler(job):\n    return 1")).result.ok
 
 
-@pytest.mark.parametrize("victims", VICTIMS, ids=" ".join)
+@killing
 def test_process_killed_during_set_up(session, processes, victims):
     waits = "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.005)\nmodel = 1"
     made = program(waits, handler="def handler(job):\n    return model")
@@ -295,7 +325,9 @@ def test_two_notebooks_on_one_machine_share_no_name(session, target):
 # An interrupt may come between the opening of a file and the statement that would close it.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("delay", [0.0, 0.02, 0.1, 0.2, 0.4])
+@pytest.mark.parametrize(
+    ("target", "delay"), on_both([0.0, 0.02, 0.1, 0.2, 0.4], 0.1, 0.4), indirect=["target"]
+)
 def test_interrupted_connect_leaves_nothing_in_the_way(target, delay):
     timer = threading.Timer(delay, _thread.interrupt_main)
     session = None
@@ -313,28 +345,29 @@ def test_interrupted_connect_leaves_nothing_in_the_way(target, delay):
         session.close()
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.002, 0.01, 0.05])
-def test_interrupt_at_any_moment_of_a_run_ends_it_and_loses_no_result(session, processes, delay):
+def test_interrupt_at_any_moment_of_a_run_ends_it_and_loses_no_result(session, processes):
     made = program(handler=COUNTED)
     run(session, made)
-    timer, pressed = threading.Timer(delay, _thread.interrupt_main), False
-    seen = Seen()
-    try:
-        running = session.submit(made, job=job({"pause": 0.002}))
-        timer.start()
-        seen.extend(running.watched())
-    except KeyboardInterrupt:
-        pressed = True
-    timer.join()
-    statuses = [each.result.status for each in seen.of(Finished)]
-    # Pressed early it is cancelled before it begins.
-    assert statuses in ([[], ["CANCELLED"], ["COMPLETED"]] if pressed else [["COMPLETED"]])
-    assert run(session, made).result.stream == CHUNKS
+    for delay in (0.0, 0.002, 0.01, 0.05):
+        timer, pressed = threading.Timer(delay, _thread.interrupt_main), False
+        seen = Seen()
+        try:
+            running = session.submit(made, job=job({"pause": 0.002}))
+            timer.start()
+            seen.extend(running.watched())
+        except KeyboardInterrupt:
+            pressed = True
+        timer.join()
+        statuses = [each.result.status for each in seen.of(Finished)]
+        # Pressed early it is cancelled before it begins.
+        assert statuses in ([[], ["CANCELLED"], ["COMPLETED"]] if pressed else [["COMPLETED"]])
+        assert run(session, made).result.stream == CHUNKS
 
 
 # Floods
 
 
+@pytest.mark.parametrize("target", TARGETS[1:], indirect=True)
 def test_million_lines_arrive_whole(session):
     made = program(handler="def handler(job):\n    for n in range(1_000_000):\n        print(n)")
     count = last = 0
@@ -346,6 +379,7 @@ def test_million_lines_arrive_whole(session):
     assert last.endswith("999999\n")
 
 
+@pytest.mark.parametrize("target", TARGETS[:1], indirect=True)
 def test_large_result_arrives_whole(session):
     made = program(handler="def handler(job):\n    return 'x' * (100 << 20)")
     assert len(run(session, made).result.output) == 100 << 20

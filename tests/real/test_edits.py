@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import pytest
 
 from tests.agent.driver import Worker, handler_program, posted
-from tests.real.libraries import need
+from tests.real.libraries import needing
 
-need("torch", "onnxruntime", "sklearn", "silero_vad")
+libraries = needing("torch", "onnxruntime", "sklearn", "silero_vad")
 pytestmark = [
     pytest.mark.slow,  # torch is imported by the worker and by the fresh process: some 10 s
     pytest.mark.timeout(300),

@@ -14,9 +14,9 @@ import pytest
 
 from rpnb.planner.known import PART, SELF, models
 from rpnb.planner.torch_modules import State, is_module
-from tests.real.libraries import need
+from tests.real.libraries import needing
 
-need("torch", "onnxruntime", "sklearn", "silero_vad")
+libraries = needing("torch", "onnxruntime", "sklearn", "silero_vad")
 pytestmark = [
     pytest.mark.slow,  # imports the libraries
     pytest.mark.timeout(200),

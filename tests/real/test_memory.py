@@ -9,9 +9,9 @@ import pytest
 
 from tests.agent.driver import Worker, handler_program
 from tests.agent.memory import can_measure, memory, peak_above
-from tests.real.libraries import need
+from tests.real.libraries import needing
 
-need("torch", "sklearn")
+libraries = needing("torch", "sklearn")
 pytestmark = [
     pytest.mark.slow,  # torch is imported, and 300 MB are filled several times
     pytest.mark.timeout(200),
