@@ -69,7 +69,7 @@ def _difference(stage: Stage, versions: Iterable[tuple[Version, Outcome]], tally
             found = differing(expected, seen, moved)
             # What jobs moved stays so until something asks for it.
             moved |= expected.moved | seen.moved
-            if found:
+            if found and not differing(expected, stage.fresh(version), moved):
                 return f"edit {number}: {found}"
     return ""
 

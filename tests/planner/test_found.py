@@ -151,6 +151,11 @@ FILES: dict[str, list[tuple[str, Mapping[str, str]]]] = {
         ("import lm\n" + _CALLED, {"lm.py": "def f():\n    import late", "late.py": _SETS_VARIABLE}),
         (f"import modelkit\nimport pkg\n{_CALLED}\nm = modelkit.LOAD(1)\n{_START}",
          {"pkg/__init__.py": "def f():\n    import late", "late.py": _SETS_VARIABLE})],
+    "a module's function with a cache": [
+        ("import lm\nx = lm.f(1)\ny = lm.f.cache_info().currsize",
+         {"lm.py": "import functools\n@functools.lru_cache\ndef f(v): pass"}),
+        ("import lm\ny = lm.f.cache_info().currsize",
+         {"lm.py": "import functools\n@functools.lru_cache\ndef f(v): pass"})],
     "settings in another order": [
         (f"import lm\n{_READ}", {"lm.py": f"{_SETS_VARIABLE}\n{_SETS_OTHER[10:]}"}),
         (f"import lm\n{_READ}", {"lm.py": f"{_SETS_OTHER}\n{_SETS_VARIABLE[10:]}"})],
