@@ -32,7 +32,7 @@ def set_env(notebook: Notebook, options: Options) -> None:
             message = f"this would be saved in the notebook: write %runpod_env {name} alone"
             raise BadInput(message, options.line, word.position)
         if equals:
-            notebook.env[name] = value
+            notebook.set(name, value)
         else:
             secrets[name] = _secret(notebook, name)
     if secrets:

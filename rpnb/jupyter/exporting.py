@@ -88,7 +88,7 @@ def drop(notebook: Notebook, options: Options) -> None:
     if len(found) > 1:
         known = " and ".join(f'"{each.label}"' for each in found)
         raise BadInput(f"{len(found)} cells of the program are called {key!r}: drop {known}")
-    notebook.cells.drop(found[0].id)
+    notebook.drop(found[0])
     line = (f"dropped {found[0].title}", "its names go at the next run")
     CellScreen(notebook.shell).lead((notebook.target, *line))
 

@@ -146,6 +146,9 @@ def settle(notebook: Notebook, outcome: Outcome, request: str) -> None:
         notebook.reasons.note(outcome.plans, notebook.base)
     notebook.kept, notebook.gpus = outcome.kept, list(outcome.synced.gpus)
     notebook.cells.fared.update(outcome.synced.cells)
+    if outcome.synced.cells:
+        # The worker's program is this notebook's now.
+        notebook.memory.forget("dropped")
     if notebook.session is not None:
         notebook.session.names = outcome.synced.names
 

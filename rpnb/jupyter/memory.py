@@ -51,6 +51,16 @@ class Memory:
         """The last accepted output of each test that compares with it."""
         return dict(self._facts.get("references") or {})
 
+    @property
+    def dropped(self) -> list[list[str]]:
+        """Id and text of each cell that was dropped, and that the worker's program still has."""
+        return list(self._facts.get("dropped") or ())
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The id of the cell that made each plain setting."""
+        return dict(self._facts.get("settings") or {})
+
     def has_seen(self, request: str) -> bool:
         """Whether this notebook was told how the request ended."""
         return request in (self._facts.get("seen") or ())

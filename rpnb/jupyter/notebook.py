@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -105,6 +105,8 @@ class Notebook:
         self.number = self.number + 1 if self.number else self._first_number()
         self.page.path = self.page.path or cell_ids.notebook_path(self.shell.user_ns)
         self.page.begin(cell_ids.current(self.shell, info), self.raw_cell)
+        # A cell that runs again sets anew what it sets.
+        self._unset([k for k, cell in self.page.settings.items() if cell == self.page.running])
         self.cells.begin(cell_ids.deleted(self.shell))
 
     def end_cell(self, result: Any) -> None:
@@ -189,8 +191,26 @@ class Notebook:
     def read_page(self) -> None:
         """Bring the program's cells in line with the notebook's file, if that has changed."""
         self.cells.read_page(self.names())
+        self._unset(self.page.unset())
+        self.memory.keep(settings=dict(self.page.settings))
         if self.page.ids:
             self.memory.keep(cells=self.page.ids)
+
+    def set(self, name: str, value: str) -> None:
+        """Make a plain setting part of the program, as long as the running cell says so."""
+        self.env[name] = value
+        if self.page.running:
+            self.page.settings[name] = self.page.running
+
+    def _unset(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.env.pop(name, None)
+            self.page.settings.pop(name, None)
+
+    def drop(self, cell: Cell) -> None:
+        """Take a cell out of the program, also of the one that the worker still has."""
+        self.cells.drop(cell.id)
+        self.memory.keep(dropped=[*self.memory.dropped, [cell.id, cell.source]])
 
     def build(self, *, send: list[str] | None = None) -> Program:
         """Return the program of the cells as they are now.
@@ -247,12 +267,24 @@ class Notebook:
             # What the notebook does shall not depend on what ran before.
             self.memory.forget("input")
         elif session.adopted is not None:
-            self.cells.adopt(session.adopted)
+            self.cells.adopt(session.adopted, self.memory.dropped)
             self.base = session.adopted
-            self.env = {**session.adopted.env, **self.env}
+            self._adopt_settings(session.adopted)
         self.read_page()
         if self.path is not None:
             self.memory.keep(path=str(self.path))
+
+    def _adopt_settings(self, program: Program) -> None:
+        """Take over the worker's plain settings, less those that lines of remote cells make."""
+        from ..program.ipython_syntax import translate
+
+        own = {name for cell in program.cells for name in translate(cell.source).env}
+        known = {name: value for name, value in program.env.items() if name not in own}
+        self.page.settings = {
+            **{name: cell for name, cell in self.memory.settings.items() if name in known},
+            **self.page.settings,
+        }
+        self.env = {**known, **self.env}
 
     def remember(self, job: Mapping[str, Any]) -> None:
         """Note the job of a form, a run or a test: the next handler cell runs its input again."""

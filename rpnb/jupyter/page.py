@@ -38,6 +38,8 @@ class Page:
     running: str = ""
     log: list[str] = field(default_factory=list)
     ran: dict[str, Ran] = field(default_factory=dict)
+    # Plain settings, each with the id of the cell whose `%runpod_env` line made it.
+    settings: dict[str, str] = field(default_factory=dict)
     # The file's stamp when the cell ran last, by id.
     _stamps: dict[str, _Stamp] = field(default_factory=dict)
     # Ids that the file has or had.
@@ -88,6 +90,7 @@ class Page:
             a: each for a, each in self._addresses.items() if each != old or old not in self.seen
         }
         self._addresses = {a: new if each == old else each for a, each in kept.items()}
+        self.settings = {k: new if each == old else each for k, each in self.settings.items()}
         if old in self.ran:
             self.ran[new], self._stamps[new] = self.ran.pop(old), self._stamps.pop(old)
 
@@ -126,6 +129,18 @@ class Page:
     def ids(self) -> list[str]:
         """The ids of the file's code cells, in order."""
         return [each.id for each in self.cells() if each.has_id]
+
+    def unset(self) -> list[str]:
+        """Return the settings whose cell was deleted, or lost the line while no kernel ran."""
+        saved = {each.id: each.text for each in self.cells()}
+        if not saved:
+            return []
+        return [
+            key
+            for key, cell in self.settings.items()
+            if (cell in self.seen or self.is_saved_since(cell))
+            and (cell not in saved or (cell not in self.ran and f"{key}=" not in saved[cell]))
+        ]
 
     def matched(self, cells: Iterable[Cell]) -> dict[str, NotebookCell]:
         """Return the saved cell that each of the program's cells is, by the latter's id."""

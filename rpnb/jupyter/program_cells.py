@@ -110,17 +110,24 @@ class ProgramCells:
         self.from_before.discard(cell_id)
         return self._cells.drop(cell_id)
 
-    def adopt(self, program: Program | None) -> None:
-        """Take over the cells of the worker's program; those that ran here replace theirs."""
+    def adopt(self, program: Program | None, dropped: Collection[Sequence[str]] = ()) -> None:
+        """Take over the cells of the worker's program; those that ran here replace theirs.
+
+        `dropped` are id and text of those that the person has dropped since.
+        """
         from ..program.cells import is_lasting
 
         self.fared.clear()
         if program is None:
             return
         mine = list(self)
+        ids = {key for key, _ in dropped if is_lasting(key)}
+        texts = {text for key, text in dropped if not is_lasting(key)}
         # An id that was made up in another kernel's life may be another cell's here.
         self._replace(
-            each if is_lasting(each.id) else replace(each, id="") for each in program.cells
+            each if is_lasting(each.id) else replace(each, id="")
+            for each in program.cells
+            if not (each.id in ids if is_lasting(each.id) else each.source in texts)
         )
         self.from_before = {cell.id for cell in self}
         for cell in mine:
