@@ -8,12 +8,14 @@ modules are not state; what has no digest (a lock, an open file) is not compared
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import LinkLost
 from ..session.updates import Failed, Shown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..session.session import Session
 
 # Standard library only, Python 3.9. Sets are sorted: their order differs between processes.
@@ -63,28 +65,33 @@ _digests(dict(globals()))
 """
 
 
-def names_that_differ(session: Session, fresh: Session) -> list[str]:
-    """Return the names that both workers have and that hold different values, in order.
+def digests(session: Session) -> dict[str, str]:
+    """Return a digest of what each name of the program holds; empty where it cannot be said."""
+    found = look(session, _DIGESTS)
+    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 
-    Empty where one of them cannot say.
-    """
-    here, there = _digests_of(session), _digests_of(fresh)
+
+def names_that_differ(here: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
+    """Return the names that have two digests, in order."""
     return [
         name for name, found in here.items() if found and there.get(name, "") not in ("", found)
     ]
 
 
-def _digests_of(session: Session) -> dict[str, str]:
-    work = {"text": _DIGESTS, "label": "rpnb", "first_line": 1, "to": "state"}
+def look(session: Session, text: str) -> Any:
+    """Return what a text's last expression is in the worker, beside its program: plain data.
+
+    None where the worker cannot say.
+    """
+    work = {"text": text, "label": "rpnb", "first_line": 1, "to": "state"}
     run = session.submit(None, scratch={**work, "prelude": [], "files": {}})
-    found: dict[str, str] = {}
+    found = None
     try:
         for update in run.watched():
             if isinstance(update, Failed):
-                return {}
+                return None
             if isinstance(update, Shown) and (update.encoding or {}).get("kind") == "json":
-                read = json.loads(next(iter(update.mimes.values()), b"{}"))
-                found = {str(k): str(v) for k, v in read.items()} if isinstance(read, dict) else {}
+                found = json.loads(next(iter(update.mimes.values()), b"null"))
     except (LinkLost, ValueError):
-        return {}
+        return None
     return found

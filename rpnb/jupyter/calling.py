@@ -71,8 +71,15 @@ def _cold(notebook: Notebook, program: Any, chosen: list[Chosen], timeout: float
         screen = CellScreen(notebook.shell)
         result = jobs.run_job(notebook, program, each, screen, timeout=timeout)
         done.append((whole_job(each.value)[0], result))
-    verified = verify(attached(notebook), program, done)
     screen = CellScreen(notebook.shell)
+    verified = verify(
+        attached(notebook),
+        program,
+        done,
+        on_progress=lambda text: screen.lead((notebook.target, text), final=False),
+    )
+    if verified.replaced:
+        notebook.renewed()
     screen.lead((notebook.target, verified.summary, *verified.differences))
     if not result.ok:
         raise jobs.failure(result)

@@ -81,9 +81,7 @@ def restart(notebook: Notebook) -> None:
     """Give the program a new worker; it is rebuilt at the next run."""
     session = attached(notebook)
     session.restart()
-    notebook.kept = []
-    notebook.scratch_names.clear()
-    notebook.cells.fared.clear()
+    notebook.renewed()
     line = (session.target.label, "new worker", "the program is rebuilt at the next run")
     CellScreen(notebook.shell).lead(line)
 

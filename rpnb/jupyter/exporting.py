@@ -110,7 +110,10 @@ def _verify(notebook: Notebook, program: Program, screen: CellScreen) -> Verifie
             again = attached(notebook).submit(program, job=each.job)
             notebook.record_job(each.job, result_of(again))
     recorded = [(each.job, each.result) for each in notebook.recorded.values()]
-    return verify(attached(notebook), program, recorded, on_progress=tell)
+    verified = verify(attached(notebook), program, recorded, on_progress=tell)
+    if verified.replaced:
+        notebook.renewed()
+    return verified
 
 
 def _try_it(notebook: Notebook, path: str) -> str:

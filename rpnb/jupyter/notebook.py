@@ -274,6 +274,12 @@ class Notebook:
         if self.path is not None:
             self.memory.keep(path=str(self.path))
 
+    def renewed(self) -> None:
+        """Take note that the worker is a new process: nothing of the old one is left."""
+        self.kept = []
+        self.scratch_names.clear()
+        self.cells.fared.clear()
+
     def _adopt_settings(self, program: Program) -> None:
         """Take over the worker's plain settings, less those that lines of remote cells make."""
         from ..program.ipython_syntax import translate

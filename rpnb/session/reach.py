@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import CannotReach, LinkLost
 from . import bootstrap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..transport.stream import Stream, Transport
     from ..transport.targets import Target
@@ -82,6 +82,17 @@ class Reach:
             raise LinkLost("the session is closed")
         with contextlib.closing(self._transport.again()) as transport:
             yield self._stream(transport, self.ready)
+
+    def census(self) -> Mapping[str, Any]:
+        """Return what runs on the target now, as `bootstrap.census` does.
+
+        Raises:
+            TargetError: the target cannot be reached.
+        """
+        if self._transport is None:
+            raise LinkLost("the session is closed")
+        with contextlib.closing(self._transport.again()) as transport:
+            return bootstrap.census(transport, python=self.options.python)
 
     def _connected(self) -> Transport:
         from ..transport import open_transport

@@ -177,6 +177,14 @@ class Session:
         """Return what the agent says of the worker now, None where it does not answer."""
         return self._link.ask()
 
+    def census(self) -> Mapping[str, Any]:
+        """Return what runs on the target now: {"workers", "gpus"}.
+
+        Raises:
+            TargetError: the target cannot be reached.
+        """
+        return self.reach.census()
+
     def setup(self, code: str | Callable[[], Any]) -> None:
         """Run set-up code on the target and keep what it makes; nothing, if it ran already.
 
