@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-HOW_TO = "pip install -e '.[models]' brings torch, onnxruntime, scikit-learn and silero-vad"
+HOW_TO = "pip install -e '.[models]' brings torch, transformers, onnxruntime and others"
 
 
 def need(*modules: str) -> None:
