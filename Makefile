@@ -54,7 +54,7 @@ bench: dev
 
 faults: dev
 	@.ci/sshd
-	@RPNB_CUTS=$${RPNB_CUTS:-220} RPNB_SEED=$${RPNB_SEED:-$$(date +%s)} $(PYTEST) -q -n 2 tests/faults
+	@RPNB_LONG=1 RPNB_SEED=$${RPNB_SEED:-$$(date +%s)} $(PYTEST) $(PAIR) -q -s tests/faults
 
 soak: dev
 	@$(BIN)/python -m tests.planner.soak --hours $(HOURS)

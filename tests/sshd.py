@@ -159,8 +159,12 @@ class Sshd:
         """Let every connection hang: nothing is read, answered or closed any more."""
         self._signal(signal.SIGSTOP)
 
+    def connections(self) -> list[int]:
+        """The server's processes of its connections, and what they run."""
+        return _children(self._process.pid)
+
     def _signal(self, number: int) -> None:
-        for child in _children(self._process.pid):
+        for child in self.connections():
             _kill(child, number)
 
     def _write_config(self, options: Mapping[str, str]) -> None:

@@ -48,7 +48,7 @@ def _keeper(options: argparse.Namespace) -> int:
     from . import keeper
     from .directory import RunDirectory
 
-    return keeper.main(RunDirectory(options.directory), options.generation)
+    return keeper.main(RunDirectory(options.directory), options.generation, options.lock)
 
 
 def _bridge(options: argparse.Namespace) -> int:
@@ -91,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     keeper = verbs.add_parser("keeper", help="run one worker to its end")
     keeper.add_argument("directory")
     keeper.add_argument("generation", type=int)
+    keeper.add_argument("lock", type=int, help="the descriptor that holds the keeper's lock")
     verbs.add_parser("bridge", help="join this input and output to a socket").add_argument("socket")
     verbs.add_parser("ps", help="list the workers")
     verbs.add_parser("stop", help="end a worker").add_argument("--worker", required=True)

@@ -59,6 +59,8 @@ class Charge:
         self._unconfirmed: dict[str, SetEnv] = {}
         self._endings: dict[str, Restart | Stop] = {}
         self._kill_at: float | None = None
+        # The worker that was asked to end; one that is starting cannot be found at once.
+        self._asked = 0
         # Why nothing goes on just now, as the worker says, or as its relay found.
         self.notice: Notice | None = None
         # Whether the worker was given its program by us, and by no client since.
@@ -129,10 +131,20 @@ class Charge:
 
     def submit(self, submit: Submit, client: Client) -> None:
         """Queue a client's request, and tell what it waits for."""
+        self._forget_stranded(submit.request)
         self.requests.add(submit, client)
         if self.requests.is_rebuilding:
             text = "the worker had died: its program is being rebuilt first"
             client.say(Notice(submit.request, text))
+
+    def _forget_stranded(self, asked: str) -> None:
+        """Drop what waits for values of a client that is gone; one that returns says it again."""
+        for request in self.requests.queued():
+            is_left = request.client is not None and request.client.is_gone
+            # What nobody can read is refused in its turn.
+            with contextlib.suppress(ProtocolError):
+                if is_left and request.id != asked and self._missing(request):
+                    self.requests.drop(request)
 
     def cancel(self, cancel: Cancel) -> None:
         """Cancel a request; one that has ended is left alone."""
@@ -167,7 +179,6 @@ class Charge:
             current.cancel = Cancel(current.id, reason=f"the worker was {word}")
         # Asked twice, it is not spared longer.
         self._kill_at = self._kill_at or time.monotonic() + GRACE
-        self.generation.kill(signal.SIGTERM)
 
     def abandon(self) -> None:
         """End a worker whose directory was removed: no file says any more who it is."""
@@ -215,7 +226,9 @@ class Charge:
         self._is_adopting = False
 
     def _enforce(self) -> None:
-        current = self.requests.current
+        number, current = self.generation.number, self.requests.current
+        if self._endings and self._asked != number and self.generation.kill(signal.SIGTERM):
+            self._asked = number
         if current is not None:
             overdue = current.overdue(self._record.traces.get(current.id))
             if overdue is not None:
@@ -260,13 +273,16 @@ class Charge:
 
     def _lacks(self, request: Request) -> bool:
         """Ask once for the blobs that a request still needs."""
-        assert request.submit is not None
-        program, scratch = request.submit.program or {}, request.submit.scratch or {}
-        missing = self.uploads.missing({**blobs_of(scratch), **blobs_of(program)})
+        missing = self._missing(request)
         if missing and not request.has_asked and request.client is not None:
             request.has_asked = True
             request.client.say(Need(request.id, missing))
         return bool(missing)
+
+    def _missing(self, request: Request) -> dict[str, list[int]]:
+        assert request.submit is not None
+        program, scratch = request.submit.program or {}, request.submit.scratch or {}
+        return self.uploads.missing({**blobs_of(scratch), **blobs_of(program)})
 
     def _tell(self, message: Any) -> None:
         if self.control is None:

@@ -53,20 +53,34 @@ class Client:
         return self.hello is not None and self.hello.role == "drive"
 
     @property
+    def is_gone(self) -> bool:
+        """Whether its link has ended."""
+        return self.channel.fileno() < 0
+
+    @property
     def is_done(self) -> bool:
         """Whether it is to be cut off, and has been told why."""
         return self.is_closing and not self._said and not self.channel.pending_bytes
 
     def attach(self, hello: Hello, record: Record) -> None:
-        """Begin to send: from the cursor on, or from now on where it has none."""
+        """Begin to send a driver: from the cursor on, or from now on where it has none."""
         self.hello = hello
-        if hello.role == "bulk":
+        if hello.role != "drive":
             return
         known = 0 <= hello.seq <= record.seq and hello.out <= record.settled["out"]
         if known and hello.err <= record.settled["err"]:
             self._feed = Feed(record, hello.seq, {"out": hello.out, "err": hello.err})
         else:
             self._feed = Feed(record, record.seq, record.settled)
+
+    def follow(self, record: Record) -> bool:
+        """Begin to send a watcher, which has just said what it wants to be told again.
+
+        What happens before that must not come before it. Tell whether this is the first time.
+        """
+        is_first = self._feed is None
+        self._feed = self._feed or Feed(record, record.seq, record.settled)
+        return is_first
 
     def rerun(self, record: Record, trace: Trace) -> None:
         """Send a request's events and log bytes again, before anything new.

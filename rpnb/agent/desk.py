@@ -162,6 +162,9 @@ class Desk:
             self._driver = self._driver or client
         client.say(self._welcome(client))
         client.attach(hello, self._record)
+        self._tell_notice(client)
+
+    def _tell_notice(self, client: Client) -> None:
         if self._charge.notice is not None:
             client.tell(self._charge.notice)
 
@@ -209,6 +212,8 @@ class Desk:
         client.say(Pong(ping.number, generation.state.value, left, holds))
 
     def _replay(self, client: Client, replay: Replay) -> None:
+        if client.follow(self._record):
+            self._tell_notice(client)
         trace = self._record.traces.get(replay.request)
         if trace is not None:
             client.rerun(self._record, trace)

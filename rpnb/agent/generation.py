@@ -18,7 +18,7 @@ from typing import Any
 
 from ..errors import AgentError
 from . import gpu
-from .directory import RunDirectory, Settings, read_json, write_file
+from .directory import RunDirectory, Settings, hold, read_json, write_file
 from .processes import boot, started
 
 
@@ -80,10 +80,14 @@ class Generation:
         self._directory.control.unlink(missing_ok=True)
         # -u, as production's images have it: what is printed is in the log at once.
         command = [settings.python, "-u", str(self._agent), "keeper", str(self._directory.path)]
+        # From now on there is a keeper: a relay that is killed leaves it to the next one.
+        held = hold(self._directory.keeper_lock)
+        assert held is not None
         try:
             with self._directory.relay_log.open("ab") as log:
                 self._keeper = subprocess.Popen(
-                    [*command, str(self.number)],
+                    [*command, str(self.number), str(held)],
+                    pass_fds=[held],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -95,6 +99,8 @@ class Generation:
             self._keeper = None
             with self._directory.err.open("a") as err:
                 err.write(f"cannot start {settings.python}: {error.strerror}\n")
+        finally:
+            os.close(held)
 
     def connect(self) -> socket.socket | None:
         """Return a connection to the worker's control socket, None where there is none yet."""
@@ -127,16 +133,21 @@ class Generation:
             self.kill()
         return False
 
-    def kill(self, number: int = signal.SIGKILL) -> None:
-        """Send a signal to the worker's whole process group, if it is this worker's."""
+    def kill(self, number: int = signal.SIGKILL) -> bool:
+        """Send a signal to the worker's whole process group, if it is this worker's.
+
+        Tell whether it was sent.
+        """
         pids = read_json(self._directory.pids)
         if pids is None or pids["generation"] != self.number or not self._is_held():
-            return
+            return False
         # Its number may be another's by now; while it has children left it cannot be.
         if started(pids["worker"]) not in (None, pids.get("started")):
-            return
+            return False
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pids["worker"], number)
+            return True
+        return False
 
     def holds_gpu(self) -> bool:
         """Tell whether the worker, or what it started, has memory of a GPU."""

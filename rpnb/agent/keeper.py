@@ -30,28 +30,28 @@ _REST_TIMEOUT = 5.0
 # How long a record waits for room on a full disk.
 _ROOM_TIMEOUT = 10.0
 
-Work = Callable[[RunDirectory, int], Any]
+Work = Callable[[RunDirectory, int, int], Any]
 
 
-def main(directory: RunDirectory, generation: int, work: Work | None = None) -> int:
-    """Run one worker to its end; return this process's exit status.
+def main(directory: RunDirectory, generation: int, held: int, work: Work | None = None) -> int:
+    """Run one worker to its end; return this process's exit status, 1 at once where one lives.
 
-    `work` is the worker's entry, `worker.main` where it is None. Only one keeper
-    runs in a directory: a second returns at once.
+    `held` is the descriptor that holds the keeper's lock. Whoever started this took it, and
+    the worker is born with its own: whoever is killed, a worker never seems to be gone that
+    is only on its way. `work` is the worker's entry, `worker.main` where it is None.
     """
-    held = hold(directory.keeper_lock, wait=False)
-    if held is None:
+    lock = hold(directory.lock, wait=False)
+    if lock is None:
         return 1
     directory.exit.unlink(missing_ok=True)
     kills, since = oom_kills(), time.time()
+    origin: dict[str, Any] = {"generation": generation, "keeper": os.getpid(), "since": since}
     pid = os.fork()
     if pid == 0:
         os.close(held)
-        _be_worker(directory, generation, work)
-    pids = {"keeper": os.getpid(), "worker": pid, "started": started(pid), "boot": boot()}
-    if not _insist(directory.pids, {"generation": generation, **pids, "since": since}):
-        # Nobody could end it: rather none than one that is out of reach.
-        os.kill(pid, signal.SIGKILL)
+        _introduce(directory, origin)
+        _be_worker(directory, generation, lock, work)
+    os.close(lock)
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     _adopt_orphans()
@@ -82,9 +82,18 @@ def _insist(path: Path, record: dict[str, Any]) -> bool:
     return False
 
 
-def _be_worker(directory: RunDirectory, generation: int, work: Work | None) -> NoReturn:
-    """Become a process as `python handler.py` would be, its output in the logs."""
+def _introduce(directory: RunDirectory, origin: dict[str, Any]) -> None:
+    """Write who the worker is: itself, for its keeper may be killed at any moment."""
     os.setsid()
+    pid = os.getpid()
+    own = {"worker": pid, "started": started(pid), "boot": boot()}
+    if not _insist(directory.pids, {**origin, **own}):
+        # Nobody could end it: rather none than one that is out of reach.
+        os._exit(1)
+
+
+def _be_worker(directory: RunDirectory, generation: int, lock: int, work: Work | None) -> NoReturn:
+    """Become a process as `python handler.py` would be, its output in the logs."""
     null = os.open(os.devnull, os.O_RDONLY)
     append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     for source, target in (
@@ -101,7 +110,7 @@ def _be_worker(directory: RunDirectory, generation: int, work: Work | None) -> N
     # At the end: what the person's Python has comes first (overlay.py).
     settings = directory.read_settings()
     sys.path[:] = [*settings.shadows, *sys.path, *settings.path]
-    sys.exit((work or _worker())(directory, generation))
+    sys.exit((work or _worker())(directory, generation, lock))
 
 
 def _worker() -> Work:

@@ -81,6 +81,10 @@ class Requests:
             known.client, known.has_asked = client, False
             known.submit = known.submit or submit
 
+    def queued(self) -> list[Request]:
+        """Return the requests that the worker does not have yet, in order."""
+        return list(self._queue)
+
     def next(self) -> Request | None:
         """Return the request to forward next, None while the worker has one."""
         return self._queue[0] if self.current is None and self._queue else None

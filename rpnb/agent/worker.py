@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from ..protocol.messages import Cancel, Message, SetEnv, Submit
 from . import gpu, runner_sdk, worker_installed, worker_output
-from .directory import RunDirectory, Settings, hold
+from .directory import RunDirectory, Settings
 from .exits import RESTART
 from .keeping import Allowance
 from .worker_cancel import Cancellation
@@ -34,20 +34,18 @@ from .worker_start import Hook, Starts
 from .worker_steps import Steps
 
 
-def main(directory: RunDirectory, generation: int) -> NoReturn:
+def main(directory: RunDirectory, generation: int, lock: int) -> NoReturn:
     """Be the worker of a run directory, and end the process with it.
 
-    Descriptors 1 and 2 are the logs already. It ends where the program's process
-    would end in production, or with RESTART when only a fresh one can go on.
+    Descriptors 1 and 2 are the logs already, and `lock` holds the worker's lock until the
+    very end: whoever finds it free may start another one. It ends where the program's
+    process would end in production, or with RESTART when only a fresh one can go on.
     """
-    # Held until the very end: whoever finds it free may start another worker.
-    lock = hold(directory.lock)
     # A crash in compiled code then says at which line of the person's it struck.
     crash = os.open(directory.crash, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     faulthandler.enable(crash, all_threads=False)
-    if lock is not None:
-        # What the program forks would hold it, too, and outlive the worker.
-        os.register_at_fork(after_in_child=lambda: _be_child(lock))
+    # What the program forks would hold the lock, too, and outlive the worker.
+    os.register_at_fork(after_in_child=lambda: _be_child(lock))
     allowance = Allowance.of(os.environ)
     module = _become_main(directory)
     _clean_environment(_settings(directory))
@@ -56,7 +54,7 @@ def main(directory: RunDirectory, generation: int) -> NoReturn:
         with contextlib.suppress(Exception):
             stream.flush()
     # Not sys.exit: threads that the program left behind would keep the process alive.
-    os._exit(code if lock is not None else 1)
+    os._exit(code)
 
 
 class _Worker:

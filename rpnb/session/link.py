@@ -15,7 +15,7 @@ from enum import Enum
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from ..errors import LinkLost, ProtocolError, RpnbError
+from ..errors import CannotReach, LinkLost, ProtocolError, RpnbError
 from ..protocol import messages
 from .dialogue import Dialogue, OpenRequest
 from .line import Line
@@ -38,8 +38,9 @@ _STABLE = 2.0
 _TOLD_FIRST, _TOLD_LAST = 2.0, 60.0
 # A clock that ran so far ahead: the machine slept, and what was under way is dead.
 _ASLEEP = 10.0
-# How often a link is opened for a request before its cuts are told.
-_TRIES, _PAUSE = 5, 0.1
+# How often a link is opened for a request before its cuts are told. A host that did not
+# answer is tried twice, and more often where each try takes no time.
+_TRIES, _PAUSE, _TRYING = 5, 0.1, 5.0
 # How soon the reader looks again whether a run has read what it holds; and how long one
 # that reads nothing may keep the others waiting.
 _ROOM, UNREAD = 0.02, 10.0
@@ -155,14 +156,16 @@ class Link:
             RpnbError: as `open`.
         """
         with self._opening:
-            for left in reversed(range(_TRIES)):
+            deadline = time.monotonic() + _TRYING
+            for number in range(1, _TRIES + 1):
                 if self._state is not State.DOWN:
                     return
                 try:
                     self.open()
-                except LinkLost:
-                    # Reached, and cut at once: nothing was lost yet, so it is no news.
-                    if not left:
+                except (CannotReach, LinkLost) as error:
+                    # Cut at once, or in its login: nothing was lost yet, so it is no news.
+                    is_late = number > 1 and time.monotonic() > deadline
+                    if number == _TRIES or (is_late and isinstance(error, CannotReach)):
                         raise
                     time.sleep(_PAUSE)
 

@@ -29,6 +29,8 @@ class Sending:
         self._begun = self._handed = 0
         # At the last look: what the other machine had, and what was on its way.
         self._there = self._waiting = 0
+        # Whether that is much, or the rest of it.
+        self._is_large = False
 
     def send(self, frame: bytes) -> None:
         """Send a frame; blocks while the other side does not read.
@@ -46,8 +48,9 @@ class Sending:
     def has_moved(self) -> bool:
         """Tell whether some of much that was on its way has arrived since the last look."""
         there = self._handed - self._stream.unacknowledged()
-        moved = self._waiting >= _LARGE and there > self._there
+        moved = self._is_large and there > self._there
         self._there, self._waiting = there, self._begun - there
+        self._is_large = self._waiting >= _LARGE or (self._is_large and self._waiting > 0)
         return moved
 
 

@@ -19,9 +19,10 @@ from rpnb.protocol.messages import Cancel, Event, SetEnv, Submit, encode
 _REPOSITORY = Path(__file__).parent.parent.parent
 _ENTRY = """
 import sys
-from rpnb.agent.directory import RunDirectory
+from rpnb.agent.directory import RunDirectory, hold
 from rpnb.agent import worker
-worker.main(RunDirectory(sys.argv[1]), int(sys.argv[2]))
+directory = RunDirectory(sys.argv[1])
+worker.main(directory, int(sys.argv[2]), hold(directory.lock))
 """
 
 

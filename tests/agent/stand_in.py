@@ -14,7 +14,7 @@ import threading
 from typing import Any
 
 from ..protocol.messages import Cancel, SetEnv, Submit
-from .directory import RunDirectory, hold
+from .directory import RunDirectory
 from .worker_control import Control
 from .worker_events import Events
 
@@ -79,8 +79,7 @@ class Worker:
         return 0 if self.names.get("stop") else None
 
 
-def main(directory: RunDirectory, generation: int) -> int:
-    hold(directory.lock)
+def main(directory: RunDirectory, generation: int, _lock: int) -> int:
     signal.signal(signal.SIGUSR2, signal.default_int_handler)
     worker = Worker(directory)
     worker.control.start()

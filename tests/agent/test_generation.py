@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,3 +46,19 @@ def test_environment_leaves_out_the_pods_own_variables(monkeypatch):
     found = environment(settings)
     assert "RUNPOD_API_KEY" not in found
     assert found["KEPT"] == "yes" and found["RUNPOD_POD_ID"] == "asked for"
+
+
+def test_worker_counts_as_alive_from_the_moment_its_keeper_is_started(tmp_path):
+    """A relay killed just then would leave it to the next one, which must not start another."""
+    directory, agent = RunDirectory(tmp_path / "run" / "w"), tmp_path / "agent.py"
+    directory.create()
+    directory.write_settings(Settings(sys.executable))
+    agent.write_text("import time; time.sleep(60)")
+    generation = Generation(directory, agent)
+    generation.start()
+    try:
+        assert Generation(directory, agent).state is State.STARTING
+    finally:
+        generation._keeper.kill()
+        generation._keeper.wait()
+    assert Generation(directory, agent).state is State.GONE

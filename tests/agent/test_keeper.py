@@ -17,11 +17,12 @@ from tests.agent.agents import until
 KEEP = """
 import sys
 from rpnb.agent import keeper
-from rpnb.agent.directory import RunDirectory
-def work(directory, generation):
+from rpnb.agent.directory import RunDirectory, hold
+def work(directory, generation, lock):
     exec(sys.argv[2])
     return 0
-sys.exit(keeper.main(RunDirectory(sys.argv[1]), 7, work))
+directory = RunDirectory(sys.argv[1])
+sys.exit(keeper.main(directory, 7, hold(directory.keeper_lock), work))
 """
 
 
@@ -129,11 +130,36 @@ def test_orphans_are_reaped_while_the_worker_lives(directory, keep):
     assert directory.is_keeper_alive()
 
 
-def test_second_keeper_leaves_the_first_alone(directory, keep):
-    keep("import time; time.sleep(60)")
-    until(directory.is_keeper_alive, "the keeper")
+def test_keeper_starts_no_worker_beside_one_that_lives(directory, keep):
+    first = keep("import time; time.sleep(60)")
+    until(directory.pids.exists, "the worker")
+    first.kill()
     assert keep("print('second')").wait(20) == 1
     assert directory.out.read_text() == ""
+
+
+def test_worker_counts_as_alive_from_its_first_moment(directory, keep):
+    # It has not come to anything yet, least of all to a lock of its own.
+    keeper = keep("import time; print('up', flush=True); time.sleep(60)")
+    until(lambda: directory.out.read_text() and directory.pids.exists(), "the worker")
+    assert directory.is_worker_alive()
+    keeper.kill()
+    keeper.wait()
+    assert directory.is_worker_alive()
+    kill(json.loads(directory.pids.read_bytes())["worker"])
+    until(lambda: not directory.is_worker_alive(), "the worker's end")
+
+
+def test_keeper_killed_at_the_fork_leaves_a_worker_that_can_be_found(directory):
+    dies = "fork = os.fork\nos.fork = lambda: fork() and os.kill(os.getpid(), 9)\ndef work"
+    command = [sys.executable, "-c", "import os" + KEEP.replace("def work", dies)]
+    assert subprocess.run([*command, str(directory.path), "import time; time.sleep(60)"]).returncode
+    kill(
+        json.loads(until(directory.pids.exists, "who it is") and directory.pids.read_bytes())[
+            "worker"
+        ]
+    )
+    until(lambda: not directory.is_worker_alive(), "the worker's end")
 
 
 def test_keeper_killed_leaves_the_worker_alive(directory, keep):

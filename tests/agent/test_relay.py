@@ -123,6 +123,32 @@ def test_replay_sends_a_request_to_a_client_that_came_later(agent, peer):
     assert late.log["out"] == b"told\n" and set(late.kinds()) == set(peer.kinds("r"))
 
 
+def test_watcher_of_a_request_that_runs_hears_its_events_in_order(agent, peer):
+    """Nothing may come between its welcome and what it asks for."""
+    peer.send(Submit("r", program("import os\nwhile not os.path.exists('go'): pass")))
+    peer.event("planned")
+    late = Peer(agent, "late", "watch")
+    (agent.directory.app / "go").touch()
+    peer.ended("r")
+    late.send(Replay("r"))
+    late.ended("r")
+    assert [e.seq for e in late.events] == sorted({e.seq for e in late.events})
+    assert late.kinds("r") == peer.kinds("r")
+
+
+def test_watcher_of_a_request_that_waits_hears_all_of_it(agent, peer):
+    peer.send(Submit("before", program("import os\nwhile not os.path.exists('go'): pass")))
+    peer.event("planned")
+    peer.send(Submit("r", program("print('told')")))
+    late = Peer(agent, "late", "watch")
+    late.send(Replay("r"))
+    stops_in(late)  # it was heard
+    (agent.directory.app / "go").touch()
+    peer.ended("r")
+    late.ended("r")
+    assert late.kinds("r") == peer.kinds("r")
+
+
 def test_replay_of_an_unknown_request_is_refused(peer):
     peer.send(Replay("never"))
     assert peer.wait(is_refused).reason == "unknown"
@@ -529,7 +555,7 @@ def test_worker_that_is_to_be_kept_is_never_idle_until_it_is_stopped(agent):
 
 def test_flood_is_read_as_the_client_reads(agent, peer):
     before = resident_bytes(agent.relay_pid())
-    lazy = Peer(agent, "lazy", "watch")
+    lazy = Peer(agent, "lazy")
     peer.run("r", "for _ in range(200): print('x' * 99_999)")
     assert len(peer.log["out"]) == 20_000_000
     # The other one has not read a byte yet.
@@ -561,6 +587,15 @@ def test_submit_lacking_a_blob_asks_for_it_once(peer):
     need = peer.wait(lambda m: isinstance(m, Need))
     assert need == Need("r", {"0" * 64: [0]})
     assert "accepted" not in peer.kinds("r")
+
+
+def test_request_whose_client_is_gone_before_its_values_came_holds_nobody_up(agent, peer):
+    peer.send(Submit("r", program("1", {"data/a": ["0" * 64, 3]})))
+    peer.wait(lambda m: isinstance(m, Need))
+    peer.close()
+    other = Peer(agent, "other")
+    assert other.run("s", "print('s')").kind == "done"
+    assert "accepted" not in other.kinds("r")
 
 
 def test_hello_twice_is_a_protocol_error(peer):

@@ -5,38 +5,55 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import hashlib
 import os
 import random
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 import rpnb
-from rpnb.agent.journal import Journal
+from rpnb.agent.journal import JournalReader
 from rpnb.protocol.messages import encode
-from rpnb.session.updates import LinkChanged
+from rpnb.session.updates import Finished, JobStarted, LinkChanged, Logged, Planned, Streamed
 from tests.behaviour.cells import Seen, job, program, run
-from tests.behaviour.faults import Processes, until
-from tests.faults.cutting import Cut, Proxy, random_cut
+from tests.faults.breaking import WORKER, Processes, hang_up, heard_by, until
+from tests.faults.conftest import IS_LONG
+from tests.faults.cutting import KINDS, Cut, Proxy, random_cut, through
 
-# A unix socket has no bytes on the way: tests/behaviour cuts its streams.
-pytestmark = [pytest.mark.ssh, pytest.mark.parametrize("target", ["ssh"], indirect=True)]
-
-CUTS = int(os.environ.get("RPNB_CUTS", "6"))
-SEED = int(os.environ.get("RPNB_SEED", "1"))
-HANDLER = """
+CUTS = int(os.environ.get("RPNB_CUTS") or (220 if IS_LONG else 6))
+SEED = int(os.environ.get("RPNB_SEED") or 1)
+SET_UP = """
 import hashlib, time
 
-def handler(job):
+def begin(job):
     with open("calls", "a") as file:
         file.write(job["id"] + "\\n")
+
+def say(number):
+    print("line", number)
+    return {"number": number, "text": "é" * 400}
+"""
+STREAMS = """
+def handler(job):
+    begin(job)
     for number in range(20):
-        print("line", number)
-        yield {"number": number, "text": "é" * 400}
+        yield say(number)
         time.sleep(job["input"]["pause"])
     yield hashlib.sha256(value).hexdigest()
+"""
+RETURNS = """
+def handler(job):
+    begin(job)
+    said = []
+    for number in range(20):
+        said.append(say(number))
+        time.sleep(job["input"]["pause"])
+    return [*said, hashlib.sha256(value).hexdigest(), "é" * 100_000]
 """
 WAITS = """
 import os, time
@@ -49,43 +66,86 @@ def handler(job):
     return "done"
 """
 LINES = "".join(f"line {number}\n" for number in range(20))
+over_ssh = pytest.mark.parametrize(
+    "target", [pytest.param("ssh", marks=pytest.mark.ssh)], indirect=True
+)
+# Where a run is once it has said so.
+STAGES = {Planned: "set-up", JobStarted: "run", Streamed: "stream", Finished: "end"}
+
+
+class Stage:
+    """What goes on over a session's link, as a person would call it."""
+
+    def __init__(self):
+        self._seen, self._under_way = "idle", collections.Counter()
+
+    def __call__(self):
+        return next((name for name in ("login", "upload") if self._under_way[name]), self._seen)
+
+    def watch(self, session):
+        link = session._link
+        attach, bulk = link._attach, link._bulk
+
+        def logging_in(is_wanted):
+            with self._counted("login"):
+                return attach(is_wanted)
+
+        @contextlib.contextmanager
+        def uploading():
+            with self._counted("upload"), bulk() as stream:
+                yield stream
+
+        link._attach = link._redial._attach = logging_in
+        link._bulk = uploading
+
+    @contextlib.contextmanager
+    def _counted(self, name):
+        self._under_way[name] += 1
+        try:
+            yield
+        finally:
+            self._under_way[name] -= 1
+
+    def follow(self, running):
+        """Yield the run's updates."""
+        self._seen = "request"
+        for update in running:
+            self._seen = STAGES.get(type(update), self._seen)
+            if isinstance(update, Logged) and self._seen == "run" and "line 19" in update.text:
+                self._seen = "result"
+            yield update
+        self._seen = "idle"
 
 
 @pytest.fixture
-def proxy(sshd):
-    proxy = Proxy(sshd.port)
+def stage():
+    return Stage()
+
+
+@pytest.fixture
+def proxy(target, tmp_path, request, stage):
+    if target.kind == "ssh":
+        proxy = Proxy(request.getfixturevalue("sshd").port, stage=stage)
+    else:
+        socket = Processes(target.home).directory.socket
+        proxy = Proxy(socket, at=tmp_path / "proxy", stage=stage)
     yield proxy
     proxy.arm(None)
     proxy.close()
 
 
 @pytest.fixture
-def place(sshd, proxy, target):
-    """A target behind the proxy, and what runs there."""
-    text = target.text.replace(f"-p {sshd.port} ", f"-p {proxy.port} ")
-    alias = f"-o HostKeyAlias={sshd.name} -o ConnectTimeout=4 "
-    return text.replace("-o IdentityAgent", f"{alias}-o IdentityAgent"), Processes(target.home)
-
-
-@pytest.fixture
-def session(place, proxy):
-    session = rpnb.connect(place[0], name="behaviour", python=sys.executable)
+def session(target, proxy, request):
+    text = target.text
+    if target.kind == "ssh":
+        text = through(proxy, request.getfixturevalue("sshd"), text)
+    session = rpnb.connect(text, name=WORKER, python=sys.executable)
+    if target.kind == "local":
+        session.reach.ready = replace(session.reach.ready, socket=str(proxy.place))
+        hang_up(session)
     yield session
     proxy.arm(None)
     session.stop()
-
-
-def heard_by(session):
-    """Return the list that every event is added to once the session has taken it."""
-    heard, dialogue = [], session._link._dialogue
-    plain = dialogue._hear_event
-
-    def hear(event, size):
-        heard.append(event)
-        plain(event, size)
-
-    dialogue._hear_event = hear
-    return heard
 
 
 def digest(events):
@@ -101,62 +161,89 @@ def values(chance):
 
 @pytest.mark.slow  # each silent cut takes 2 s to notice
 @pytest.mark.timeout(60 + 20 * CUTS)
-def test_cuts_at_random_bytes_lose_and_repeat_nothing(session, place, proxy, capsys):
-    with capsys.disabled():
-        print(f"\n{CUTS} cuts, RPNB_SEED={SEED}")
-    chance, heard, jobs, done = random.Random(SEED), heard_by(session), [], 0
+def test_cuts_at_random_bytes_lose_and_repeat_nothing(session, processes, proxy, stage, capsys):
+    chance, heard, jobs, begun = random.Random(SEED), heard_by(session), [], time.monotonic()
+    cuts = collections.Counter()
     start = session._link._dialogue._cursor.seq
-    for _ in range(20 * CUTS):
-        if done == CUTS:
-            break
-        cut, made = random_cut(chance), job({"pause": chance.choice((0, 0, 0.01))})
+    stage.watch(session)
+    while cuts.total() < CUTS:
+        assert len(jobs) < 20 * CUTS, cuts
+        cut, made = next_cut(chance, proxy, cuts), job({"pause": chance.choice((0, 0.01, 0.02))})
         value, names = values(chance)
         jobs.append(made["id"])
-        proxy.arm(cut)
-        seen = Seen(session.submit(program(handler=HANDLER, names=names), job=made))
-        done += cut.is_done.is_set()
-        assert seen.result.stream[:20] == [
-            {"number": number, "text": "é" * 400} for number in range(20)
-        ], cut
-        assert seen.result.stream[20] == hashlib.sha256(value).hexdigest(), cut
-        assert seen.result.logs == LINES, cut
-    assert done == CUTS
-    directory = place[1].directory
+        handler = chance.choice((STREAMS, RETURNS))
+        running = session.submit(program(SET_UP, handler=handler, names=names), job=made)
+        check(Seen(stage.follow(running)).result, value, cut)
+        if cut.is_done.is_set():
+            cuts[cut.stage, cut.kind] += 1
+    told(capsys, cuts, time.monotonic() - begun)
+    directory = processes.directory
     assert (directory.app / "calls").read_text().split() == jobs, "each once, in order"
-    journal = [e for e in Journal(directory.journal).read() if start < e.seq <= heard[-1].seq]
+    events = JournalReader(directory.journal).poll()
+    journal = [e for e in events if start < e.seq <= heard[-1].seq]
     assert [e.seq for e in heard] == [e.seq for e in journal]
     assert digest(heard) == digest(journal)
 
 
-def test_silent_death_is_noticed_within_two_seconds_and_the_job_goes_on(session, place, proxy):
+def next_cut(chance, proxy, cuts):
+    """Arm a cut; now and then strike a link that is idle, too."""
+    if chance.random() < 1 / 8:
+        kind = chance.choice(KINDS)
+        proxy.strike(kind)
+        cuts["idle", kind] += 1
+    cut = random_cut(chance)
+    proxy.arm(cut)
+    return cut
+
+
+def check(result, value, cut):
+    said = result.stream or result.output[:21]
+    assert said[:20] == [{"number": n, "text": "é" * 400} for n in range(20)], cut
+    assert said[20:] == [hashlib.sha256(value).hexdigest()], cut
+    assert result.logs == LINES, cut
+
+
+def told(capsys, cuts, seconds):
+    with capsys.disabled():
+        print(f"\n{cuts.total()} cuts in {seconds:.0f} s, RPNB_SEED={SEED}")
+        for (stage, kind), count in sorted(cuts.items()):
+            print(f"  {stage:8} {kind:8} {count}")
+
+
+@over_ssh
+def test_silent_death_is_noticed_within_two_seconds_and_the_job_goes_on(session, processes, proxy):
     made = job()
     running, seen, went = session.submit(program(handler=WAITS), job=made), Seen(), 0.0
-    calls = place[1].directory.app / "calls"
+    calls = processes.directory.app / "calls"
     until(calls.exists, "the handler")
     proxy.arm(Cut("silence", "back", 1))
     for update in running:
         seen.append(update)
         if isinstance(update, LinkChanged) and update.state == "suspect":
             went = update.seconds
-            (place[1].directory.app / "go").touch()
+            (processes.directory.app / "go").touch()
     assert 1.0 < went < 2.5
     assert [each.state for each in seen.of(LinkChanged)] == ["suspect", "back"]
     assert seen.result.output == "done"
     assert calls.read_text().split() == [made["id"]]
 
 
+@over_ssh
 @pytest.mark.slow  # it waits for the limits of a login
-@pytest.mark.parametrize("at", [1, 1200, 3000])
-def test_redial_that_freezes_has_a_limit(session, place, proxy, at):
+@pytest.mark.parametrize(
+    "at",
+    [pytest.param(1, marks=pytest.mark.long), 1200, pytest.param(3000, marks=pytest.mark.long)],
+)
+def test_redial_that_freezes_has_a_limit(session, processes, proxy, at):
     """In the banner, the key exchange, the login, or after it."""
     running = session.submit(program(handler=WAITS), job=job())
-    until((place[1].directory.app / "calls").exists, "the handler")
+    until((processes.directory.app / "calls").exists, "the handler")
     frozen = Cut("silence", "back", at)
     proxy.arm(Cut("reset", "back", 1))
     until(lambda: proxy._cut is None, "the cut")
     proxy.arm(frozen)
     assert frozen.is_done.wait(20)
-    (place[1].directory.app / "go").touch()
+    (processes.directory.app / "go").touch()
     began = time.monotonic()
     assert Seen(running).result.output == "done"
     assert time.monotonic() - began < 30

@@ -14,8 +14,8 @@ from rpnb.errors import AgentError, NoSpace, RpnbError
 from rpnb.session.attach import attach
 from rpnb.session.updates import JobStarted, Streamed, Waiting
 from tests.behaviour.cells import Seen, job, program, run
-from tests.behaviour.faults import Processes, hang_up, is_alive, until
 from tests.conftest import _end_processes
+from tests.faults.breaking import WORKER, Processes, hang_up, is_alive, until
 
 ONE = "def handler(job):\n    return 1"
 # Fills the disk with a file of its own, as a checkpoint does.
@@ -59,7 +59,7 @@ def small_disk(tmp_path, monkeypatch):
 
 @pytest.fixture
 def session(small_disk):
-    session = rpnb.connect("local", name="behaviour", python=sys.executable)
+    session = rpnb.connect("local", name=WORKER, python=sys.executable)
     yield session
     with contextlib.suppress(RpnbError):
         session.stop()

@@ -14,8 +14,8 @@ from rpnb.session.attach import attach
 from rpnb.session.logs import bytes_of
 from rpnb.session.updates import Finished, JobStarted, LeftOut, Logged, Streamed, Waiting
 from tests.behaviour.cells import Seen, job, program, run
-from tests.behaviour.faults import Processes, until
-from tests.conftest import _end_processes
+from tests.conftest import TARGETS, _end_processes
+from tests.faults.breaking import WORKER, Processes, until
 
 MB = 1_000_000
 # A worker may keep this much: a flood of a few seconds is beyond it.
@@ -45,7 +45,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def session(home):
-    session = rpnb.connect("local", name="behaviour", python=sys.executable)
+    session = rpnb.connect("local", name=WORKER, python=sys.executable)
     yield session
     session.stop()
 
@@ -147,3 +147,27 @@ def test_stream_beyond_the_cap_waits_is_told_and_can_be_cancelled(session):
     values = [each.value[0] for each in seen.of(Streamed)]
     assert values == list(range(len(values))) and len(values) >= 7
     assert run(session, made, {"chunks": 3}).result.ok
+
+
+@pytest.mark.slow  # a million lines over SSH
+@pytest.mark.parametrize("target", TARGETS[1:], indirect=True)
+def test_million_lines_arrive_whole(target):
+    made = program(handler="def handler(job):\n    for n in range(1_000_000):\n        print(n)")
+    count = last = 0
+    with rpnb.connect(target.text, name=WORKER, python=sys.executable) as session:
+        for update in session.submit(made, job=job()):
+            if isinstance(update, Logged):
+                count += update.text.count("\n")
+                last = update.text
+        session.stop()
+    assert count == 1_000_000
+    assert last.endswith("999999\n")
+
+
+@pytest.mark.slow  # 100 MB
+def test_large_result_arrives_whole(tmp_path, monkeypatch):
+    monkeypatch.setenv("RPNB_HOME", str(tmp_path))
+    with rpnb.connect("local", name=WORKER, python=sys.executable) as session:
+        made = program(handler="def handler(job):\n    return 'x' * (100 << 20)")
+        assert len(run(session, made).result.output) == 100 << 20
+        session.stop()

@@ -199,6 +199,21 @@ def test_request_that_could_not_be_sent_is_not_sent_later(agent, link):
     assert agent.next(messages.Submit).request == "r2"
 
 
+def test_link_cut_while_it_is_opened_for_a_request_is_no_news(agent, link):
+    """In its login, say: the next try gets through."""
+    agent.cut()
+    until(lambda: link._state is State.DOWN)
+    dials = [unreachable, unreachable, link._dial]
+
+    def dial():
+        return dials.pop(0)()
+
+    link._dial = dial
+    run = submitted(link)
+    agent.event("r1", "done")
+    assert list(run) == [updates.Done()]
+
+
 def test_link_that_was_closed_can_be_opened_again(agent, link):
     link.close()
     link.open()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from rpnb.agent.directory import RunDirectory
 
+WORKER = "faults"
 SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "go on": signal.SIGCONT}
 
 
@@ -23,24 +25,42 @@ def until(condition, what, within=20.0):
 
 
 class Processes:
-    """The processes of a worker on its target, which is this machine."""
+    """The processes of a worker on its target, which is this machine; `sshd` leads there."""
 
-    def __init__(self, home, worker="behaviour"):
-        self.directory = RunDirectory(Path(home) / "run" / worker)
+    def __init__(self, home, sshd=None):
+        self.directory, self._sshd = RunDirectory(Path(home) / "run" / WORKER), sshd
 
     def pid(self, name):
-        if name == "relay":
-            return int(self.directory.relay_lock.read_bytes())
-        return int(json.loads(self.directory.pids.read_bytes())[name])
+        """Return a process's number, once it is there."""
+        return until(lambda: self._living(name), name)
+
+    def _living(self, name):
+        directory = self.directory
+        try:
+            if name == "relay":
+                pid = int(directory.relay_lock.read_bytes())
+            else:
+                pids = json.loads(directory.pids.read_bytes())
+                assert pids["generation"] == directory.read_generation()
+                pid = int(pids[name])
+            # A zombie has none, and another process that has got its number has another one.
+            assert os.fsencode(directory.path) in Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (AssertionError, OSError, ValueError):
+            return None
+        return pid
 
     def signal(self, name, what):
         os.kill(self.pid(name), SIGNALS[what])
 
     def kill(self, *names):
         """Kill them all at one moment, as far as that can be, and wait for their ends."""
-        pids = [self.pid(name) for name in names]
+        pids = []
+        for name in names:
+            pids += self._sshd.connections() if name == "sshd" else [self.pid(name)]
         for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+            # One may end with another: a command with its connection.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         until(lambda: not any(is_alive(pid) for pid in pids), f"the end of {names}")
 
 
@@ -106,3 +126,16 @@ def hang_up(session):
     if line is not None:
         line.close()
         until(lambda: session._link._line is not line, "the reader to notice")
+
+
+def heard_by(session):
+    """Return the list that every event is added to once the session has taken it."""
+    heard, dialogue = [], session._link._dialogue
+    plain = dialogue._hear_event
+
+    def hear(event, size):
+        heard.append(event)
+        plain(event, size)
+
+    dialogue._hear_event = hear
+    return heard

@@ -1,0 +1,34 @@
+"""A session on each target, what can be done to it, and which form of the suite runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+import rpnb
+from tests.faults.breaking import WORKER, Processes
+
+# Set by `make faults`: more cuts, every combination, real floods. Minutes to an hour.
+IS_LONG = bool(os.environ.get("RPNB_LONG"))
+
+
+def pytest_collection_modifyitems(config, items):
+    left_out = [] if IS_LONG else [item for item in items if item.get_closest_marker("long")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
+@pytest.fixture
+def session(target):
+    session = rpnb.connect(target.text, name=WORKER, python=sys.executable)
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def processes(session, target, request):
+    sshd = request.getfixturevalue("sshd") if target.kind == "ssh" else None
+    return Processes(target.home, sshd)
