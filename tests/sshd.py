@@ -52,7 +52,8 @@ class Sshd:
 
     Sessions get an empty home (`home`). `options` are lines of sshd_config, such as
     AllowStreamLocalForwarding="no". `users` are accounts of its own, with root's rights;
-    `pam` is what it finds as /etc/pam.d/sshd.
+    `pam` is what it finds as /etc/pam.d/sshd; `inside` are words that start a command
+    in a namespace.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Sshd:
         address: str = "127.0.0.1",
         users: tuple[User, ...] = (),
         pam: str = "",
+        inside: tuple[str, ...] = (),
         **options: str,
     ) -> None:
         self.folder, self.address = folder, address
@@ -76,7 +78,7 @@ class Sshd:
         self.known_hosts = folder / "known_hosts"
         self.accept()
         self._write_config(options)
-        self._mounts = self._own_accounts(users, pam)
+        self._inside = [*inside, *self._own_accounts(users, pam)]
         self.start()
 
     @property
@@ -135,7 +137,7 @@ class Sshd:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         self._process = subprocess.Popen(
             [
-                *self._mounts,
+                *self._inside,
                 *(SSHD, "-D", "-f", str(self.folder / "sshd_config")),
                 *("-E", str(self.folder / "log")),
             ],
