@@ -76,7 +76,8 @@ class Feed:
     def _jump(self, seq: int) -> Iterator[bytes]:
         """The journal's beginning was removed before the client had read it."""
         self.close()
-        self.seq = seq
+        # What was looked at before lies in a file that is gone.
+        self.seq, self._next = seq, None
         return iter((encode(Trimmed(seq)),))
 
     def _peek(self) -> Entry | None:

@@ -125,8 +125,12 @@ class Dialogue:
             self._cursor = Cursor(answer.seq, answer.out, answer.err)
         lost = {name: text for name, text in self.secrets.items() if name not in answer.secrets}
         again: list[messages.Message] = [messages.SetEnv(uuid.uuid4().hex, lost)] if lost else []
+        return again + self.again()
+
+    def again(self) -> list[messages.Message]:
+        """Return the open requests, to be said once more, each with its cancel."""
         known = self.open_requests().values()
-        return again + [said for each in known for said in (each.message, each.cancel) if said]
+        return [said for each in known for said in (each.message, each.cancel) if said]
 
     def add(self, request: str, opened: OpenRequest) -> None:
         """Listen for a request from now on."""
@@ -205,9 +209,12 @@ class Dialogue:
             self.drop(event.request)
 
     def _end_begun(self, error: RpnbError) -> None:
-        """End what the worker has begun, and of which no more can come."""
+        """End what the worker has begun, and of which no more can come.
+
+        Of a run that is only watched there is nothing else to wait for.
+        """
         for request, opened in self.open_requests().items():
-            if opened.is_accepted:
+            if opened.is_accepted or self._watched is not None:
                 self.tell(error, request)
                 self.drop(request)
 

@@ -291,6 +291,10 @@ class Link:
             line.put(messages.Pong(message.number))
         else:
             self._dialogue.hear(message, line.frame_bytes)
+            if isinstance(message, messages.Trimmed):
+                # One may have begun, and ended, in what is gone: the agent knows.
+                for said in self._dialogue.again():
+                    line.put(said)
 
     def _wait_for_room(self, line: Line) -> None:
         """Read on only when every run has read most of what came for it."""

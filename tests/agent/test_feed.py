@@ -204,3 +204,18 @@ def test_journal_that_is_trimmed_while_a_client_reads_goes_on_after_the_gap(writ
         messages = told(feed)
     assert Trimmed(record.segments[0] - 1) in messages
     assert messages[-1].seq == 21
+
+
+def test_event_that_was_looked_at_before_its_segment_was_removed_is_not_sent(writer, small):
+    """Its log is sent first; meanwhile the file that it was found in may go."""
+    for name in "abc":
+        writer.run(name, "a line\n", chunks=5)
+    with writer.record() as record:
+        feed = Feed(record, 1, FROM_THE_START)
+        frame = next(FrameReader().receive_data(b"".join(feed.take())))
+        assert isinstance(decode(frame), Output)
+        record.forget([record.traces["a"], record.traces["b"]])
+        messages = told(feed)
+    assert messages[0] == Trimmed(record.segments[0] - 1)
+    numbers = [event.seq for event in events(messages)]
+    assert numbers == list(range(messages[0].seq + 1, 22))

@@ -550,3 +550,13 @@ def test_value_that_changes_while_it_is_sent_is_an_error_and_not_sent(agent, lin
     agent.say(messages.Need("r1", {name: [0]}))
     with pytest.raises(CannotCapture, match="changed while it was being sent"):
         list(run)
+
+
+def test_request_that_may_have_ended_in_what_is_no_longer_kept_is_asked_for_again(agent, link):
+    run = submitted(link)
+    assert agent.next(messages.Submit).request == "r1"
+    agent.say(messages.Trimmed(9))
+    assert agent.next(messages.Submit).request == "r1"
+    agent.say(messages.Refused("trimmed", "The request r1 ended.", "r1"))
+    with pytest.raises(JournalTrimmed):
+        list(run)
