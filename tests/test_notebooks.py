@@ -26,7 +26,8 @@ from tests import production
 
 FOLDER = Path(__file__).parent / "notebooks"
 NOTEBOOKS = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.ipynb"))
-GENERATORS = {"streaming.ipynb", "aggregate_stream.ipynb"}
+# One of each kind: jobs that succeed, that raise, that return an error; a loop that awaits.
+EXITING = ["pasted_handler.ipynb", "validation.ipynb", "error_dicts.ipynb", "async_handler.ipynb"]
 
 # Beside the notebook's own cells, what a person would do at the end of it.
 _AFTERWARDS = """\
@@ -59,9 +60,8 @@ def trial(request):
 
 
 def each(names):
-    """Run a test on the trial of each notebook; one process tries one notebook."""
-    marked = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
-    return pytest.mark.parametrize("trial", marked, indirect=True, ids=names)
+    """Run a test on the trial of each notebook."""
+    return pytest.mark.parametrize("trial", names, indirect=True)
 
 
 @functools.cache
@@ -155,9 +155,9 @@ def test_exported_file_in_production_gives_what_the_notebook_gave(trial):
     assert [found for found in (results_differ(*pair) for pair in pairs) if found] == []
 
 
-@each([name for name in NOTEBOOKS if name not in GENERATORS])
+@each(EXITING)
 def test_exported_file_exits_as_its_jobs_end(trial):
-    """`--test_input` never iterates a generator; for all others its exit code is the job's."""
+    """`--test_input` never iterates a generator; else its exit code is the job's."""
     # One job of each outcome: every process imports runpod.
     chosen = {result.ok: job for job, result in zip(trial.jobs, trial.results, strict=True)}
     codes = {

@@ -36,6 +36,9 @@ BODY
         session.stop()
 """
 
+# What the way to the target has no part in.
+here = pytest.mark.parametrize("target", ["local"], indirect=True)
+
 
 @pytest.fixture
 def run_script(tmp_path, target):
@@ -59,6 +62,7 @@ def test_marked_functions_are_setup_and_handler(run_script):
     assert said == ["['Fuchs', 'hare']"]
 
 
+@here
 def test_setup_text_and_a_function_given_as_handler(run_script):
     said = run_script("""
 session.setup("factor = 3")
@@ -69,6 +73,7 @@ print(session.run(5, handler=triple).output)
     assert said == ["15"]
 
 
+@here
 def test_handler_made_by_a_function_travels_by_value(run_script):
     said = run_script("""
 def make(power):
@@ -88,6 +93,7 @@ def test_handler_file_runs_with_the_modules_beside_it(run_script, tmp_path):
     assert run_script('print(session.run(4, handler="handler.py").output)') == ["8"]
 
 
+@here
 def test_result_says_where_the_script_raised(run_script):
     said = run_script("""
 result = session.run(None)
@@ -107,6 +113,7 @@ print(list(session.stream(3, handler=count)))
     assert said == ["[0, 1, 2]"]
 
 
+@here
 def test_setup_that_raises_is_an_error_of_ours(run_script):
     said = run_script("""
 try:
@@ -117,6 +124,7 @@ except rpnb.errors.RemoteError as error:
     assert said == ["ZeroDivisionError: division by zero (set-up 1, line 1)"]
 
 
+@here
 def test_clear_empties_the_program(run_script):
     said = run_script("""
 session.setup("left = 1")

@@ -56,6 +56,10 @@ def handler(tmp_path):
     return folder / "handler.py"
 
 
+# What the way to the target has no part in.
+here = pytest.mark.parametrize("target", ["local"], indirect=True)
+
+
 def run(path, target, *typed, options=()):
     given = [part for each in typed for part in ("--input", each)]
     return rpnb("run", path, *given, "--target", target.text, "--json", *options)
@@ -70,6 +74,7 @@ def test_run_of_a_handler_file_prints_what_production_would_post(handler, target
     assert {"stream", "progress", "metrics"} <= set(first)
 
 
+@here
 def test_run_goes_on_after_a_job_that_killed_the_worker(handler, target):
     done = run(handler, target, '"a"', '"die"', '"b"')
     first, died, last = results(done)
@@ -78,6 +83,7 @@ def test_run_goes_on_after_a_job_that_killed_the_worker(handler, target):
     assert (first["output"]["served"], last["output"]["served"]) == (1, 1)
 
 
+@here
 def test_run_fails_as_production_does(handler, target):
     done = run(handler, target, '"error"', '"raise"', '"bytes"')
     listed, raised, lost = results(done)
@@ -88,17 +94,20 @@ def test_run_fails_as_production_does(handler, target):
     assert "bytes" in lost["problem"]
 
 
+@here
 def test_run_sends_logs_to_stderr(handler, target):
     done = run(handler, target, '"you"')
     assert "serving you" in done.stderr
     assert len(done.stdout.splitlines()) == 1
 
 
+@here
 def test_run_uses_the_test_input_beside_the_file(handler, target):
     (handler.parent / "test_input.json").write_text('{"input": "file"}')
     assert results(run(handler, target))[0]["output"]["said"] == "hello file"
 
 
+@here
 def test_run_ends_a_job_that_takes_too_long(handler, target):
     done = run(handler, target, '"sleep"', '"next"', options=["--timeout", "0.5"])
     late, following = results(done)
@@ -143,6 +152,7 @@ def test_run_of_a_notebook_uses_its_test_and_names_its_cells(tmp_path, target):
     assert "KeyError: 'n' — cell 4, line 3" in done.stderr
 
 
+@here
 def test_run_where_set_up_raises_fails_every_job_and_names_the_cell(tmp_path, target):
     path = book(tmp_path / "n.ipynb", "%%runpod_setup\na = 1\nb = a / 0", HANDLER)
     done = run(path, target, "1", "2")
@@ -152,6 +162,7 @@ def test_run_where_set_up_raises_fails_every_job_and_names_the_cell(tmp_path, ta
     assert all(text.startswith("cell 1, line 3: ZeroDivisionError") for text in problems)
 
 
+@here
 def test_run_of_a_generator_gives_its_chunks(tmp_path, target):
     path = book(
         tmp_path / "n.ipynb",
