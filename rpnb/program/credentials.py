@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from ..errors import CannotCapture
+from .passages import Passage
 
 _DEPTH = 20
 _SECRET = ("TOKEN", "KEY", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
@@ -31,6 +32,17 @@ def is_secret_name(name: str) -> bool:
 def looks_secret(value: str) -> bool:
     """Whether the text is a key of a well-known service, or begins as one."""
     return value.startswith(_HEADS) or _BODY.search(value) is not None
+
+
+def written(passage: Passage) -> list[str]:
+    """Return a note for each line of a cell that has a key of a well-known service as text."""
+    places = zip(passage.lines, passage.places, strict=True)
+    return [
+        f"{passage.label}, line {place}: what looks like a secret stands in the program's text "
+        "and in every export. Read it from os.environ, and hand it over with %runpod_env"
+        for line, place in places
+        if _BODY.search(line)
+    ]
 
 
 def refuse(path: str, value: Any, allowed: Collection[str] = ()) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ..errors import BadSyntax, ProgramError
 from .cells import Cell
+from .credentials import written
 from .decorators import mark_lines, marks
 from .ipython_syntax import translate
 from .passages import Passage
@@ -63,7 +64,8 @@ def prepare(cell: Cell, *, is_first: bool, python: str = "") -> Prepared:
         passage.without(gone).stripped(),
         head,
         future,
-        notes=tuple(translated.notes),
+        # A scratch cell is never part of the program.
+        notes=(*translated.notes, *(written(passage) if cell.kind != "remote" else ())),
         env=translated.env,
         requirements=tuple(translated.requirements),
         requirement_files=tuple(translated.files),

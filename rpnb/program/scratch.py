@@ -63,9 +63,12 @@ def scratch(
             if len(content.layout) > 1
         },
     }
+    notes = [*prepared.notes, *found.notes]
+    if prepared.requirements or prepared.requirement_files:
+        notes.append(f"{cell.label}: what %pip lines ask for is installed from set-up cells alone")
     binds = frozenset(name for each in prepared.statements for name in uses(each).binds)
     blobs = {key: data for content in sent.values() for key, data in content.blobs.items()}
-    return Scratch(work, blobs, binds, (*prepared.notes, *found.notes))
+    return Scratch(work, blobs, binds, tuple(notes))
 
 
 def _known(program: Program | None, earlier: Collection[str]) -> Known:

@@ -39,30 +39,19 @@ def run_all(book, **cells):
 ALL = {"c1": CONNECT, "c2": ENV, "c3": HANDLER}
 
 
-@pytest.mark.parametrize("restarted", [False, True])
-def test_setting_goes_with_its_cell(new_book, save, restarted):
-    save(**ALL)
-    book = new_book()
-    assert run_all(book, **ALL) == ["fast", "2"]
-    rest = {"c1": CONNECT, "c3": HANDLER}
-    if restarted:
-        book.run("%runpod_disconnect")
-        book = new_book()
-    save(**rest)
-    assert run_all(book, **rest) == [None, None]
+EDITED = {**ALL, "c2": "%runpod_env RPNB_TEST_SIZE=3"}
+REST = {"c1": CONNECT, "c3": HANDLER}
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-def test_setting_goes_with_its_word(new_book, save, restarted):
-    save(**ALL)
+def test_setting_goes_with_its_word_and_with_its_cell(new_book, save, restarted):
     book = new_book()
-    run_all(book, **ALL)
-    edited = {**ALL, "c2": "%runpod_env RPNB_TEST_SIZE=3"}
-    if restarted:
-        book.run("%runpod_disconnect")
-        book = new_book()
-    save(**edited)
-    assert run_all(book, **edited) == [None, "3"]
+    for cells, found in ((ALL, ["fast", "2"]), (EDITED, [None, "3"]), (REST, [None, None])):
+        save(**cells)
+        assert run_all(book, **cells) == found
+        if restarted:
+            book.run("%runpod_disconnect")
+            book = new_book()
 
 
 def test_setting_stays_while_its_cell_stands_unsaved_or_has_not_run_again(new_book, save):

@@ -45,6 +45,11 @@ def test_cell_that_ends_in_a_command_shows_what_it_prints_alone(connected, kind)
         assert "CompletedProcess" not in said.text
 
 
+def test_pip_line_of_a_scratch_cell_says_where_it_belongs(connected):
+    said = connected.run("%%runpod_remote\n%pip install rpnb-nothing\n1 + 1")
+    assert "what %pip lines ask for is installed from set-up cells alone" in said.text
+
+
 def test_magic_that_means_nothing_there_is_named_once(connected):
     said = connected.run("%%runpod_setup\n%time x = 1")
     assert "%time is left out" in said.text

@@ -76,3 +76,10 @@ def test_secret_that_a_function_holds_is_refused(notebook, made):
     notebook.setup("s = f(1)")
     with pytest.raises(CannotCapture, match="`f.api_key` looks like a secret"):
         notebook.build()
+
+
+def test_secret_in_a_remote_cell_is_noted_with_its_line(notebook):
+    notebook.setup(f"x = 1\nimport os\nos.environ['HF_TOKEN'] = 'hf_{BODY}'\ny = 2")
+    [note] = notebook.build().notes
+    assert note.startswith("cell 1, line 4: what looks like a secret stands in the program's text")
+    assert BODY not in note
