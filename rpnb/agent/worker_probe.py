@@ -5,14 +5,13 @@ Only what is loaded is probed, and nothing is imported: a probe costs some ten m
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import warnings
 from typing import Any, Callable, Mapping
 
+from . import worker_logging, worker_torch
 from . import worker_options as options
-from . import worker_torch
 
 Probes = Mapping[str, Any]
 
@@ -58,30 +57,6 @@ def _restore_environ(state: dict[bytes, bytes]) -> None:
 
 def _restore_path(state: list[str]) -> None:
     sys.path[:] = state
-
-
-def _logging() -> dict[str, Any]:
-    root = logging.getLogger()
-    levels = {
-        name: logger.level
-        for name, logger in list(root.manager.loggerDict.items())
-        if isinstance(logger, logging.Logger) and logger.level
-    }
-    return {
-        "root": root.level,
-        "handlers": list(root.handlers),
-        "levels": levels,
-        "disable": root.manager.disable,
-    }
-
-
-def _restore_logging(state: dict[str, Any]) -> None:
-    root = logging.getLogger()
-    root.setLevel(state["root"])
-    root.handlers[:] = state["handlers"]
-    logging.disable(state["disable"])
-    for name in {*_logging()["levels"], *state["levels"]}:
-        logging.getLogger(name).setLevel(state["levels"].get(name, logging.NOTSET))
 
 
 def _restore_warnings(state: list[Any]) -> None:
@@ -145,7 +120,7 @@ _RESOURCES: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {
     "environ": (_environ, _restore_environ),
     "cwd": (os.getcwd, os.chdir),
     "path": (lambda: list(sys.path), _restore_path),
-    "logging": (_logging, _restore_logging),
+    "logging": (worker_logging.read, worker_logging.restore),
     "warnings": (lambda: list(warnings.filters), _restore_warnings),
     "random": (_random, _restore_random),
     "numpy.random": (_numpy_random, _restore_numpy_random),

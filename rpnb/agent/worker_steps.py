@@ -248,8 +248,16 @@ class Steps:
 
     def _models(self, steps: Iterable[Step]) -> dict[str, frozenset[str]]:
         """Return what the values that these steps look at answer now without changing."""
+        steps = list(steps)
         names = {name for step in steps for name, _ in step.facts.looks}
-        return models(self.namespace, names, self._modules.tops())
+        found = models(self.namespace, names, self._modules.tops())
+        wanted: dict[str, frozenset[str]] = {}
+        for step in steps:
+            for name, parts in step.facts.parts.items():
+                wanted[name] = wanted.get(name, frozenset()) | parts
+        for name, parts in plan.unchanging(self.namespace, wanted).items():
+            found[name] = found.get(name, frozenset()) | parts
+        return found
 
     def set_env(self, values: dict[str, str]) -> None:
         """Set variables that no step of the program sets; they outlive a restored environment."""
@@ -324,7 +332,8 @@ class Steps:
 
     def _run(self, rerun: Rerun, sync: Sync) -> None:
         step, error = sync.new[rerun.index], None
-        is_known = plan.is_known(step.facts.looks, self._models([step]))
+        answers = self._models([step])
+        is_known = plan.is_known(step.facts.looks, answers)
         state = State(self.namespace[name] for name, _ in step.facts.looks) if is_known else None
         self._serial += 1
         self._starts.running = self._serial
@@ -347,6 +356,7 @@ class Steps:
             binds=self._watch.stop(),
             writes=traces.writes,
             pure=state is not None and state.is_same(),
+            fixed=plan.fixed(step.facts.parts, answers),
             seconds=seconds,
             settings=settings,
         )

@@ -77,6 +77,19 @@ def _makes_new(value: ast.AST) -> bool:
     return not all(isinstance(f, ast.Attribute) and f.attr in LOOKUPS for f in calls)
 
 
+def _is_made(target: ast.AST) -> bool:
+    """Tell whether an access path goes through a call that makes a new value."""
+    node: ast.AST | None = target
+    while node is not None:
+        is_method = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if is_method and node.func.attr not in LOOKUPS:  # type: ignore[attr-defined] # a Call of an Attribute
+            return True
+        if isinstance(node, ast.Call) and isinstance(_inner(node), ast.Name):
+            return _function_name(node) != "getattr"
+        node = _inner(node)
+    return False
+
+
 def root_of(node: ast.AST) -> ast.AST:
     """What an access path starts from; `getattr(x, ...)` starts from x."""
     while True:
@@ -217,7 +230,9 @@ class Calls(ast.NodeVisitor):
             self.stored.add(owner.id)
 
     def _change(self, target: ast.AST) -> None:
-        self._here.changes.update(_names([root_of(target)]))
+        # What a call has just made is not a part of what made it: `tok(text).to(device)`.
+        found = self._here.calls if _is_made(target) else self._here.changes
+        found.update(_names([root_of(target)]))
         self._here.results.update(_called([target]))
 
     def _flow(self, target: ast.AST, value: ast.AST) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Sequence
 
 from .effects import is_standard
-from .footprints import WORLD_MASK, Footprint, names_in, resource_mask
+from .footprints import Footprint
+from .names import WORLD_MASK, names_in, resource_mask
 from .reasons import Reason
 from .spread import Spread
 from .steps import Executed, Step

@@ -77,6 +77,8 @@ _HARMLESS: dict[str, frozenset[str]] = dict.fromkeys(
         *(f"os.{verb}" for verb in ("utime", "chmod", "system", "popen", "listdir")),
         *("shutil", "pathlib", "tempfile", "glob", "io", "json", "pickle", "subprocess"),
         *("urllib.request", "requests", "httpx", "zipfile", "tarfile", "gc", "time", "pprint"),
+        *(f"logging.{level}" for level in ("debug", "info", "warning", "error", "exception")),
+        *("logging.critical", "logging.log"),
         *("traceback", "sys.stdout", "sys.stderr", "rich.print", "tqdm", "runpod"),
         *("huggingface_hub.snapshot_download", "huggingface_hub.hf_hub_download"),
         *("nltk.download", "torch.save", "torch.cuda.empty_cache", "torch.cuda.synchronize"),

@@ -14,7 +14,9 @@ from functools import lru_cache
 from typing import Mapping
 
 from .calls import Calls, Touch, is_literal
+from .loggers import told
 from .looks import Looks, asked, looks
+from .parts import Parts, parts
 from .scopes import augmented, comprehension_names, free_names
 from .statements import Statement, identity, split
 
@@ -55,6 +57,10 @@ class Facts:
     # Of these, the values that are asked for new ones only: a result shares nothing with them.
     receivers: frozenset[str] = frozenset()
     has_calls: bool = False
+    # Names that it only tells something, where they are loggers.
+    told: frozenset[str] = frozenset()
+    # Names of which it reads named parts only, at once -> these.
+    parts: Parts = field(default_factory=dict)
     # A definition that runs nothing: no decorator, literal defaults.
     is_definition: bool = False
     # A docstring or a bare name: nothing can follow from it.
@@ -69,17 +75,20 @@ class Facts:
     deferred_loads: frozenset[str] = frozenset()
 
 
-def facts(statement: Statement) -> Facts:
-    """Return the facts of one statement (kept by its text)."""
+def facts(statement: Statement, *, is_wrapped: bool = False) -> Facts:
+    """Return the facts of one statement (kept by its text).
+
+    The decorators of a function that `is_wrapped` are known to call nothing of it.
+    """
     if statement.needs:
-        return _needing(statement.text, statement.needs)
-    return _facts(statement.text)
+        return _needing(statement.text, statement.needs, is_wrapped)
+    return _facts(statement.text, is_wrapped)
 
 
 @lru_cache(maxsize=1_000)
-def _needing(text: str, needs: frozenset[str]) -> Facts:
+def _needing(text: str, needs: frozenset[str], is_wrapped: bool) -> Facts:
     """What a comment says it needs may be used at once, and whenever its value is called."""
-    found = _facts(text)
+    found = _facts(text, is_wrapped)
     return replace(
         found,
         reads=found.reads | needs,
@@ -89,8 +98,10 @@ def _needing(text: str, needs: frozenset[str]) -> Facts:
 
 
 @lru_cache(maxsize=20_000)
-def _facts(text: str) -> Facts:
+def _facts(text: str, is_wrapped: bool) -> Facts:
     node = ast.parse(text).body[0]
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and is_wrapped:
+        node.decorator_list = []
     names = _Names()
     names.walk(symtable.symtable(text, "<step>", "exec"), deferred=False)
     inner, bound = comprehension_names(node)
@@ -127,9 +138,11 @@ def _facts(text: str) -> Facts:
         stored=frozenset(calls.stored),
         bases=frozenset(calls.bases),
         lists_subclasses=calls.lists_subclasses,
-        kinds=_kinds(node),
+        kinds={} if is_wrapped else _kinds(node),
         looks=asks,
         receivers=asked(asks),
+        told=told(node),
+        parts={n: p for n, p in parts(node).items() if n not in names.binds | names.deferred_reads},
         has_calls=calls.has_calls or has_star or opaque,
         is_definition=definition,
         is_opaque=opaque,

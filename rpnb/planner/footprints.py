@@ -1,64 +1,17 @@
-"""What each step of a set of programs touches, once names are followed through functions.
-
-Sets of names are integers, one bit a name: a plan compares every step with every
-other, and `&` on integers keeps 200 steps under ten milliseconds. Resources are
-names, too, spelt `$environ`.
-"""
+"""What each step of a set of programs touches, once names are followed through functions."""
 
 from __future__ import annotations
 
-import builtins
-import itertools
-from collections import defaultdict
-from dataclasses import dataclass
-from functools import cache, lru_cache
-from typing import Any, Collection, Iterable, Iterator, Mapping, NamedTuple, Protocol, Sequence
+from typing import Collection, Iterable, Mapping, NamedTuple
 
-from .effects import AMBIENT, QUIET, RANDOM, RESOURCES, WORLD, resources
-from .facts import Facts
-from .scopes import MODULE_NAMES
-
-_numbers = itertools.count()
-_spellings: list[str] = []
-
-
-@cache
-def bit(name: str) -> int:
-    """Return the integer that stands for `name` in this process; `$x` is a resource."""
-    _spellings.append(name)
-    return 1 << next(_numbers)
-
-
-def mask(names: Iterable[str]) -> int:
-    """Return the set of `names` as an integer."""
-    found = 0
-    for name in names:
-        found |= bit(name)
-    return found
-
-
-def names_in(found: int) -> Iterator[str]:
-    """Yield the names in a mask."""
-    while found:
-        low = found & -found
-        yield _spellings[low.bit_length() - 1]
-        found ^= low
-
-
-def resource_mask(found: Iterable[str]) -> int:
-    """Return the set of these resources as an integer."""
-    return mask(f"${name}" for name in found)
-
-
-def module_mask(found: Iterable[str]) -> int:
-    """Return the state of these local modules as an integer."""
-    return mask(f"$module:{name}" for name in found)
-
-
-AMBIENT_MASK = resource_mask(AMBIENT)
-WORLD_MASK = resource_mask([WORLD])
-PROBED_MASK = resource_mask(RESOURCES)
-RANDOM_MASK = resource_mask(RANDOM)
+from .names import (
+    AMBIENT_MASK,
+    RANDOM_MASK,
+    Names,
+    bit,
+    mask,
+    names_in,
+)
 
 
 class Footprint(NamedTuple):
@@ -73,253 +26,6 @@ class Footprint(NamedTuple):
     firm: int
 
 
-@dataclass(frozen=True, eq=False)
-class _Masks:
-    """The facts of one statement as integers."""
-
-    reads: int
-    binds: int
-    deferred_reads: int
-    deferred_binds: int
-    changes: int
-    deferred_changes: int
-    calls: int
-    stored: int
-    deferred_calls: int
-    has_deferred: bool
-    read_names: tuple[str, ...]
-    made_names: tuple[str, ...]
-
-
-@lru_cache(maxsize=20_000)
-def _masks(facts: Facts) -> _Masks:
-    made = facts.binds | facts.changes | facts.deferred_binds
-    if not facts.is_definition:
-        made |= facts.calls
-    deferred = [facts.deferred_reads, facts.deferred_binds, facts.deferred_changes]
-    return _Masks(
-        reads=mask(facts.reads),
-        binds=mask(facts.binds),
-        deferred_reads=mask(facts.deferred_reads),
-        deferred_binds=mask(facts.deferred_binds),
-        changes=mask(facts.changes),
-        deferred_changes=mask(facts.deferred_changes),
-        calls=mask(facts.calls),
-        stored=mask(facts.stored),
-        deferred_calls=mask(facts.deferred_calls),
-        has_deferred=any(deferred) or any(touch.deferred for touch in facts.touches),
-        read_names=tuple(facts.reads | facts.deferred_reads),
-        made_names=tuple(made),
-    )
-
-
-class Done(NamedTuple):
-    """What touching libraries and local modules does: resources, and state of modules."""
-
-    reads: int
-    writes: int
-    changes: int
-    shares: int
-
-
-_NOTHING_DONE = Done(0, 0, 0, 0)
-
-
-class LocalModules(Protocol):
-    """What is asked of `local.Local`."""
-
-    def __contains__(self, top: object) -> bool: ...
-
-    def __bool__(self) -> bool: ...
-
-    def load(self, top: str) -> Any: ...  # noqa: D102
-
-    def touch(self, path: str, form: str) -> Any: ...  # noqa: D102
-
-
-class Names:
-    """What the names of a set of statements stand for: imports, reachable code, resources.
-
-    `local` are the versions of the local modules that the statements may import; `stars`
-    tells for names that `from module import *` bound what they stand for.
-    """
-
-    def __init__(
-        self,
-        every: Sequence[Facts],
-        local: Sequence[LocalModules] = (),
-        stars: Mapping[str, str] | None = None,
-    ) -> None:
-        self.every = every
-        self.masks = [_masks(facts) for facts in every]
-        self._number = {id(facts): i for i, facts in enumerate(every)}
-        self.all = self._bound = self.stored = 0
-        for m in self.masks:
-            self._bound |= m.binds | m.deferred_binds
-            self.stored |= m.stored
-            self.all |= m.reads | m.binds | m.deferred_reads | m.deferred_binds
-        self.imports = {**(stars or {}), **imported(every)}
-        self._local = [each for each in local if each]
-        self._quiet = [(bit(n), found) for n, p in self.imports.items() if (found := self._seen(p))]
-        # A class that is asked for its subclasses is changed by each that is made.
-        self.registries = frozenset[str]()
-        if any(facts.lists_subclasses for facts in every):
-            self.registries = self.registries.union(*(facts.bases for facts in every))
-        self._code = self._reachable()
-        self._done = [self._touched(facts, deferred=False) for facts in every]
-        self._done_later = [self._touched(facts, deferred=True) for facts in every]
-        self.seeded = self.modules = 0
-        for done in (*self._done, *self._done_later):
-            self.seeded |= done.writes & RANDOM_MASK
-            self.modules |= done.changes | done.shares
-
-    def is_builtin(self, name: str) -> bool:
-        """Tell whether the name is Python's or every module's, and no statement binds it."""
-        is_own = hasattr(builtins, name) or name in MODULE_NAMES
-        return is_own and not bit(name) & self._bound
-
-    def number(self, facts: Facts) -> int:
-        """Return the position of `facts` in `every`."""
-        return self._number[id(facts)]
-
-    def code(self, names: Iterable[str]) -> int:
-        """Return the statements (one bit each) whose deferred code these names may run."""
-        found = 0
-        for name in names:
-            found |= self._code.get(name, 0)
-        return found
-
-    def done(self, number: int) -> Done:
-        """What the statement does to libraries and local modules when it runs."""
-        return self._done[number]
-
-    def deferred(self, units: int) -> tuple[int, int, int]:
-        """Return what the deferred code of these statements reads, binds and changes."""
-        reads = binds = changes = 0
-        while units:
-            low = units & -units
-            units ^= low
-            number = low.bit_length() - 1
-            m = self.masks[number]
-            done = self._done_later[number]
-            reads |= m.deferred_reads | done.reads
-            binds |= m.deferred_binds | done.writes
-            changes |= m.deferred_changes | m.deferred_calls | done.changes
-            if self.every[number].deferred_results:
-                changes |= self.through(self.every[number].deferred_results)
-        return reads, binds, changes
-
-    def through(self, functions: Collection[str]) -> int:
-        """Return what may be changed through the results of these functions."""
-        units = self.code(functions)
-        found = 0
-        while units:
-            low = units & -units
-            units ^= low
-            found |= self.masks[low.bit_length() - 1].deferred_reads
-        return found
-
-    def quiet(self, reads: int) -> int:
-        """Return the quiet resources and modules' state that a step reads because it names them."""
-        found = 0
-        for name, resource in self._quiet:
-            if reads & name:
-                found |= resource
-        return found
-
-    def loaded(self, facts: Facts) -> int:
-        """Return the state of the local modules that a statement imports."""
-        found = 0
-        for module in facts.loads:
-            found |= self._seen(module) & ~PROBED_MASK
-        return found
-
-    def _reachable(self) -> dict[str, int]:
-        """Name -> the statements whose deferred code a call on its value may run."""
-        code: dict[str, int] = defaultdict(int)
-        units = [
-            (1 << i if m.has_deferred else 0, m.read_names, m.made_names)
-            for i, m in enumerate(self.masks)
-        ]
-        is_moving = True
-        while is_moving:
-            is_moving = False
-            for own, reads, made in units:
-                found = own
-                for name in reads:
-                    if name in code:
-                        found |= code[name]
-                if not found:
-                    continue
-                for name in made:
-                    if found & ~code[name]:
-                        code[name] |= found
-                        is_moving = True
-        return code
-
-    def _seen(self, path: str) -> int:
-        """What a step reads because it names something imported from `path`."""
-        top = path.split(".", maxsplit=1)[0]
-        found = resource_mask(r for r, module in QUIET.items() if top == module)
-        for local in self._local:
-            if top in local:
-                found |= module_mask(local.load(top).modules)
-        return found
-
-    def _touched(self, facts: Facts, *, deferred: bool) -> Done:
-        reads = writes = changes = shares = 0
-        for touch in facts.touches:
-            start = self.imports.get(touch.root)
-            if start is not None and touch.deferred == deferred:
-                path = f"{start}.{touch.path}" if touch.path else start
-                done = self._effect(path, touch.form)
-                reads |= done.reads
-                writes |= done.writes
-                changes |= done.changes
-                shares |= done.shares
-        for module in facts.deferred_loads if deferred and self._local else ():
-            top = module.split(".")[0]
-            reads |= self._seen(top)
-            for local in self._local:
-                if top in local:
-                    found = local.load(top)
-                    writes |= resource_mask(found.writes | found.again)
-        return Done(reads, writes, changes, shares)
-
-    def _effect(self, path: str, form: str) -> Done:
-        top, found = path.split(".", maxsplit=1)[0], _NOTHING_DONE
-        is_local = False
-        for local in self._local:
-            if top in local:
-                is_local = True
-                done = local.touch(path, form)
-                found = Done(
-                    0,
-                    found.writes | resource_mask(done.writes),
-                    found.changes | module_mask(done.changes),
-                    found.shares | module_mask(done.shares),
-                )
-        if is_local:
-            return found
-        # What a library's attribute is depends on how the library stands.
-        reads = WORLD_MASK if form == "load" else 0
-        return Done(reads, resource_mask(resources(path, form)), 0, 0)
-
-
-def imported(every: Sequence[Facts]) -> dict[str, str]:
-    """Return name -> the dotted path it stands for, through `import` and `s = lib.STATE`."""
-    found: dict[str, str] = {}
-    for facts in every:
-        found.update(facts.imports)
-    for _ in range(2):
-        for facts in every:
-            for name, path in facts.paths.items():
-                root, _, rest = path.partition(".")
-                if root in found and name not in found:
-                    found[name] = f"{found[root]}.{rest}" if rest else found[root]
-    return found
-
-
 class Footprints:
     """Footprints under one assumption about the names' kinds."""
 
@@ -329,13 +35,20 @@ class Footprints:
         kinds: Mapping[str, str],
         pure: Collection[int],
         known: Collection[int],
+        partial: Mapping[int, frozenset[str]],
     ) -> None:
-        """`pure` statements change nothing as a comment says; `known` ones as their looks do."""
+        """`pure` statements change nothing as a comment says; `known` ones as their looks do.
+
+        `partial` tells for statements of which names they read only what nothing can change.
+        """
+        self._partial = partial
         self._names, self._kinds, self._known = names, kinds, known
-        fixed = active = self._every = 0
+        fixed = active = self._every = names.loggers = 0
         for name in names_in(names.all):
             found = kinds.get(name) or ("imm" if names.is_builtin(name) else "active")
-            if found in ("imm", "mod") and name not in names.registries:
+            if found == "log":
+                names.loggers |= bit(name)
+            if found in ("imm", "mod", "log") and name not in names.registries:
                 fixed |= bit(name)
             elif found == "code" and not bit(name) & names.stored and name not in names.registries:
                 # What the program stores into is no mere code: `C.limit = 3`.
@@ -344,6 +57,8 @@ class Footprints:
                 active |= bit(name)
             elif found == "names":
                 self._every |= bit(name)
+        unchanging = frozenset(name for name, found in kinds.items() if found == "imm")
+        names.narrow(unchanging, partial, known)
         # What modules keep is data, like any value.
         self._data, self._active = names.all & ~fixed | names.modules, active
         drafts = [self._draft(i, is_pure=i in pure) for i in range(len(names.every))]
@@ -364,7 +79,7 @@ class Footprints:
     ) -> Footprint:
         """Return the footprint of what jobs stored, which depends on what these functions use."""
         reads = mask(functions) | self._names.deferred(self._names.code(functions))[0]
-        reads |= self._names.quiet(reads) | AMBIENT_MASK
+        reads |= self._names.quiet(mask(functions), 0) | AMBIENT_MASK
         bound = mask(binds) & (~RANDOM_MASK | self._names.seeded)
         return self._finish(reads, bound, mask(changes), 0)
 
@@ -389,10 +104,11 @@ class Footprints:
             return m.reads | AMBIENT_MASK, m.binds, 0, 0
         if number in self._known:
             return self._of_looks(number)
-        done = names.done(number)
-        reads = m.reads | done.reads
-        binds, changes = m.binds, m.changes | m.calls | done.changes
-        units = names.code(facts.reads)
+        done, partial = names.done(number), self._partial.get(number, frozenset())
+        apart = mask(partial)
+        reads = m.reads & ~apart | done.reads
+        binds, changes = m.binds, (m.changes | m.calls) & ~apart | done.changes
+        units = names.code(facts.reads - partial)
         at_once = bool(m.deferred_reads or m.has_deferred) and facts.has_calls
         if at_once:
             units |= names.code(facts.deferred_reads) | 1 << number
@@ -404,27 +120,32 @@ class Footprints:
             every = names.all | names.modules
             reads, binds, changes = reads | every, binds | every, every
         elif facts.has_star:
-            reads |= names.all
-        reads |= names.quiet(reads)
-        touched = (reads | binds) & self._data & ~names.modules | done.shares
+            reads |= names.starred(facts)
+        is_blind = facts.is_opaque or facts.has_star or reads & self._every
+        reads |= names.quiet(reads, 0) if is_blind else names.quiet(m.reads, m.told)
+        # What binds and changes nothing leaves nothing that could share parts.
+        touched = (reads | binds) & self._data & ~names.modules if binds or changes else 0
+        touched |= done.shares
         if facts.loads:
             touched |= names.loaded(facts)
         if facts.has_calls:
             reads |= AMBIENT_MASK
-        return reads, binds | done.writes, changes, touched
+        return reads | apart, binds | done.writes, changes, touched
 
     def _of_looks(self, number: int) -> tuple[int, int, int, int]:
         """What is asked stays as it is; what the question is asked with may be called."""
         names = self._names
         facts, m = names.every[number], names.masks[number]
-        roots = {name for name, _ in facts.looks}
+        partial = self._partial.get(number, frozenset())
+        apart = mask(partial)
+        roots = {name for name, _ in facts.looks} | partial
         others = (n for n in facts.reads - roots if self._kinds.get(n) != "imm")
         reads, binds, changes = names.deferred(names.code(others))
         reads, binds = reads | m.reads, binds | m.binds
-        shared = (reads | binds) & self._data & ~mask(facts.receivers)
-        changes |= m.reads & self._active
+        shared = (reads | binds) & self._data & ~mask(facts.receivers) & ~apart
+        changes |= m.reads & ~apart & self._active
         done = names.done(number)
-        reads |= names.quiet(reads) | AMBIENT_MASK
+        reads |= names.quiet(m.reads, m.told) | AMBIENT_MASK
         return reads, binds | done.writes, changes | done.changes, shared | done.shares
 
 

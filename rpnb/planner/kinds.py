@@ -2,7 +2,9 @@
 
 imm     nothing can change it: numbers, strings, library classes' constants
 mod     a module
+log     a logger that only writes lines
 code    a plain function or a class without mutable attributes
+record  an instance of a class of the program's that has no code but what dataclasses write
 data    anything else: it may be changed, and other values may share parts of it
 active  data that reading may change: an iterator, an instance of the program's classes
 names   the program's own module: who reads it may read and bind any name
@@ -10,13 +12,17 @@ names   the program's own module: who reads it may read and bind any name
 
 from __future__ import annotations
 
+import dataclasses
 import enum
+import logging
 import re
 import types
 from typing import Any, Collection
 
+from . import loggers
+
 PROGRAM = "__main__"
-RANK = {"imm": 0, "mod": 1, "code": 1, "data": 2, "active": 3, "names": 4}
+RANK = {"imm": 0, "mod": 1, "log": 1, "code": 1, "record": 2, "data": 2, "active": 3, "names": 4}
 
 _ATOMS = (
     *(int, float, complex, str, bytes, bool, range, enum.Enum, re.Pattern),
@@ -27,6 +33,8 @@ _ATOM_NAMES = {
     *(("pathlib", "PurePosixPath"), ("decimal", "Decimal"), ("fractions", "Fraction")),
     *(("datetime", "datetime"), ("datetime", "date"), ("datetime", "timedelta")),
     *(("datetime", "timezone"), ("uuid", "UUID")),
+    *(("typing", "_SpecialForm"), ("typing", "_SpecialGenericAlias")),
+    *(("typing", "_TupleType"), ("typing", "_CallableType")),
 }
 _CLASS_BOOKKEEPING = {
     *("__dict__", "__weakref__", "__annotations__", "__dataclass_fields__"),
@@ -38,9 +46,13 @@ _ACCESSORS = (
 )
 # To use one is to change it.
 _GENERATORS = {("torch", "Generator"), ("random", "Random"), ("numpy", "Generator")}
+# Where the functions come from that dataclasses write.
+_WRITTEN = ("<string>", dataclasses.dataclass.__code__.co_filename)
+# To read such a value runs none of the program's code.
+_STILL = ("imm", "mod", "code", "log", "record")
 _DEPTH = 4
 # A value of another kind keeps it, whatever is done to it.
-_MAY_RISE = ("code", None)
+_MAY_RISE = ("code", "log", "record", None)
 
 
 def kind(value: Any, program: str = PROGRAM, depth: int = 0) -> str:
@@ -56,15 +68,39 @@ def kind(value: Any, program: str = PROGRAM, depth: int = 0) -> str:
         if kinds <= {"imm"}:
             return "imm"
         return "active" if "active" in kinds else "data"
+    if cls is logging.Logger:
+        # All that it can be told is read and put back as the resource `logging`.
+        return "log" if loggers.is_plain(value) else "data"
     if isinstance(value, types.ModuleType):
         return "names" if value.__name__ == program else "mod"
     if cls is types.FunctionType:
         return _function_kind(value, program)
     if isinstance(value, type):
         return _class_kind(value, program, depth)
+    if own and _is_record(cls, program):
+        held = list(vars(value).values())
+        return "record" if all(kind(v, program, depth + 1) in _STILL for v in held) else "active"
     reading = ("__next__", "__missing__")
     is_random = (cls.__module__.split(".")[0], cls.__name__) in _GENERATORS
     return "active" if own or is_random or any(hasattr(cls, a) for a in reading) else "data"
+
+
+def _is_record(cls: type, program: str) -> bool:
+    """Tell whether a class is a dataclass, and all its functions are those that Python wrote."""
+    if type(cls) is not type or "__dataclass_fields__" not in vars(cls):
+        return False
+    parents = [parent for parent in cls.__mro__ if parent is not object]
+    if any(parent.__module__ != program for parent in parents):
+        return False
+    values = [value for parent in parents for value in vars(parent).values()]
+    return not any(_is_code(value) for value in values)
+
+
+def _is_code(value: Any) -> bool:
+    if type(value) is types.FunctionType:
+        return value.__code__.co_filename not in _WRITTEN
+    is_bookkeeping = isinstance(value, (types.GetSetDescriptorType, types.MemberDescriptorType))
+    return hasattr(type(value), "__get__") and not is_bookkeeping
 
 
 def _function_kind(function: types.FunctionType, program: str) -> str:

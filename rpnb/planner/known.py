@@ -7,14 +7,19 @@ run the person's code.
 
 from __future__ import annotations
 
+import logging
 import types
 from typing import Any, Collection, Mapping
 
+from . import loggers
 from .kinds import PROGRAM
+from .loggers import EMITTERS
 from .torch_modules import is_module, is_ready, top
 
 # In place of a method: a lookup on the value itself, or on a part, an element or a result.
 SELF, PART = "$self", "$part"
+# `n += 1`.
+COUNTED = "$counted"
 
 # (package, class) -> methods; "" is the call of the value itself.
 _ROWS: dict[tuple[str, str], frozenset[str]] = {
@@ -29,6 +34,8 @@ _ROWS: dict[tuple[str, str], frozenset[str]] = {
     ("transformers", "FeatureExtractionMixin"): frozenset({""}),
     # A call sets up its scheduler anew.
     ("diffusers", "DiffusionPipeline"): frozenset({""}),
+    # Where it only writes lines: `loggers.is_plain`.
+    ("logging", "Logger"): EMITTERS,
     ("onnxruntime", "InferenceSession"): frozenset({"run"}),
     ("sklearn", "BaseEstimator"): frozenset(
         {
@@ -56,9 +63,17 @@ _FUNCTIONS: dict[str, frozenset[str]] = {
             *("random.rand", "random.randn", "random.random"),
         }
     ),
+    "logging": EMITTERS,
     "PIL.Image": frozenset({"new", "open", "fromarray"}),
     "time": frozenset({"time", "perf_counter", "monotonic"}),
 }
+# Decorators that run nothing of the function that they wrap before it is called.
+WRAPPERS = frozenset(
+    {
+        *("torch.no_grad", "torch.inference_mode", "torch.enable_grad"),
+        *("contextlib.contextmanager", "contextlib.asynccontextmanager"),
+    }
+)
 CONTEXTS = frozenset({"no_grad", "inference_mode", "autocast", "amp.autocast", "cuda.amp.autocast"})
 EVERY = frozenset().union(*_ROWS.values(), *_FUNCTIONS.values())
 
@@ -115,8 +130,12 @@ def _answers(value: Any, own: frozenset[str]) -> frozenset[str]:
         is_own = top(value.__name__) in own
         return _NOTHING if is_own else _FUNCTIONS.get(value.__name__, _NOTHING) | {PART}
     cls = type(value)
+    if cls in (int, float):
+        return frozenset({COUNTED})
     if cls in (list, dict, tuple, set, str):
         return frozenset({SELF})
+    if cls is logging.Logger and not loggers.is_plain(value):
+        return _NOTHING
     rows = _rows(cls)
     if top(cls.__module__) in own or not (rows or top(cls.__module__) in _PACKAGES):
         return _NOTHING

@@ -95,6 +95,13 @@ class Local:
         """Tell whether a top-level name is a local module."""
         return top in self._of
 
+    def starred(self, module: str) -> set[str] | None:
+        """Return what `from MODULE import *` may bind; None where its text does not say."""
+        source = self._sources.get(module)
+        if source is None or source.stars or "__all__" in source.bound:
+            return None
+        return None if any(found.is_opaque for found in source.facts) else set(source.bound)
+
     def load(self, top: str) -> Import:
         """Return what importing the module does."""
         if top not in self._imports:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 
 from .effects import PURE_BUILTINS
-from .known import CONTEXTS, EVERY, LOOKUPS, OF_RESULTS, PART, SELF
+from .known import CONTEXTS, COUNTED, EVERY, LOOKUPS, OF_RESULTS, PART, SELF
 
 Look = tuple[str, str]
 Looks = frozenset[Look]
@@ -26,7 +26,7 @@ _GOING_THROUGH = frozenset(
 # Statements that do nothing besides what their expressions do.
 _PLAIN = (
     *(ast.Expr, ast.Assign, ast.AnnAssign, ast.Assert, ast.If, ast.For, ast.While, ast.With),
-    *(ast.Pass, ast.Break, ast.Continue, ast.Try),
+    *(ast.Pass, ast.Break, ast.Continue, ast.Try, ast.AugAssign),
 )
 
 
@@ -65,6 +65,13 @@ class _Finder(ast.NodeVisitor):
     def _store(self, node: ast.Attribute | ast.Subscript) -> None:
         if isinstance(node.ctx, ast.Load):
             self.generic_visit(node)
+        else:
+            self.does_more = True
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        # Of a number it makes another, a list it changes.
+        if isinstance(node.target, ast.Name) and isinstance(node.value, ast.Constant):
+            self.looks.add((node.target.id, COUNTED))
         else:
             self.does_more = True
 

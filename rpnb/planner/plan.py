@@ -25,18 +25,12 @@ from typing import Collection, Iterable, Mapping, Sequence
 
 from .causes import Causes
 from .effects import RANDOM, WORLD
-from .footprints import (
-    Footprint,
-    Footprints,
-    Names,
-    mask,
-    module_mask,
-    names_in,
-    resource_mask,
-)
+from .footprints import Footprint, Footprints
 from .halves import half_written
 from .kinds import RANK
 from .local import Local
+from .names import Names, mask, module_mask, names_in, resource_mask
+from .parts import fixed, unchanging
 from .reasons import Reason
 from .served import JobWrite, mentioning, served, stands
 from .spread import Hit, Spread
@@ -50,6 +44,7 @@ __all__ = [
     "Reason",
     "Rerun",
     "Step",
+    "fixed",
     "half_written",
     "is_known",
     "mentioning",
@@ -57,6 +52,7 @@ __all__ = [
     "served",
     "settings",
     "steps",
+    "unchanging",
 ]
 
 
@@ -112,7 +108,8 @@ def plan(
 ) -> Plan:
     """Return what to do so that the namespace is what a fresh run of `new` would make.
 
-    `kinds` is `Watch.kinds`, `models` is `known.models(namespace)`, `local` are the
+    `kinds` is `Watch.kinds`, `models` is `known.models(namespace)` with what is
+    `parts.unchanging` of them, `local` are the
     local modules as they were when `executed` ran and as they are now. The first
     `settled` of `executed` (default: all) ran before the jobs of `job_writes`.
     """
@@ -151,8 +148,6 @@ class _Planning:
             spread = self._spread(*assumed)
             spread.run()
             binds = 0
-            for i in spread.gone:
-                binds |= spread.old[i].binds
             for j in spread.dirty:
                 binds |= spread.new[j].binds
             self.unknown |= {n for n in names_in(binds) if not n.startswith("$")}
@@ -201,7 +196,7 @@ class _Planning:
         return found | mask(executed.binds)
 
     def _spread(self, kinds: Mapping[str, str], known: Collection[int]) -> Spread:
-        prints = Footprints(self.names, kinds, self._pure(), known)
+        prints = Footprints(self.names, kinds, self._pure(), known, self._fixed())
         number = self.names.number
         ran, come = _sets(e.step for e in self.executed), _sets(self.new)
         old = [
@@ -266,6 +261,18 @@ class _Planning:
             self.names.number(facts)
             for key, facts in every.items()
             if ran.get(key, is_known(facts.looks, now))
+        }
+
+    def _fixed(self) -> dict[int, frozenset[str]]:
+        """Number of a statement -> the names of which it reads only what nothing can change."""
+        now = {name: found for name, found in self.models.items() if name not in self.unknown}
+        ran = dict[int, frozenset[str]]()
+        for e in self.executed:
+            ran[id(e.step.facts)] = ran.get(id(e.step.facts), e.fixed) & e.fixed
+        every = {id(facts): facts for facts in self.names.every if facts.parts}
+        return {
+            self.names.number(facts): ran[key] if key in ran else fixed(facts.parts, now)
+            for key, facts in every.items()
         }
 
     def _written(self, spread: Spread) -> Plan:

@@ -15,7 +15,7 @@ from typing import Collection, Iterator, Mapping, Sequence
 from .calls import LOOKUPS
 from .effects import resources
 from .facts import Facts
-from .footprints import imported
+from .names import imported
 from .routines import Routine, Store, depends_on, routines, whole
 from .steps import Settings, Step
 
@@ -141,8 +141,6 @@ class _Served:
         for part in self._parts:
             binds = part.facts.deferred_binds | (_resources(part.facts, imports) & seen)
             changes = set(part.facts.deferred_changes)
-            if any(routine.keeps and not routine.parent for routine in part.routines):
-                changes |= part.names
             is_unkeyed = False
             for routine in part.routines:
                 for name in routine.globals & set(routine.sources):

@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Collection, Mapping, Sequence, Union
 
-from .footprints import PROBED_MASK, Footprint
+from .footprints import Footprint
+from .names import PROBED_MASK
 
 
 @dataclass

@@ -7,7 +7,7 @@ import hashlib
 import io
 import re
 import tokenize
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 _PRAGMA = re.compile(r"#\s*rpnb:\s*(pure|keep)\b")
@@ -47,18 +47,7 @@ def split(text: str) -> list[Statement]:
     """
     # `splitlines` would also cut at form feeds and Unicode separators, ast does not.
     lines = [line.encode() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
-    body = ast.parse(text).body
-    if "global" in text and any(map(_is_global, body)):
-        # `x = 1` and `global x` below it: an error that no statement shows alone.
-        compile(text, "handler.py", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-    return [_statement(node, lines) for node in body]
-
-
-def _is_global(node: ast.AST) -> bool:
-    """Tell whether a `global` statement stands outside of functions."""
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        return False
-    return isinstance(node, ast.Global) or any(map(_is_global, ast.iter_child_nodes(node)))
+    return [_statement(node, lines) for node in ast.parse(text).body]
 
 
 def _statement(node: ast.stmt, lines: list[bytes]) -> Statement:
@@ -76,6 +65,26 @@ def _statement(node: ast.stmt, lines: list[bytes]) -> Statement:
     pragmas = frozenset(_PRAGMA.findall(comment))
     needs = frozenset(n.strip() for names in _NEEDS.findall(comment) for n in names.split(","))
     return Statement(b"\n".join(body).decode(), first, last, node, pragmas, needs)
+
+
+def apart(statement: Statement) -> list[Statement]:
+    """Return the imports that one statement is: `import a, b` is two.
+
+    So a name more, or less, runs nothing for the others.
+    """
+    node = statement.node
+    if not isinstance(node, (ast.Import, ast.ImportFrom)) or len(node.names) == 1:
+        return [statement]
+    if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+        return [statement]
+    parts = [ast.copy_location(_importing(node, alias), node) for alias in node.names]
+    return [replace(statement, node=part, text=ast.unparse(part)) for part in parts]
+
+
+def _importing(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> ast.stmt:
+    if isinstance(node, ast.Import):
+        return ast.Import(names=[alias])
+    return ast.ImportFrom(module=node.module, names=[alias], level=node.level)
 
 
 @lru_cache(maxsize=20_000)

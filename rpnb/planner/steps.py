@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import Collection, Iterable, Mapping
+from typing import Collection, Iterable, Mapping, Sequence
 
 from .facts import Facts, facts
+from .known import WRAPPERS
 from .local import NONE, NOTHING, Import, Local, together
 from .looks import Looks
-from .statements import Statement, split
+from .names import imported
+from .statements import Statement, apart, split
 
 # What local modules set, as `Import.order`, and the resources that they did it to.
 Settings = tuple[tuple[str, frozenset[str]], ...]
@@ -18,7 +20,7 @@ _DOCSTRING = Facts(binds=frozenset({"__doc__"}), kinds={"__doc__": "imm"})
 
 @dataclass(frozen=True)
 class Step:
-    """One statement of a program, with what it is known by and what it does."""
+    """One statement of a program, or one name of an import: its identity, and what it does."""
 
     statement: Statement
     identity: str
@@ -57,6 +59,8 @@ class Executed:
     writes: frozenset[str] = frozenset()
     # All that it called was known right before to change nothing, and did not.
     pure: bool = False
+    # Names of which it read only what nothing can change.
+    fixed: frozenset[str] = frozenset()
     seconds: float = 0.0
     # `settings` of the steps that stood when it ran.
     settings: Settings = ()
@@ -71,16 +75,56 @@ def steps(text: str, local: Local = NONE) -> list[Step]:
     Raises:
         SyntaxError: the running Python cannot parse the text.
     """
-    statements = split(text)
+    statements = [part for each in split(text) for part in apart(each)]
     is_lazy = any(_makes_lazy(each.node) for each in statements)
+    wrappers = _wrappers([facts(each) for each in statements], local)
     return [
-        _step(each, local, is_first=number == 0, is_lazy=is_lazy)
+        _step(each, local, is_first=number == 0, is_lazy=is_lazy, wrappers=wrappers)
         for number, each in enumerate(statements)
     ]
 
 
-def _step(statement: Statement, local: Local, *, is_first: bool, is_lazy: bool) -> Step:
-    found, identity = facts(statement), statement.identity
+def _wrappers(every: Sequence[Facts], local: Local) -> Mapping[str, str]:
+    """Return what names stand for that nothing but imports of libraries binds."""
+    own = frozenset[str]().union(*(found.binds - set(found.imports) for found in every))
+    return {
+        name: path
+        for name, path in imported(every).items()
+        if name not in own and path.split(".")[0] not in local
+    }
+
+
+def _is_wrapped(node: ast.stmt, wrappers: Mapping[str, str]) -> bool:
+    """Tell whether it makes a function that known decorators only wrap: they call nothing of it."""
+    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return False
+    paths = [_path(each, wrappers) for each in node.decorator_list]
+    return bool(paths) and WRAPPERS.issuperset(paths)
+
+
+def _path(decorator: ast.expr, wrappers: Mapping[str, str]) -> str:
+    """Return what a decorator stands for; '' where it is more than a name and constants."""
+    node = decorator
+    if isinstance(node, ast.Call):
+        given = [*node.args, *(keyword.value for keyword in node.keywords)]
+        if not all(isinstance(each, ast.Constant) for each in given):
+            return ""
+        node = node.func
+    root, _, rest = ast.unparse(node).partition(".")
+    path = wrappers.get(root, "")
+    return f"{path}.{rest}" if rest else path
+
+
+def _step(
+    statement: Statement,
+    local: Local,
+    *,
+    is_first: bool,
+    is_lazy: bool,
+    wrappers: Mapping[str, str],
+) -> Step:
+    found = facts(statement, is_wrapped=_is_wrapped(statement.node, wrappers))
+    identity = statement.identity
     if is_first and _is_text(statement.node):
         # What makes it the docstring is its place.
         found, identity = _DOCSTRING, f"{identity} docstring"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from rpnb.planner import footprints, kinds, plan, spread
+from rpnb.planner import footprints, kinds, names, plan, spread
 
 _draft = footprints.Footprints._draft
 _finish = footprints.Footprints._finish
@@ -27,7 +27,7 @@ def _without_aliases(self: Any, reads: int, binds: int, changes: int, shared: in
 
 def _without_world(self: Any, number: int, *, is_pure: bool) -> Any:
     reads, binds, changes, shared = _draft(self, number, is_pure=is_pure)
-    return reads, binds & ~footprints.WORLD_MASK, changes, shared
+    return reads, binds & ~names.WORLD_MASK, changes, shared
 
 
 def _without_arguments(self: Any, number: int, *, is_pure: bool) -> Any:
@@ -54,14 +54,14 @@ RULES: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "undo of mutations (of binds only)": (
         spread,
         "_spoils",
-        lambda one, earlier: one.binds & earlier.binds & ~footprints.PROBED_MASK,
+        lambda one, earlier: one.binds & earlier.binds & ~names.PROBED_MASK,
     ),
     "anti-dependence": (spread, "_meets", _forwards_only),
     "moved steps": (spread.Spread, "_drop_moved", lambda self: None),
     "aliases": (footprints.Footprints, "_finish", _without_aliases),
     "calls change their arguments": (footprints.Footprints, "_draft", _without_arguments),
-    "effects through functions": (footprints.Names, "deferred", lambda self, units: (0, 0, 0)),
-    "results of functions": (footprints.Names, "through", lambda self, functions: 0),
+    "effects through functions": (names.Names, "deferred", lambda self, units: (0, 0, 0)),
+    "results of functions": (names.Names, "through", lambda self, functions: 0),
     "library state": (footprints.Footprints, "_draft", _without_world),
     "probed resources": (plan._Planning, "_restore", lambda self, gone: {}),
     "active kinds": (kinds, "kind", _never_active),

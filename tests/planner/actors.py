@@ -32,7 +32,7 @@ from rpnb.agent.worker_sync import Sync
 from rpnb.planner.local import Local
 from rpnb.planner.plan import Plan, Step, steps
 from rpnb.planner.sources import Source
-from tests.planner import ablation, jobs, standins
+from tests.planner import ablation, jobs, standin_models, standins
 from tests.planner.grammar import group, groups
 from tests.planner.outside import cleaned, seen
 from tests.planner.portrait import Portrait
@@ -140,7 +140,7 @@ class _Actor:
     def loads(self) -> list[Any]:
         """The models that were loaded in this process."""
         kit = sys.modules.get("modelkit")
-        return [*(["a load"] * len(kit.LOADS) if kit else ()), *standins.LOADS]
+        return [*(["a load"] * len(kit.LOADS) if kit else ()), *standin_models.LOADS]
 
     def state(self, version: Version) -> dict[str, Any]:
         """What the process holds, as plain data."""
@@ -153,10 +153,11 @@ class _Actor:
 
     def serve(self, version: Version, found: Outcome, after: Callable[[], None]) -> None:
         """Serve the version's jobs; `after` is called after each."""
-        before = seen(Portrait({}, frozenset()))
+        before, count = seen(Portrait({}, frozenset())), len(self.loads())
         for job in version.jobs:
             found.answers.append(self.answer(job))
             after()
+        found.lazy = self.loads()[count:]
         now = seen(Portrait({}, frozenset()))
         found.moved = frozenset(name for name in now if now[name] != before.get(name))
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from tests.planner.portrait import Portrait, _digest
 
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+# As Python writes them, and pydantic.
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+|(?<=__main__\.)\w+:\d+")
 
 
 def seen(portrait: Portrait) -> dict[str, Any]:
@@ -39,10 +40,18 @@ def seen(portrait: Portrait) -> dict[str, Any]:
 
 def _logging() -> list[Any]:
     root = logging.getLogger()
-    loggers = [(n, x) for n, x in root.manager.loggerDict.items() if isinstance(x, logging.Logger)]
-    levels = sorted((name, logger.level) for name, logger in loggers if logger.level)
-    handlers = [type(handler).__name__ for handler in root.handlers]
-    return [root.level, root.manager.disable, handlers, levels]
+    loggers = [("", root), *root.manager.loggerDict.items()]
+    states = [(n, _logger(x)) for n, x in loggers if isinstance(x, logging.Logger)]
+    return [root.manager.disable, sorted(each for each in states if any(each[1]))]
+
+
+def _logger(logger: logging.Logger) -> list[Any]:
+    handlers = [
+        (type(each).__name__, each.level, str(getattr(each.formatter, "_fmt", None)))
+        for each in logger.handlers
+    ]
+    filters = [type(each).__name__ for each in logger.filters]
+    return [logger.level, handlers, filters, logger.disabled, not logger.propagate]
 
 
 def cleaned(value: Any, home: str) -> Any:
@@ -50,7 +59,7 @@ def cleaned(value: Any, home: str) -> Any:
     if type(value) is str:
         if home in value:
             value = value.replace(home, "HOME")
-        return _ADDRESS.sub("", value) if " at 0x" in value else value
+        return _ADDRESS.sub("", value) if " at 0x" in value or "__main__." in value else value
     if type(value) in (list, tuple):
         return type(value)([cleaned(each, home) for each in value])
     if isinstance(value, dict):

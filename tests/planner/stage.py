@@ -53,6 +53,8 @@ class Outcome:
     # What it cost: statements run, models loaded.
     ran: list[str] = field(default_factory=list)
     loads: list[Any] = field(default_factory=list)
+    # What its jobs loaded when they asked for it.
+    lazy: list[Any] = field(default_factory=list)
     restarts: int = 0
     # Why the first of the plan's steps ran, and why the worker began anew.
     reasons: list[str] = field(default_factory=list)
