@@ -183,4 +183,6 @@ def _caret(text: str, position: int | None) -> str:
         return ""
     start = text.rfind("\n", 0, position) + 1
     line = text[start:].split("\n", 1)[0]
+    # One sign for each: the caret stays in its place, and a terminal where it is.
+    line = "".join(sign if sign.isprintable() else " " for sign in line)
     return f"\n    {line}\n    {' ' * (position - start)}^"

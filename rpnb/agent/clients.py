@@ -12,7 +12,7 @@ from typing import Iterator
 
 from ..errors import ProtocolError
 from ..protocol.connection import AGENT, Connection
-from ..protocol.messages import Hello, Message, Notice, encode
+from ..protocol.messages import Hello, Message, Notice, Welcome, encode
 from .channel import Channel
 from .feed import Feed
 from .known import Trace
@@ -39,7 +39,8 @@ class Client:
         self._reruns: deque[Feed] = deque()
         # The rest of some frames: nothing may come between their pieces.
         self._pieces: Iterator[bytes] | None = None
-        self._said: deque[bytes] = deque()
+        # Each with the bytes it counts for: a welcome, which is sent once, holds a whole program.
+        self._said: deque[tuple[bytes, int]] = deque()
         self._said_bytes = 0
 
     @property
@@ -95,8 +96,10 @@ class Client:
 
     def say(self, message: Message) -> None:
         """Send a message between two frames."""
-        self._said.append(encode(message))
-        self._said_bytes += len(self._said[-1])
+        data = encode(message)
+        counts = 0 if isinstance(message, Welcome) else len(data)
+        self._said.append((data, counts))
+        self._said_bytes += counts
 
     def tell(self, notice: Notice) -> None:
         """Pass on a notice, where it follows what happens."""
@@ -130,8 +133,8 @@ class Client:
 
     def _queue_next(self) -> bool:
         if self._pieces is None and self._said:
-            data = self._said.popleft()
-            self._said_bytes -= len(data)
+            data, counts = self._said.popleft()
+            self._said_bytes -= counts
             self.channel.queue(data)
             return True
         self._pieces = self._pieces or self._next_frames()

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..session.pretty import shown, size
-from ..transport.text import harmless
+from ..transport.text import harmless, one_line
 from . import values
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def value_bundles(value: Any) -> list[dict[str, Any]]:
 
 def file_bundle(file: ResultFile) -> dict[str, Any] | None:
     """Return the mime bundle of a picture or sound in an output; None for other files."""
-    text = f"{file.path}: {file.mime}, {size(len(file.data))}"
+    text = f"{one_line(file.path)}: {file.mime}, {size(len(file.data))}"
     if file.mime in _PICTURES and not is_bomb(file.data):
         return {"text/plain": text, **_picture(file.mime, file.data)}
     if file.mime.startswith("audio/"):
@@ -107,7 +107,8 @@ def _picture(mime: str, data: bytes) -> dict[str, Any]:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as aligned columns of text."""
+    """Return rows as aligned columns of text, each row one line."""
+    rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))] if rows else []
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

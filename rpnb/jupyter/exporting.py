@@ -66,9 +66,11 @@ def show_program(notebook: Notebook) -> None:
     """Print the program, exactly as the export would write it."""
     from IPython.display import Code
 
+    from ..transport.text import harmless
+
     program = notebook.build()
     drawn: Any = Code(program.text, language="python")  # type: ignore[no-untyped-call]
-    bundle = {"text/plain": program.text, "text/html": drawn._repr_html_()}
+    bundle = {"text/plain": harmless(program.text), "text/html": drawn._repr_html_()}
     CellScreen(notebook.shell).draw(bundle)
 
 

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import Any
 
 from ..errors import ProtocolError
@@ -159,6 +160,7 @@ class Program:
         """
         try:
             labels = wire.get("labels") or {}
+            _check_wire(wire)
             return cls(
                 text=str(wire["text"]),
                 origins=tuple(
@@ -179,6 +181,23 @@ class Program:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ProtocolError(f"the worker's program cannot be read: {error!r}") from error
+
+
+def _check_wire(wire: Mapping[str, Any]) -> None:
+    """See that a program says no more of its lines than it has, and names no file elsewhere."""
+    lines = wire["text"].count("\n") + 1
+    counted = [(first, count) for first, count, _, _ in wire["origins"]]
+    if any(first < 1 or not 0 <= count <= lines for first, count in counted):
+        raise ProtocolError("expected origins of the program's lines, got others")
+    for capture in wire.get("captures") or ():
+        counts = [count for count, _ in capture.get("lines") or ()]
+        if min(counts, default=0) < 0 or sum(counts) > capture["text"].count("\n") + 1:
+            raise ProtocolError("expected the lines of a capture, got others")
+    for path in wire["files"]:
+        parts = PurePosixPath(path)
+        is_inside = bool(parts.parts) and not parts.is_absolute() and ".." not in parts.parts
+        if not is_inside or "\0" in path:
+            raise ProtocolError(f"expected a file of the program, got {path[:40]!r}")
 
 
 def _capture_to_wire(capture: Capture) -> dict[str, Any]:

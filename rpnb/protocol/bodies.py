@@ -6,11 +6,10 @@ Keys that are not named here may be there, and are read by nobody.
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any, Callable
 
 from ..errors import ProtocolError
-from .messages import Event, Message, Welcome
+from .messages import Event, Message, Need, Welcome
 
 # Sizes, times and numbers of events all stay below; what exceeds it breaks arithmetic.
 _MOST = 1 << 63
@@ -34,6 +33,30 @@ _SHAPES: dict[str, dict[str, str]] = {
         "age": "float | None",
     },
     "Warm": {"kept?": "list[Kept]", "names?": "dict[str, str]", "gpus?": "list[Gpu]"},
+    "Program": {
+        "text": "str",
+        "origins": "list[(int, int, str | None, int)]",
+        "cells": "list[RemoteCell]",
+        "files": "dict[str, (str, int)]",
+        "pieces?": "dict[str, list[(str, int)]]",
+        "env": "dict[str, str]",
+        "handler?": "str | None",
+        "python?": "str | None",
+        "requirements?": "list[str]",
+        "captures?": "list[Capture]",
+        "labels?": "dict[str, str]",
+    },
+    "RemoteCell": {
+        **dict.fromkeys(("id", "kind", "name", "label", "source"), "str"),
+        "first_line?": "int",
+    },
+    "Capture": {
+        **dict.fromkeys(("name", "kind", "text"), "str"),
+        **dict.fromkeys(("label?", "bytecode?", "use?"), "str"),
+        **dict.fromkeys(("now?", "later?", "imports?", "future?", "files?"), "list[str]"),
+        "lines?": "list[(int, int)]",
+        "asks?": "list[(str, str, str)]",
+    },
     "Recent": {"request": "str", "status": "str", "at": "float"},
     "Step": {
         "names": "list[str]",
@@ -105,8 +128,10 @@ _Check = Callable[[Any], bool]
 
 
 def _number(value: Any) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and abs(value) < _MOST
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    # Nothing that is not a number is below anything.
+    return -_MOST < value < _MOST
 
 
 _PLAIN: dict[str, _Check] = {
@@ -137,15 +162,15 @@ def check(message: Message) -> Message:
         _require("Info", message.info, "info")
         _require("Warm", message.warm, "warm")
         _require("list[Recent]", message.requests, "requests")
+        _require("list[str]", message.secrets, "secrets")
+        _require("Program | None", message.program, "program")
+    elif isinstance(message, Need):
+        _require("dict[str, list[int]]", message.missing, "missing")
     return message
 
 
 def _require(annotation: str, value: Any, name: str) -> None:
-    try:
-        is_fine = _check(annotation)(value)
-    except OverflowError:
-        is_fine = False
-    if not is_fine:
+    if not _check(annotation)(value):
         raise ProtocolError(f"expected {name} to be what {annotation} says, got another shape")
 
 
@@ -156,7 +181,14 @@ def _check(annotation: str) -> _Check:
 
 
 def _made(annotation: str) -> _Check:
-    if " | " in annotation:
+    if annotation.startswith("("):
+        parts = [_check(part) for part in annotation[1:-1].split(", ")]
+        return lambda value: (
+            isinstance(value, list)
+            and len(value) == len(parts)
+            and all(one(each) for one, each in zip(parts, value))
+        )
+    if " | " in annotation and not annotation.endswith("]"):
         either = [_check(part) for part in annotation.split(" | ")]
         return lambda value: any(one(value) for one in either)
     if annotation.startswith("list["):

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from .upload import Upload
 
 
+_MOST_ANSWERS = 100
+
+
 @dataclass(eq=False)
 class OpenRequest:
     """A request under way: its message, the blobs it may need, and its run's inbox."""
@@ -179,9 +182,11 @@ class Dialogue:
                 for news in self._logs.read(message.stream, *self._cursor.take_output(message)):
                     self.tell(news, self._active, size)
         elif isinstance(message, messages.Pong) and message.number:
-            self.answers.put(message)
+            # One is waited for at a time; a few that came too late may lie here.
+            if self.answers.qsize() < _MOST_ANSWERS:
+                self.answers.put(message)
         elif isinstance(message, (messages.Refused, messages.Notice)):
-            self.tell(message, message.request)
+            self.tell(message, message.request, size)
         elif isinstance(message, messages.Trimmed):
             self._cursor.skip(message)
             self._end_begun(JournalTrimmed("what this job did is no longer kept on the target"))

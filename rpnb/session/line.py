@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 GREETING = 15.0
 # Nothing that an honest agent says is nested deeper.
 _DEEPEST = 50
+# Of a program, its cells and its captures; `protocol/bodies.py` says that it is text.
+_SOURCE = frozenset({"text", "source"})
 
 
 class Line:
@@ -79,9 +81,9 @@ class Line:
 
 
 def _harmless(message: messages.Message) -> messages.Message:
-    """Return a message whose every text may be shown: all but the program, logs and buffers.
+    """Return a message whose every text may be shown: all but logs, buffers and source.
 
-    The program is a person's own text, byte for byte; who shows it sees to that.
+    A program's source is a person's own, byte for byte; who shows it sees to that.
 
     Raises:
         ProtocolError: something in it is nested too deep to be handled.
@@ -89,7 +91,7 @@ def _harmless(message: messages.Message) -> messages.Message:
     changed = {}
     for item in fields(message):
         value = getattr(message, item.name)
-        if isinstance(value, (str, dict, list)) and item.name != "program":
+        if isinstance(value, (str, dict, list)):
             cleaned = _cleaned(value, _DEEPEST)
             if cleaned != value:
                 changed[item.name] = cleaned
@@ -102,7 +104,10 @@ def _cleaned(value: Any, depth: int) -> Any:
     if not depth:
         raise ProtocolError(f"expected at most {_DEEPEST} levels in a message, got more")
     if isinstance(value, dict):
-        return {harmless(key): _cleaned(each, depth - 1) for key, each in value.items()}
+        return {
+            harmless(key): each if key in _SOURCE else _cleaned(each, depth - 1)
+            for key, each in value.items()
+        }
     if isinstance(value, list):
         return [_cleaned(each, depth - 1) for each in value]
     return value

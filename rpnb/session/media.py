@@ -26,6 +26,8 @@ _RIFF = {b"WEBP": ("image/webp", "webp"), b"WAVE": ("audio/wav", "wav")}
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=-]+)*;base64,")
 # Shorter text than this is a word that happens to look like base64.
 _SHORTEST = 64
+# Levels of an output that are searched.
+_DEEPEST = 50
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,12 @@ def _recognise(head: bytes) -> tuple[str, str] | None:
     return None
 
 
-def _strings(value: Any, path: str) -> Iterator[tuple[str, str]]:
+def _strings(value: Any, path: str, depth: int = _DEEPEST) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
         yield path or "output", value
-    elif isinstance(value, dict):
+    elif isinstance(value, dict) and depth:
         for key, item in value.items():
-            yield from _strings(item, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list):
+            yield from _strings(item, f"{path}.{key}" if path else str(key), depth - 1)
+    elif isinstance(value, list) and depth:
         for index, item in enumerate(value):
-            yield from _strings(item, f"{path}[{index}]")
+            yield from _strings(item, f"{path}[{index}]", depth - 1)

@@ -11,6 +11,7 @@ _LONGEST = 200  # characters of a string that are shown
 _HEAD = 60  # what is left of a longer one
 _MOST = 200  # items of a list or object that are shown
 _WIDTH = 100  # of a line of JSON
+_DEEPEST = 50  # levels that are shown
 
 
 def shown(value: Any) -> str:
@@ -41,16 +42,18 @@ def span(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def _cut(value: Any) -> Any:
+def _cut(value: Any, depth: int = _DEEPEST) -> Any:
+    if not depth and isinstance(value, (dict, list, tuple)):
+        return "…"
     if isinstance(value, str) and len(value) > _LONGEST:
         return f"{value[:_HEAD]}… ({size(len(value.encode('utf-8', 'surrogatepass')))})"
     if isinstance(value, dict):
-        return {str(key): _cut(item) for key, item in list(value.items())[:_MOST]} | (
+        return {str(key): _cut(item, depth - 1) for key, item in list(value.items())[:_MOST]} | (
             {"…": f"{len(value) - _MOST} more"} if len(value) > _MOST else {}
         )
     if isinstance(value, (list, tuple)):
         rest = [f"… {len(value) - _MOST} more"] if len(value) > _MOST else []
-        return [_cut(item) for item in value[:_MOST]] + rest
+        return [_cut(item, depth - 1) for item in value[:_MOST]] + rest
     return value
 
 

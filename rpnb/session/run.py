@@ -170,6 +170,8 @@ class Run:
         gathered = self._jobs.pop(body["job"], _Job())
         text = event.buffers[0].decode("utf-8", "surrogatepass") if event.buffers else None
         raised = body["exception"]
+        # Read again when somebody asks for it; what is no JSON ends the run, and not a reader.
+        _posted(event)
         kept = {"stream": gathered.stream, "progress": gathered.progress}
         return updates.Finished(
             Result(
@@ -282,5 +284,9 @@ def _size(event: messages.Event) -> int:
 
 
 def _posted(event: messages.Event) -> dict[str, Any]:
-    post = json.loads(event.buffers[0].decode("utf-8", "surrogatepass")) if event.buffers else {}
+    try:
+        text = event.buffers[0].decode("utf-8", "surrogatepass") if event.buffers else "{}"
+        post = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"expected JSON of a job, got other bytes: {error}") from error
     return post if isinstance(post, dict) else {"output": post}

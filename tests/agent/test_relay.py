@@ -523,6 +523,11 @@ def test_agent_with_a_client_is_not_idle(agent):
     assert peer.run("r", "1").kind == "done"
 
 
+def test_client_of_a_program_of_many_megabytes_is_welcome(agent, peer):
+    peer.run("r", f"x = 1  # {'y' * 5_000_000}")
+    assert len(Peer(agent, "you", "watch").welcome.program["text"]) > 5_000_000
+
+
 def stops_in(peer, number=1):
     peer.send(Ping(number))
     return peer.wait(lambda m: isinstance(m, Pong)).stops_in
