@@ -134,9 +134,10 @@ class Keeping:
         for stream, start, end in self._middles():
             log = self._record.logs[stream]
             while start < end and (size := excess()) > 0:
-                stop = min(end, start + max(size, HOLE_BYTES))
-                # Whole lines, as far as there are lines.
-                log.give_up(log.line_after(start), log.line_after(stop))
+                # Whole lines, as far as there are lines; what goes on is at one already.
+                first = start if start == self._given[stream] else log.line_after(start)
+                stop = log.line_after(min(end, first + max(size, HOLE_BYTES)))
+                log.give_up(first, stop)
                 self._given[stream] = start = stop
 
     def _middles(self) -> Iterator[tuple[str, int, int]]:

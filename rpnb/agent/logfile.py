@@ -80,6 +80,10 @@ class LogFile:
         """Free what lies between the offsets; it reads as NULs from now on."""
         if end - start < HOLE_BYTES:
             return
+        # With the holes beside it: a block of which each has a part is freed by neither.
+        beside = [hole for hole in self._holes if hole[0] <= end and hole[1] >= start]
+        start = min([start, *(hole[0] for hole in beside)])
+        end = max([end, *(hole[1] for hole in beside)])
         file = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
         try:
             if not _punch(file, start, end - start):
@@ -87,7 +91,8 @@ class LogFile:
                 self._begin_anew(file, end)
         finally:
             os.close(file)
-        self._note(start, end)
+        apart = [hole for hole in self._holes if hole[0] > end or hole[1] < start]
+        self._holes = sorted([*apart, (start, end)])
 
     def close(self) -> None:
         """Close the file."""
@@ -111,12 +116,6 @@ class LogFile:
         os.ftruncate(file, 0)
         os.ftruncate(file, size)
         os.pwrite(file, rest, end)
-
-    def _note(self, start: int, end: int) -> None:
-        apart = [hole for hole in self._holes if hole[1] < start or hole[0] > end]
-        joined = [hole for hole in self._holes if hole not in apart]
-        begin = min([start, *(hole[0] for hole in joined)])
-        self._holes = sorted([*apart, (begin, max([end, *(hole[1] for hole in joined)]))])
 
 
 def _punch(file: int, start: int, size: int) -> bool:

@@ -97,7 +97,11 @@ class Session:
 
     def open(self) -> None:
         """Start or find the agent and attach to it; `connect` has done so already."""
-        welcome = self._link.open()
+        try:
+            welcome = self._link.open()
+        except LinkLost:
+            # Nobody listens there any more: the next try starts the agent.
+            welcome = self._link.open()
         if welcome.program is not None:
             from ..program.steps import Program
 

@@ -92,6 +92,22 @@ def test_run_that_goes_on_gives_way_as_it_grows(writer):
     assert log.read(0, 5) == b"   0\n" and log.read(log.size - 5, 5) == b"  19\n"
 
 
+def test_flood_that_gave_way_in_many_steps_has_one_hole(writer):
+    writer.event("accepted", "a")
+    record = writer.opened()
+    keeper = Keeping(writer.directory, record, Allowance(512 * KIB))
+    for number in range(60):
+        writer.print(f"{number:9} {'x' * 989}\n" * 40)
+        list(record.poll())
+        keeper.step()
+    log, edge = record.logs["out"], 32 * KIB
+    hole = log.line_after(edge)
+    rest = log.end_of_hole(hole)
+    assert not log.text(hole, KIB) and rest > 1000 * KIB
+    assert b"\0" not in log.read(rest, log.size - rest)
+    assert writer.directory.out.stat().st_blocks * 512 <= 512 * KIB
+
+
 def test_runs_that_ended_go_oldest_first_when_logs_are_not_enough(writer):
     for number in range(40):
         writer.run(f"r{number}", chunks=100)

@@ -72,6 +72,15 @@ def test_log_given_up_twice_holds_what_is_left(log):
     assert log.held_bytes <= 2 * MIB + 2 * HOLE_BYTES
 
 
+def test_holes_side_by_side_are_one_and_leave_no_block_between_them(log, tmp_path):
+    """A long flood gives way in a thousand steps."""
+    for start in range(100_001, 3_000_001, 10_000):
+        log.give_up(start, start + 10_000)
+    assert (tmp_path / "out").stat().st_blocks * 512 <= 4 * MIB - 2_900_000 + 2 * HOLE_BYTES
+    starts = [offset for offset, _ in pieces(log)]
+    assert starts[-1] == 3_000_001 and len(starts) <= 2
+
+
 @settings(deadline=None)
 @given(
     start=st.integers(0, 40_000),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 import rpnb
-from rpnb.agent.journal import JournalReader
+from rpnb.agent.journal import JournalReader, segments
 from rpnb.session.attach import attach
 from rpnb.session.logs import bytes_of
 from rpnb.session.updates import Finished, JobStarted, LeftOut, Logged, Streamed, Waiting
@@ -36,9 +39,15 @@ def handler(job):
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def cap():
+    """What the worker may keep."""
+    return CAP
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch, cap):
     monkeypatch.setenv("RPNB_HOME", str(tmp_path))
-    monkeypatch.setenv("RPNB_KEEP_BYTES", str(CAP))
+    monkeypatch.setenv("RPNB_KEEP_BYTES", str(cap))
     yield tmp_path
     _end_processes(tmp_path)
 
@@ -61,14 +70,46 @@ def peak_bytes(pid):
     return int(re.search(r"VmHWM:\s+(\d+)", text).group(1)) * 1024
 
 
+class Peaks:
+    """How much more memory relay, worker and this process, which is the kernel, came to hold."""
+
+    def __init__(self, processes):
+        self._pids = {name: processes.pid(name) for name in ("relay", "worker")}
+        self._pids["kernel"] = os.getpid()
+        for pid in self._pids.values():
+            # The peak so far is forgotten: imports and earlier tests had theirs.
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+        self._before = {name: peak_bytes(pid) for name, pid in self._pids.items()}
+
+    def grown(self):
+        return {name: peak_bytes(pid) - self._before[name] for name, pid in self._pids.items()}
+
+
+def told(capsys, what, peaks, began):
+    figures = ", ".join(f"{name} {size / MB:.1f} MB" for name, size in peaks.grown().items())
+    with capsys.disabled():
+        print(f"\n{what}: {time.monotonic() - began:.0f} s; more at its peak: {figures}")
+
+
+def late(running, seconds):
+    """Yield a run's updates to somebody who reads ten a second for so long, and then on."""
+    end = time.monotonic() + seconds
+    for update in running:
+        if time.monotonic() < end:
+            time.sleep(0.1)
+        yield update
+
+
 def held_bytes(folder):
     files = [folder / "out", folder / "err", *(folder / "journal").iterdir()]
     return sum(file.stat().st_blocks * 512 for file in files)
 
 
-def has_finished(processes):
-    events = JournalReader(processes.directory.journal).poll()
-    return any(event.kind == "finished" for event in events)
+def has_finished(processes, request):
+    """Look into the last segment only: a million events take a while."""
+    last = segments(processes.directory.journal)[-1]
+    with contextlib.closing(JournalReader(processes.directory.journal, last - 1)) as reader:
+        return any((e.kind, e.request) == ("finished", request) for e in reader.poll())
 
 
 def left_alone(session, made, value):
@@ -81,29 +122,59 @@ def left_alone(session, made, value):
     return running.request
 
 
-def test_flood_of_prints_without_a_reader_is_bounded_everywhere(session, processes):
+# As many lines of 1000 bytes, and how long it takes.
+LINES = [
+    pytest.param(60_000, id="60 MB"),
+    pytest.param(MB, id="1 GB", marks=[pytest.mark.long, pytest.mark.timeout(600)]),
+]
+
+
+def check_flood(seen, lines):
+    """Not a byte is missing without being counted."""
+    text = sum(bytes_of(each.text) for each in seen.of(Logged))
+    assert text + sum(each.size_bytes for each in seen.of(LeftOut)) == lines * 1000
+    assert seen.out.startswith("        0 xxx") and seen.out.endswith("\n")
+    assert f"\n{lines - 1:9d} x" in seen.out
+    assert seen.result.output == "done"
+
+
+@pytest.mark.slow  # 60 MB
+@pytest.mark.parametrize("lines", LINES)
+def test_flood_of_prints_without_a_reader_is_bounded_everywhere(session, processes, lines, capsys):
     made = program(handler=PRINTS)
     run(session, made, {"lines": 1})
     (processes.directory.app / "printed").unlink()
-    pids = [processes.pid(name) for name in ("relay", "worker")]
-    before = [peak_bytes(pid) for pid in pids]
-    lines = 60_000
+    peaks, began = Peaks(processes), time.monotonic()
     request = left_alone(session, made, {"lines": lines})
     # Nobody reads: the handler comes to its end all the same.
-    until((processes.directory.app / "printed").exists, "the handler's end")
+    until((processes.directory.app / "printed").exists, "the handler's end", within=500)
     until(lambda: held_bytes(processes.directory.path) < CAP, "room")
     session.open()
     seen = Seen(attach(session, request))
-    grown = [peak_bytes(pid) - was for pid, was in zip(pids, before, strict=True)]
-    assert max(grown) < 8 * MB, grown
+    told(capsys, f"{lines / 1000:.0f} MB printed, nobody there", peaks, began)
+    grown = peaks.grown()
+    assert max(grown["relay"], grown["worker"]) < 8 * MB and grown["kernel"] < 64 * MB
     assert held_bytes(processes.directory.path) < CAP
-    # Not a byte is missing without being counted.
-    told = sum(bytes_of(each.text) for each in seen.of(Logged))
-    left_out = sum(each.size_bytes for each in seen.of(LeftOut))
-    assert told + left_out == lines * 1000 and left_out > lines * 500
-    assert seen.out.startswith("        0 xxx") and seen.out.endswith("\n")
-    assert f"\n{lines - 1:9d} x" in seen.out
-    assert seen.result.output == "done" and "left out here" in seen.result.logs
+    check_flood(seen, lines)
+    assert sum(each.size_bytes for each in seen.of(LeftOut)) > lines * 500
+    assert "left out here" in seen.result.logs
+
+
+@pytest.mark.slow  # 60 MB
+@pytest.mark.parametrize("lines", LINES)
+def test_flood_of_prints_with_a_slow_reader_is_bounded_everywhere(
+    session, processes, lines, capsys
+):
+    made = program(handler=PRINTS)
+    run(session, made, {"lines": 1})
+    peaks, began = Peaks(processes), time.monotonic()
+    running = session.submit(made, job=job({"lines": lines}))
+    seen = Seen(late(running, lines / 10_000))
+    told(capsys, f"{lines / 1000:.0f} MB printed, a slow reader", peaks, began)
+    grown = peaks.grown()
+    assert max(grown["relay"], grown["worker"]) < 8 * MB and grown["kernel"] < 128 * MB
+    assert held_bytes(processes.directory.path) < 2 * CAP
+    check_flood(seen, lines)
 
 
 def test_logs_of_earlier_runs_give_way_and_their_results_stay(session, processes):
@@ -119,17 +190,52 @@ def test_logs_of_earlier_runs_give_way_and_their_results_stay(session, processes
     assert told + sum(each.size_bytes for each in again.of(LeftOut)) == 3000 * 1000
 
 
-def test_flood_of_chunks_arrives_whole_although_nobody_read_for_long(session, processes):
+def check_chunks(updates, count):
+    """Each chunk once and in order, and the end; none is kept here."""
+    numbers, result = iter(range(count)), None
+    for update in updates:
+        if isinstance(update, Streamed):
+            assert update.value[0] == next(numbers)
+        elif isinstance(update, Finished):
+            result = update.result
+    assert next(numbers, None) is None
+    assert result.ok and len(result.stream) == count
+
+
+CHUNKS = [
+    pytest.param(10_000, CAP, id="10^4"),
+    pytest.param(MB, 2000 * MB, id="10^6", marks=[pytest.mark.long, pytest.mark.timeout(1200)]),
+]
+
+
+@pytest.mark.slow  # RunPod's SDK takes 0.1 ms for each
+@pytest.mark.parametrize(("chunks", "cap"), CHUNKS)
+def test_flood_of_chunks_arrives_whole_although_nobody_read_for_long(
+    session, processes, chunks, capsys
+):
     made = program(handler=YIELDS)
-    relay = processes.pid("relay")
-    before = peak_bytes(relay)
-    request = left_alone(session, made, {"chunks": 10_000})
-    until(lambda: has_finished(processes), "the handler's end", within=50)
+    run(session, made, {"chunks": 1})
+    peaks, began = Peaks(processes), time.monotonic()
+    request = left_alone(session, made, {"chunks": chunks})
+    until(lambda: has_finished(processes, request), "the handler's end", within=1000)
     session.open()
-    seen = Seen(attach(session, request))
-    assert [each.value[0] for each in seen.of(Streamed)] == list(range(10_000))
-    assert len(seen.result.stream) == 10_000
-    assert peak_bytes(relay) - before < 4 * MB
+    check_chunks(attach(session, request), chunks)
+    told(capsys, f"{chunks} chunks, nobody there", peaks, began)
+    grown = peaks.grown()
+    assert max(grown["relay"], grown["worker"]) < 8 * MB
+
+
+@pytest.mark.slow  # the same
+@pytest.mark.parametrize(("chunks", "cap"), CHUNKS)
+def test_flood_of_chunks_arrives_whole_with_a_slow_reader(session, processes, chunks, capsys):
+    made = program(handler=YIELDS)
+    run(session, made, {"chunks": 1})
+    peaks, began = Peaks(processes), time.monotonic()
+    running = session.submit(made, job=job({"chunks": chunks}))
+    check_chunks(late(running, chunks / 10_000), chunks)
+    told(capsys, f"{chunks} chunks, a slow reader", peaks, began)
+    grown = peaks.grown()
+    assert max(grown["relay"], grown["worker"]) < 8 * MB
 
 
 def test_stream_beyond_the_cap_waits_is_told_and_can_be_cancelled(session):

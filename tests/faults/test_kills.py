@@ -190,6 +190,13 @@ def _until_back(running):
             return
 
 
+def test_session_that_is_opened_again_starts_an_agent_that_was_killed(session, processes):
+    session.close()
+    processes.kill("relay")
+    session.open()
+    assert run(session, program(handler=ONE)).result.ok
+
+
 def test_session_stops_though_its_worker_is_dead(session, processes):
     processes.kill("worker", "keeper")
     relay = processes.pid("relay")
