@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import NoHandler, ProgramError
+from ..errors import BadSyntax, NoHandler, ProgramError
 from . import modules, requirement_files, skew, start_call
 from .cells import Cell, handler_name, python_text
 from .content import Content
@@ -45,6 +45,18 @@ def build(
         ProgramError: everything that is wrong, at once, each with its cell and line.
     """
     prepared = _prepared(_in_order(cells), names.there.python)
+    try:
+        return _built(prepared, names, dict(env or {}), base)
+    except RecursionError:
+        raise ProgramError(
+            "the cells, or what they use, nest too deep to be looked through: "
+            f"{_deepest(prepared)} nests deepest; split its longest expression"
+        ) from None
+
+
+def _built(
+    prepared: list[Prepared], names: Names, env: dict[str, str], base: Program | None
+) -> Program:
     found = resolve(prepared, names, base, lazy_annotations=_is_lazy(prepared))
     problems = list(found.problems)
     handler = ""
@@ -59,7 +71,7 @@ def build(
     except ProgramError as problem:
         problems.append(problem)
     asked = _requirement_files(prepared, names, problems)
-    program = _program(prepared, found, handler, _Surroundings(dict(env or {}), base, local, asked))
+    program = _program(prepared, found, handler, _Surroundings(env, base, local, asked))
     raise_all([*problems, *skew.problems(program, names.there)])
     return program
 
@@ -86,8 +98,24 @@ def _prepared(cells: Sequence[Cell], python: str = "") -> list[Prepared]:
             found.append(prepare(cell, is_first=number == 0, python=python))
         except ProgramError as problem:  # noqa: PERF203 - every cell's problem is reported
             problems.append(problem)
+        except (RecursionError, MemoryError):
+            # Of the parser's own stack: a chain of some thousand operators.
+            deep = f"{cell.label} nests deeper than Python can read: split its longest expression"
+            problems.append(BadSyntax(deep))
     raise_all(problems)
     return with_one_handler(found)
+
+
+def _deepest(cells: Sequence[Prepared]) -> str:
+    return max(cells, key=lambda each: _depth(ast.parse(each.body.text))).cell.label
+
+
+def _depth(tree: ast.AST) -> int:
+    level, depth = [tree], 0
+    while level:
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        depth += 1
+    return depth
 
 
 def _is_lazy(cells: Sequence[Prepared]) -> bool:

@@ -362,3 +362,25 @@ def test_each_line_of_a_cell_maps_back_to_where_it_was_typed(sources, first_line
 def test_built_text_always_compiles(sources):
     texts = [_cell_text(lines) for lines in sources]
     compile(build(cells(*texts), Names({})).text, "handler.py", "exec")
+
+
+DEEP = {
+    "signs": "-" * 50_000 + "1",
+    "attributes": "a" + ".b" * 50_000,
+    "a sum": "+".join(["1"] * 20_000),
+    "a sum that is parsed": "+".join(["1"] * 900),
+    "calls": "a" + "()" * 30_000,
+    "brackets": "(" * 5000 + ")" * 5000,
+}
+
+
+@pytest.mark.parametrize("deep", DEEP.values(), ids=DEEP)
+def test_cell_that_nests_too_deep_is_named_and_never_a_traceback_of_ours(deep):
+    handler = Cell("b", "handler", "", "cell 2", "def handler(job):\n    return x\n", 2)
+    try:
+        text = build(
+            [Cell("a", "setup", "", "cell 1", f"a = 1\nx = {deep}", 2), handler], Names({})
+        ).text
+    except ProgramError as problem:
+        text = str(problem)
+    assert deep in text or "cell 1" in text
