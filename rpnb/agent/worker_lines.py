@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import inspect
 import types
 from typing import Any, Iterable, Iterator
 
@@ -29,9 +30,6 @@ def refresh_lines(
     the compiler's then and now.
     """
     swap, names = _Swap(), set[str]()
-    # Code of functions that their steps' names lead to; the rest may hide anywhere.
-    named: set[types.CodeType] = set()
-    may_hide = False
     for old, new in moved:
         is_same = old.line == new.line and old.statement.text == new.statement.text
         if (is_same and flags[0] == flags[1]) or not _makes_functions(new):
@@ -40,15 +38,9 @@ def refresh_lines(
         after = compile_statement(new.statement.node, file, flags[1])
         swap.fresh.update(_pairs(before, after))
         names.update(new.names)
-        if new.facts.is_definition:
-            named.update(code for code in before.co_consts if isinstance(code, types.CodeType))
-        else:
-            may_hide = True
     for name in names:
         swap.within(namespace.get(name))
-    # After `g = f` and another `def f`, only `g` leads to the first.
-    if may_hide or named - swap.found:
-        swap.everywhere(file)
+    swap.everywhere(file)
 
 
 class _Swap:
@@ -70,8 +62,12 @@ class _Swap:
             self.within(part, depth + 1)
 
     def everywhere(self, file: str) -> None:
-        """Exchange what only a registry holds, among all there is: some 40 ms with torch."""
-        for value in gc.get_objects():
+        """Exchange what names do not lead to, among all there is: some 40 ms with torch.
+
+        A registry, or `g` after `g = f` and another `def f`; what a decorator returned.
+        """
+        hidden = {code for code in self.fresh if _is_function(code)} - self.found
+        for value in gc.get_objects() if hidden else ():
             is_ours = type(value) is types.FunctionType and value.__code__.co_filename == file
             if is_ours and id(value) not in self._seen:
                 self._exchange(value)
@@ -96,6 +92,12 @@ def _pairs(
     for before, after in zip(old.co_consts, new.co_consts):
         if isinstance(before, types.CodeType) and isinstance(after, types.CodeType):
             yield from _pairs(before, after)
+
+
+def _is_function(code: types.CodeType) -> bool:
+    """Tell whether code may be that of a function that somebody keeps: no class body or loop."""
+    is_named = code.co_name == "<lambda>" or not code.co_name.startswith("<")
+    return is_named and bool(code.co_flags & inspect.CO_OPTIMIZED)
 
 
 def _parts(value: Any) -> Iterator[Any]:

@@ -28,6 +28,14 @@ class Store:
     keys: tuple[ast.expr, ...]
 
 
+# Decorators that keep nothing of a call, by the last part of their names.
+_FORGETFUL = {
+    *("property", "staticmethod", "classmethod", "contextmanager", "asynccontextmanager"),
+    *("no_grad", "inference_mode", "enable_grad"),
+    *("overload", "abstractmethod", "override", "final", "deprecated"),
+}
+
+
 @dataclass(eq=False)
 class Routine:
     """A function, a method, or a whole statement whose code runs when a job does.
@@ -45,6 +53,8 @@ class Routine:
     others: list[str] = field(default_factory=list)
     defaults: dict[str, ast.expr] = field(default_factory=dict)
     sort: str = ""
+    # A decorator may keep something of its calls: a cache.
+    keeps: bool = False
     globals: set[str] = field(default_factory=set)
     cells: set[str] = field(default_factory=set)
     sources: dict[str, list[ast.expr]] = field(default_factory=dict)
@@ -103,6 +113,11 @@ def whole(text: str) -> tuple[Routine, ...]:
     return (routine, *finder.found)
 
 
+def _last(decorator: ast.expr) -> str:
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return ast.unparse(called).rpartition(".")[2]
+
+
 class _Finder(ast.NodeVisitor):
     """Fills a routine, and makes new ones for the functions in it."""
 
@@ -126,6 +141,7 @@ class _Finder(ast.NodeVisitor):
             routine.sort = next(
                 (m for m in ("classmethod", "staticmethod") if m in marks), "method"
             )
+        routine.keeps = any(_last(d) not in _FORGETFUL for d in getattr(node, "decorator_list", ()))
         body = node.body if isinstance(node.body, list) else [ast.Return(node.body)]
         inner = _Finder(routine)
         for part in body:

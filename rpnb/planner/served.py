@@ -141,6 +141,8 @@ class _Served:
         for part in self._parts:
             binds = part.facts.deferred_binds | (_resources(part.facts, imports) & seen)
             changes = set(part.facts.deferred_changes)
+            if any(routine.keeps and not routine.parent for routine in part.routines):
+                changes |= part.names
             is_unkeyed = False
             for routine in part.routines:
                 for name in routine.globals & set(routine.sources):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from functools import lru_cache
-from typing import Iterable, Iterator, Sequence
+from typing import Iterator, Sequence
 
 from .calls import is_literal
 from .facts import facts
@@ -26,11 +26,6 @@ _PLAIN_CALLS = _FIXED_CALLS | {
     *("json.loads", "yaml.safe_load", "defaultdict", "collections.defaultdict", "Enum"),
 }
 _ACCESSORS = {"property", "staticmethod", "classmethod"}
-# Decorators that keep nothing of a call, by the last part of their names.
-_FORGETFUL = _ACCESSORS | {
-    *("contextmanager", "asynccontextmanager", "no_grad", "inference_mode", "enable_grad"),
-    *("overload", "abstractmethod", "override", "final", "deprecated"),
-}
 
 
 class Source:
@@ -58,10 +53,10 @@ class Source:
         }
         # Whether importing it asks libraries for anything that their settings may decide.
         self.asks = any(_asks(each.node) for each in statements)
-        # Functions that keep something of their calls: a cache.
-        self._memos = {n.name for n in _functions(statements) if _is_memo(n)}
         self._keepers = {n.name: _kept(n) for e in statements for n in _classes(e.node)}
         self._routines = [r for each in statements for r in routines(each.text)]
+        # Functions that keep something of their calls (a cache), and classes with such methods.
+        self._memos = {r.cls or r.name for r in self._routines if r.keeps and not r.parent}
 
     def is_changed_by(self, path: Sequence[str]) -> bool:
         """Tell whether calls of the class or function at `path` change what it holds itself."""
@@ -107,24 +102,6 @@ def _leads_to(expr: ast.AST, routine: Routine) -> set[str]:
 
 def _classes(node: ast.stmt) -> Iterator[ast.ClassDef]:
     return (part for part in ast.walk(node) if isinstance(part, ast.ClassDef))
-
-
-def _functions(
-    statements: Iterable[Statement],
-) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for each in statements:
-        if isinstance(each.node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            yield each.node
-
-
-def _is_memo(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Tell whether a function has a decorator that may keep its results."""
-    return any(_last(each) not in _FORGETFUL for each in node.decorator_list)
-
-
-def _last(decorator: ast.expr) -> str:
-    called = decorator.func if isinstance(decorator, ast.Call) else decorator
-    return ast.unparse(called).rpartition(".")[2]
 
 
 def _kept(node: ast.ClassDef) -> set[str]:

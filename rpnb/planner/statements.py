@@ -47,7 +47,18 @@ def split(text: str) -> list[Statement]:
     """
     # `splitlines` would also cut at form feeds and Unicode separators, ast does not.
     lines = [line.encode() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
-    return [_statement(node, lines) for node in ast.parse(text).body]
+    body = ast.parse(text).body
+    if "global" in text and any(map(_is_global, body)):
+        # `x = 1` and `global x` below it: an error that no statement shows alone.
+        compile(text, "handler.py", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    return [_statement(node, lines) for node in body]
+
+
+def _is_global(node: ast.AST) -> bool:
+    """Tell whether a `global` statement stands outside of functions."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return False
+    return isinstance(node, ast.Global) or any(map(_is_global, ast.iter_child_nodes(node)))
 
 
 def _statement(node: ast.stmt, lines: list[bytes]) -> Statement:

@@ -39,6 +39,9 @@ TEXTS = {
         "class C:\n    q: K"],
     "a look at a random generator above its seed": [
         "import random\nrandom.seed(2)", "import random\na = random.getstate()\nrandom.seed(2)"],
+    "a global statement below the name's use": ["y = 2", "y = 2\nglobal y; y = 3"],
+    "lines of what a function returned": [
+        "x = 1\ndef f(): return lambda: 1\na = [f()]", "def f(): return lambda: 1\na = [f()]"],
     "a function changed under another name": [
         "def f(): pass\nh = f\nh.__name__ = 'g'", "def f(): pass"],
     "a class changed under another name": ["class C: n = 1\nh = C\nh.n = 2", "class C: n = 1"],
@@ -99,6 +102,12 @@ JOBS = {
     "a cache that a function returns": (
         "CACHE = {}\ndef cache():\n    return CACHE\ndef handler(job):\n    c = cache()\n"
         "    if 1 not in c:\n        c[1] = x\n    return c[1]\n" + _START),
+    "a function with a cache": (
+        "import functools\nx = [x]\n@functools.lru_cache\ndef f(v):\n    return x[0]\n"
+        "x = x[:]\n" + _HANDLER + "f(1)\n" + _START),
+    "a method with a cache": (
+        "import functools\nclass C:\n    @functools.lru_cache\n    def f(v):\n        return x\n"
+        + _HANDLER + "C.f(1)\n" + _START),
     "a lazy global that an argument chooses": (
         "M = None\ndef get(name):\n    global M\n    M = M or [name]\n    return M\n"
         + _HANDLER + "get(x)\n" + _START),
