@@ -18,7 +18,8 @@ from tests.faults.breaking import WORKER
 from tests.faults.handlers import CHUNKS, COUNTED
 
 # On this machine and over SSH, in its login and later.
-DELAYS = [("local", delay) for delay in (0.0, 0.02, 0.1, 0.2, 0.4)]
+DELAYS = [("local", delay) for delay in (0.0, 0.1, 0.4)]
+DELAYS += [pytest.param("local", delay, marks=pytest.mark.long) for delay in (0.02, 0.2)]
 DELAYS += [pytest.param("ssh", delay, marks=pytest.mark.ssh) for delay in (0.1, 0.4)]
 
 

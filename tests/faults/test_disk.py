@@ -200,6 +200,7 @@ def test_cancel_on_a_full_disk_keeps_the_worker_once_there_is_room(session, ball
     assert run(session, tells).result.output == before
 
 
+@pytest.mark.long  # its keeper waits 10 s for room to say how it ended
 def test_worker_is_stopped_on_a_full_disk(session, processes):
     running = session.submit(program(handler=STREAMS), job=job())
     for update in running:

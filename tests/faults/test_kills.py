@@ -24,7 +24,7 @@ from tests.faults.handlers import CHUNKS, COUNTED, ONE, calls
 from tests.faults.scene import LINES, STAGES, Scene
 
 # Where `make test` strikes.
-SOME = STAGES if IS_LONG else ("redial", "upload", "run", "result")
+SOME = STAGES if IS_LONG else ("upload", "run", "result")
 # A worker that dies here takes the run with it.
 HAS_BEGUN = ("redial", "set-up", "run", "stream")
 # What is killed together, and on which target `make test` does it.
