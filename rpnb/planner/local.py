@@ -77,6 +77,16 @@ class Local:
             top: {load for file in of for load in self._sources[file].loads} & tops
             for top, of in self._of.items()
         }
+        self._loads_at_once = {
+            top: {
+                path.split(".")[0]
+                for file in of
+                for found in self._sources[file].facts
+                for path in found.loads
+            }
+            & tops
+            for top, of in self._of.items()
+        }
         self._stateful = {
             t for t, of in self._of.items() if any(self._sources[f].state for f in of)
         }
@@ -109,11 +119,7 @@ class Local:
         return self._imports[top]
 
     def _load(self, top: str) -> Import:
-        reached, todo = {top}, [top]
-        while todo:
-            more = self._loads[todo.pop()] - reached
-            reached |= more
-            todo.extend(more)
+        reached, at_once = _closure(top, self._loads), _closure(top, self._loads_at_once)
         text = "\n".join(f"{name} {self.trees[name]}" for name in sorted(reached))
         identity = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         writes, reads, again = set[str](), set[str](), set[str]()
@@ -126,7 +132,8 @@ class Local:
             for number, facts in enumerate(self._sources[file].facts):
                 found = self._at_once(file, number)
                 setters |= {file.split(".")[0]} if found else set()
-                if found and self._is_repeatable(file, number):
+                is_sure = file.split(".")[0] in at_once
+                if found and is_sure and self._is_repeatable(file, number):
                     sets.add(self._sources[file].identities[number])
                     order.append(self._sources[file].identities[number])
                     again |= found
@@ -269,6 +276,15 @@ def top_of(path: str) -> str:
     """Return the top-level module or folder of a file's path."""
     first = path.partition("/")[0]
     return first[:-3] if first.endswith(".py") else first
+
+
+def _closure(top: str, loads: Mapping[str, set[str]]) -> set[str]:
+    reached, todo = {top}, [top]
+    while todo:
+        more = loads[todo.pop()] - reached
+        reached |= more
+        todo.extend(more)
+    return reached
 
 
 def _dotted(path: str) -> str:

@@ -366,7 +366,7 @@ def _parted(then: Settings, now: Settings) -> int:
 
 def _sets(steps: Iterable[Step]) -> frozenset[str]:
     """Library calls at the top of local modules: made again unchanged, they change nothing."""
-    return frozenset[str]().union(*(step.imported.sets for step in steps))
+    return frozenset[str]().union(*(step.imported.sets for step in steps if step.facts.loads))
 
 
 def _imported(step: Step, others: Collection[str]) -> tuple[int, int, int]:

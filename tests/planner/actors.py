@@ -22,7 +22,7 @@ from typing import Any, Callable, Collection
 from rpnb.agent import worker
 from rpnb.agent.directory import RunDirectory
 from rpnb.agent.worker_cancel import Cancellation
-from rpnb.agent.worker_code import Executor
+from rpnb.agent.worker_code import Executor, compile_statement, future_flags
 from rpnb.agent.worker_failure import NeedsRestart, RequestFailed
 from rpnb.agent.worker_modules import purge
 from rpnb.agent.worker_program import WireProgram
@@ -32,6 +32,7 @@ from rpnb.agent.worker_sync import Sync
 from rpnb.planner.local import Local
 from rpnb.planner.plan import Plan, Step, steps
 from rpnb.planner.sources import Source
+from rpnb.planner.statements import split
 from tests.planner import ablation, jobs, standin_models, standins
 from tests.planner.grammar import group, groups
 from tests.planner.outside import cleaned, seen
@@ -132,10 +133,18 @@ class _Actor:
     def execute(self, text: str) -> None:
         file = os.fspath(self.directory.app / "handler.py")
         code = compile(text, file, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-        if code.co_flags & inspect.CO_COROUTINE:
-            self.loop.run_until_complete(types.FunctionType(code, self.module.__dict__)())
-        else:
+        if not code.co_flags & inspect.CO_COROUTINE:
             exec(code, self.module.__dict__)
+            return
+        # Only cells await at their top: the others of their statements run without the loop.
+        statements = split(text)
+        flags = future_flags(each.node for each in statements)
+        for each in statements:
+            code = compile_statement(each.node, file, flags)
+            if code.co_flags & inspect.CO_COROUTINE:
+                self.loop.run_until_complete(types.FunctionType(code, self.module.__dict__)())
+            else:
+                exec(code, self.module.__dict__)
 
     def loads(self) -> list[Any]:
         """The models that were loaded in this process."""

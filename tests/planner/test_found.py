@@ -165,6 +165,12 @@ FILES: dict[str, list[tuple[str, Mapping[str, str]]]] = {
          {"lm.py": "import functools\n@functools.lru_cache\ndef f(v): pass"}),
         ("import lm\ny = lm.f.cache_info().currsize",
          {"lm.py": "import functools\n@functools.lru_cache\ndef f(v): pass"})],
+    "a setting that is only made when a function is called": [
+        ("import lm", {"lm.py": _SETS.format(3), "late.py": _SETS.format(3)}),
+        ("def g():\n    import late", {"lm.py": _SETS.format(3), "late.py": _SETS.format(3)})],
+    "a setting that a module's function makes now": [
+        ("import late", {"late.py": _SETS.format(3), "lm.py": "def g():\n    import late"}),
+        ("import lm", {"late.py": _SETS.format(3), "lm.py": "def g():\n    import late"})],
     "settings in another order": [
         (f"import lm\n{_READ}", {"lm.py": f"{_SETS_VARIABLE}\n{_SETS_OTHER[10:]}"}),
         (f"import lm\n{_READ}", {"lm.py": f"{_SETS_OTHER}\n{_SETS_VARIABLE[10:]}"})],
