@@ -17,7 +17,7 @@ _NAMESPACES = frozenset({"__globals__", "f_globals"})
 SETTERS = frozenset({"setattr", "delattr", "reload"})
 _IMPORTERS = frozenset({"import_module", "__import__"})
 # Methods that hand out a part of what they are called on.
-LOOKUPS = frozenset({"get", "values", "items", "setdefault"})
+LOOKUPS = frozenset({"get", "values", "items", "setdefault", "__getitem__"})
 
 
 @dataclass(frozen=True)

@@ -57,8 +57,8 @@ class Facts:
     # Of these, the values that are asked for new ones only: a result shares nothing with them.
     receivers: frozenset[str] = frozenset()
     has_calls: bool = False
-    # Names that it only tells something, where they are loggers.
-    told: frozenset[str] = frozenset()
+    # Names that it asks for no setting: if they are `logging`, if they are loggers.
+    told: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
     # Names of which it reads named parts only, at once -> these.
     parts: Parts = field(default_factory=dict)
     # A definition that runs nothing: no decorator, literal defaults.

@@ -13,6 +13,8 @@ from .names import (
     names_in,
 )
 
+_NOT_TOLD = (0, 0)
+
 
 class Footprint(NamedTuple):
     """Names read, bound, changed (whole alias classes); `data*`: those that can be changed."""
@@ -79,7 +81,7 @@ class Footprints:
     ) -> Footprint:
         """Return the footprint of what jobs stored, which depends on what these functions use."""
         reads = mask(functions) | self._names.deferred(self._names.code(functions))[0]
-        reads |= self._names.quiet(mask(functions), 0) | AMBIENT_MASK
+        reads |= self._names.quiet(mask(functions), _NOT_TOLD) | AMBIENT_MASK
         bound = mask(binds) & (~RANDOM_MASK | self._names.seeded)
         return self._finish(reads, bound, mask(changes), 0)
 
@@ -122,7 +124,7 @@ class Footprints:
         elif facts.has_star:
             reads |= names.starred(facts)
         is_blind = facts.is_opaque or facts.has_star or reads & self._every
-        reads |= names.quiet(reads, 0) if is_blind else names.quiet(m.reads, m.told)
+        reads |= names.quiet(reads, _NOT_TOLD) if is_blind else names.quiet(m.reads, m.told)
         # What binds and changes nothing leaves nothing that could share parts.
         touched = (reads | binds) & self._data & ~names.modules if binds or changes else 0
         touched |= done.shares

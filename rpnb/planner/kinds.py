@@ -28,6 +28,8 @@ _ATOMS = (
     *(int, float, complex, str, bytes, bool, range, enum.Enum, re.Pattern),
     *(type(None), type(...), type(NotImplemented), types.BuiltinFunctionType),
 )
+# What a builtin function is bound to that belongs to a module or a class.
+_OF_NOBODY = (type(None), types.ModuleType, type)
 _ATOM_NAMES = {
     *(("torch", "dtype"), ("torch", "device"), ("torch", "layout"), ("pathlib", "PosixPath")),
     *(("pathlib", "PurePosixPath"), ("decimal", "Decimal"), ("fractions", "Fraction")),
@@ -52,13 +54,16 @@ _WRITTEN = ("<string>", dataclasses.dataclass.__code__.co_filename)
 _STILL = ("imm", "mod", "code", "log", "record")
 _DEPTH = 4
 # A value of another kind keeps it, whatever is done to it.
-_MAY_RISE = ("code", "log", "record", None)
+_MAY_RISE = ("code", "log", "mod", "record", None)
 
 
 def kind(value: Any, program: str = PROGRAM, depth: int = 0) -> str:
     """Return `value`'s kind; `program` is the `__module__` of the program's own classes."""
     cls = type(value)
     own = cls.__module__ == program
+    if cls is types.BuiltinFunctionType and not isinstance(value.__self__, _OF_NOBODY):
+        # `a.append` is as good as `a`.
+        return kind(value.__self__, program, depth)
     if not own and (
         isinstance(value, _ATOMS) or (cls.__module__.split(".")[0], cls.__name__) in _ATOM_NAMES
     ):
@@ -71,6 +76,8 @@ def kind(value: Any, program: str = PROGRAM, depth: int = 0) -> str:
     if cls is logging.Logger:
         # All that it can be told is read and put back as the resource `logging`.
         return "log" if loggers.is_plain(value) else "data"
+    if value is logging and not loggers.is_plain(logging.getLogger()):
+        return "data"
     if isinstance(value, types.ModuleType):
         return "names" if value.__name__ == program else "mod"
     if cls is types.FunctionType:

@@ -128,6 +128,8 @@ def models(
 def _answers(value: Any, own: frozenset[str]) -> frozenset[str]:
     if isinstance(value, types.ModuleType):
         is_own = top(value.__name__) in own
+        if value is logging and not loggers.is_plain(logging.getLogger()):
+            return _NOTHING
         return _NOTHING if is_own else _FUNCTIONS.get(value.__name__, _NOTHING) | {PART}
     cls = type(value)
     if cls in (int, float):

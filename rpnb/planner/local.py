@@ -108,9 +108,11 @@ class Local:
     def starred(self, module: str) -> set[str] | None:
         """Return what `from MODULE import *` may bind; None where its text does not say."""
         source = self._sources.get(module)
-        if source is None or source.stars or "__all__" in source.bound:
+        # A package may get names from its submodules, a function may bind others.
+        if source is None or module in self._packages or "__all__" in source.bound:
             return None
-        return None if any(found.is_opaque for found in source.facts) else set(source.bound)
+        is_open = any(f.is_opaque or f.has_star or f.deferred_binds for f in source.facts)
+        return None if is_open else set(source.bound)
 
     def load(self, top: str) -> Import:
         """Return what importing the module does."""

@@ -49,21 +49,23 @@ def _only_writes(handler: logging.Handler) -> bool:
     return isinstance(stream, io.TextIOWrapper) or any(stream is each for each in streams)
 
 
-def told(node: ast.stmt) -> frozenset[str]:
-    """Return the names that the statement, as far as they are loggers or `logging`, only tells.
+def told(node: ast.stmt) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names that the statement asks for no setting: if `logging`, if loggers.
 
-    `log.info(x)`, `log = logging.getLogger(x)` and `logging.INFO` ask for no setting.
+    `log = logging.getLogger(x)` and `logging.INFO` ask for none, and `log.info(x)`; but
+    `logging.info(x)` sets up a handler where there is none.
     """
     every = Counter(n.id for n in ast.walk(node) if isinstance(n, ast.Name))
-    fine: Counter[str] = Counter()
+    gets, tells = Counter[str](), Counter[str]()
     for part in ast.walk(node):
-        fine.update(_told(part))
-    return frozenset(name for name, count in fine.items() if count == every[name])
+        gets.update(_gets(part))
+        tells.update(_root(part.func, EMITTERS) if isinstance(part, ast.Call) else ())
+    found = frozenset(name for name, count in gets.items() if count == every[name])
+    both = gets + tells
+    return found, frozenset(name for name, count in both.items() if count == every[name])
 
 
-def _told(part: ast.AST) -> list[str]:
-    if isinstance(part, ast.Call):
-        return _root(part.func, EMITTERS)
+def _gets(part: ast.AST) -> list[str]:
     if isinstance(part, ast.Attribute) and part.attr.isupper():
         return _root(part, frozenset({part.attr}))
     if isinstance(part, ast.Assign) and all(isinstance(t, ast.Name) for t in part.targets):

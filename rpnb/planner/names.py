@@ -76,8 +76,8 @@ class _Masks:
     stored: int
     deferred_calls: int
     has_deferred: bool
-    # Names that it tells something only, if they are loggers: at once, and when it is called.
-    told: int
+    # Names that it asks for no setting, at once or when called: if `logging`, if loggers.
+    told: tuple[int, int]
     read_names: tuple[str, ...]
     made_names: tuple[str, ...]
 
@@ -99,7 +99,7 @@ def _masks(facts: Facts) -> _Masks:
         stored=mask(facts.stored),
         deferred_calls=mask(facts.deferred_calls),
         has_deferred=any(deferred) or any(touch.deferred for touch in facts.touches),
-        told=mask(facts.told),
+        told=(mask(facts.told[0]), mask(facts.told[1])),
         read_names=tuple(facts.reads | facts.deferred_reads),
         made_names=tuple(made),
     )
@@ -221,16 +221,16 @@ class Names:
             found |= self.masks[low.bit_length() - 1].deferred_reads
         return found
 
-    def quiet(self, reads: int, told: int) -> int:
+    def quiet(self, reads: int, told: tuple[int, int]) -> int:
         """Return the quiet resources and modules' state that code reads because it names them.
 
-        What it only tells loggers depends on none of their settings.
+        `told` are names that it asks for no setting: if they are `logging`, if loggers.
         """
         found = 0
         for name, resource in self._quiet:
             if reads & name:
-                found |= resource & ~LOGGING_MASK if told & name else resource
-        return found | (LOGGING_MASK if reads & self.loggers & ~told else 0)
+                found |= resource & ~LOGGING_MASK if told[0] & name else resource
+        return found | (LOGGING_MASK if reads & self.loggers & ~told[1] else 0)
 
     def loaded(self, facts: Facts) -> int:
         """Return the state of the local modules that a statement imports."""

@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 
 from rpnb.planner.kinds import Watch, kind
+from tests.planner.differential import difference
+from tests.planner.stage import Stage
+from tests.planner.version import Version
 
 
 def run(text: str) -> dict[str, Any]:
@@ -87,3 +90,17 @@ def test_watch_keeps_the_highest_kind_until_dropped() -> None:
     watch.drop({"a"})
     assert "a" not in watch.kinds
     assert "a" not in namespace
+
+
+_SENDS = "a = []\ndef g():\n    while True: a.append((yield))\ni = g()\nnext(i)\ns = i.send\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("a = [1]\nf = a.append\nf(2)", "a = [1]\nf = a.append"), (f"{_SENDS}s(1)", _SENDS)],
+    ids=["a list's", "a generator's"],
+)
+def test_method_under_another_name_is_what_it_is_a_method_of(
+    before: str, after: str, stage: Stage
+) -> None:
+    assert difference(stage, [Version((before,)), Version((after,))]) == ""

@@ -14,22 +14,26 @@ from tests.planner.differential import difference
 from tests.planner.stage import Stage
 from tests.planner.version import Version
 
+# Statement -> the name that is asked for no setting if it is `logging`, if it is a logger.
 TOLD = {
-    "log.info('a %s', x)": {"log"},
-    "def f():\n    log.debug('a')\n    return 1": {"log"},
-    "log = logging.getLogger('a')": {"logging"},
-    "logging.basicConfig(level=logging.INFO)": set(),
-    "x = logging.INFO": {"logging"},
-    "x = log.level": set(),
-    "log.info(log.level)": set(),
-    "x = logging.getLogger('a').level": set(),
-    "self.log = logging.getLogger('a')": set(),
-}  # fmt: skip
+    "log.info('a %s', x)": ("", "log"),
+    "def f():\n    log.debug('a')\n    return 1": ("", "log"),
+    "log = logging.getLogger('a')": ("logging", "logging"),
+    "logging.basicConfig(level=logging.INFO)": ("", ""),
+    "x = logging.INFO": ("logging", "logging"),
+    "x = log.level": ("", ""),
+    "log.info(log.level)": ("", ""),
+    "x = logging.getLogger('a').level": ("", ""),
+    "self.log = logging.getLogger('a')": ("", ""),
+}
 
 
 @pytest.mark.parametrize(("text", "expected"), TOLD.items())
-def test_name_is_told_where_nothing_else_is_asked_of_it(text: str, expected: set[str]) -> None:
-    assert told(ast.parse(text).body[0]) == expected
+def test_name_is_told_where_nothing_else_is_asked_of_it(
+    text: str, expected: tuple[str, str]
+) -> None:
+    found = told(ast.parse(text).body[0])
+    assert tuple("".join(each) for each in found) == expected
 
 
 def _logger(handler: logging.Handler | None = None) -> logging.Logger:
@@ -52,6 +56,10 @@ def test_logger_whose_messages_the_program_can_read_is_data(handler: logging.Han
     assert kind(_logger(handler)) == "data"
 
 
+_HANDLER = (
+    "n = []\nclass H(logging.Handler):\n    def emit(self, record):\n        n.append(record.msg)\n"
+)
+_KEPT = "import io\nb = io.StringIO()\nlogging.basicConfig(stream=b)\n"
 _FORMAT = "h.setFormatter(logging.Formatter('a'))"
 _COUNTS = "n = []\nlog.addFilter(lambda r: n.append(1) or True)\n"
 _LOG = "import logging\nlog = logging.getLogger('rpnb.tests.app')\n"
@@ -74,6 +82,26 @@ SERIES = {
     "a level that a function asks for": (
         f"{_LOG}def f():\n    return log.isEnabledFor(10)\nlog.setLevel(10)\nx = f()",
         f"{_LOG}def f():\n    return log.isEnabledFor(10)\nlog.setLevel(20)\nx = f()",
+    ),
+    "a handler of the program's at the root": (
+        f"{_LOG}{_HANDLER}logging.error('a')",
+        f"{_LOG}{_HANDLER}logging.getLogger().addHandler(H())\nlogging.error('a')",
+        f"{_LOG}{_HANDLER}logging.error('a')",
+    ),
+    "a handler of the program's": (
+        f"{_LOG}{_HANDLER}log.error('a')",
+        f"{_LOG}{_HANDLER}log.addHandler(H())\nlog.error('a')",
+        f"{_LOG}{_HANDLER}log.addHandler(H())\nlog.error('b')",
+    ),
+    "lines that are kept in memory": (
+        f"{_LOG}{_KEPT}logging.error('a')\nx = b.getvalue()",
+        f"{_LOG}{_KEPT}logging.error('b')\nx = b.getvalue()",
+        f"{_LOG}{_KEPT}log.error('b')\nx = b.getvalue()",
+        f"{_LOG}{_KEPT}x = b.getvalue()",
+    ),
+    "a message below a handler at the root that came later": (
+        f"{_LOG}{_HANDLER}log.error('a')",
+        f"{_LOG}{_HANDLER}logging.getLogger().addHandler(H())\nlog.error('a')",
     ),
     "a filter that counts": (
         f"{_LOG}{_COUNTS}log.error('a')",
