@@ -6,9 +6,7 @@ are the real ones; sockets are pairs in this process, and a worker is a list of 
 
 from __future__ import annotations
 
-import collections
 import contextlib
-import os
 import shutil
 import socket
 import tempfile
@@ -24,285 +22,18 @@ from rpnb.agent import clients, journal
 from rpnb.agent.clients import Client
 from rpnb.agent.desk import Desk
 from rpnb.agent.directory import RunDirectory
-from rpnb.agent.generation import Generation, State
 from rpnb.agent.journal import Journal, path_of, segments
 from rpnb.agent.record import Record
-from rpnb.errors import RpnbError
-from rpnb.protocol.connection import CLIENT, Connection
-from rpnb.protocol.frames import FrameReader
-from rpnb.protocol.messages import (
-    Cancel,
-    Event,
-    Hello,
-    Ping,
-    Pong,
-    Refused,
-    Replay,
-    Submit,
-    Trimmed,
-    Welcome,
-    decode,
-    encode,
-)
-from rpnb.session.dialogue import Dialogue, OpenRequest
+from rpnb.protocol.messages import Hello, Replay, Submit, encode
+from rpnb.session.dialogue import Dialogue
+from tests.faults.one_end import ENDS, End
+from tests.faults.one_worker import Processes, generation_of
 
 # What may wait in this process for one client: what is queued, and one piece above it.
 MOST_QUEUED = 1 << 19
 # Answers that may wait; and so little that a segment of the journal holds few events.
 MOST_SAID, SEGMENT_BYTES = 8192, 300
-# More than may be queued, and much more than a socket takes.
-_LOUD, _SOCKET_BYTES = 600_000, 1 << 14
-_ENDS = ("done", "failed")
-_CANCELLED = {
-    "phase": "cancelled",
-    "error": {"type": "JobCancelled", "message": "", "frames": [], "traceback": []},
-    "cell": None,
-}
-
-
-class Worker:
-    """One process in the worker's life: executes what it is given, an event at a time."""
-
-    def __init__(self, directory, number, processes):
-        self._directory, self._executed = directory, processes.executed
-        self._sockets, self._number = processes.sockets, number
-        self._journal = Journal(directory.journal)
-        self._control, self._frames = None, FrameReader()
-        self._taken, self._todo = set(), collections.deque()
-        self._lines = 0
-        self._emit(None, "born", {"generation": number, "info": {"python": "3.11.7"}})
-
-    def connect(self):
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        self._hang_up()
-        self._sockets += [ours, theirs]
-        self._control, self._frames = ours, FrameReader()
-        return theirs
-
-    def turn(self):
-        self._hear()
-        if self._todo and self._todo[0][1] is not None:
-            request, kind, body, size = self._todo.popleft()
-            self._print(size)
-            self._emit(request, kind, body)
-            if kind == "accepted":
-                self._executed[request] += 1
-
-    def die(self):
-        """As kill -9: what is not written is gone."""
-        self._hang_up()
-        os.close(self._journal._file)
-
-    def _hear(self):
-        with contextlib.suppress(BlockingIOError, AttributeError, OSError):
-            for frame in self._frames.receive_data(self._control.recv(1 << 16)):
-                message = decode(frame)
-                # As the real one: a relay that was killed may have handed it over already.
-                if isinstance(message, Submit) and message.request not in self._taken:
-                    self._taken.add(message.request)
-                    self._take(message)
-                elif isinstance(message, Cancel) and message.request in self._taken:
-                    self._cancel(message.request)
-
-    def _take(self, submit):
-        kind = submit.jobs[0]["input"] if submit.jobs else "plain"
-        steps = [("accepted", {}, 9), ("job", {"job": {"id": "j"}}, 9)]
-        steps += [("done", {}, _LOUD if kind == "loud" else 9)] if kind != "endless" else []
-        steps += [(None, {}, 0)] if kind == "endless" else []
-        self._todo += [(submit.request, *step) for step in steps]
-
-    def _cancel(self, request):
-        if any(each[0] == request for each in self._todo):
-            first = [each for each in self._todo if each[:2] == (request, "accepted")]
-            rest = [each for each in self._todo if each[0] != request]
-            self._todo = collections.deque([*first, (request, "failed", _CANCELLED, 9), *rest])
-
-    def _print(self, size):
-        self._lines += 1
-        line = b"%d.%d " % (self._number, self._lines)
-        with self._directory.out.open("ab") as out:
-            out.write(line * max(1, size // len(line)))
-
-    def _emit(self, request, kind, body):
-        out = self._directory.out.stat().st_size
-        self._journal.append(kind, body, request=request, out=out, err=0)
-
-    def _hang_up(self):
-        if self._control is not None:
-            self._control.close()
-
-
-class Processes:
-    """In place of real ones."""
-
-    def __init__(self, directory):
-        self.directory, self.executed = directory, collections.Counter()
-        self.worker = None
-        # Those of control connections, whoever let go of them: closed at the end.
-        self.sockets = []
-
-    def kill(self):
-        if self.worker is not None:
-            self.worker.die()
-            self.worker = None
-
-
-def generation_of(processes):
-    class Stand:
-        is_lost = False
-        move = Generation.move
-
-        def __init__(self, directory, _agent):
-            self._directory = directory
-            self.number = directory.read_generation()
-            self.state = State.STARTING if processes.worker else State.GONE
-
-        def start(self):
-            self.move("start")
-            self.number += 1
-            self.is_lost = False
-            self._directory.generation.write_text(str(self.number))
-            processes.worker = Worker(self._directory, self.number, processes)
-
-        def connect(self):
-            return processes.worker.connect() if processes.worker else None
-
-        def lose(self):
-            self.is_lost = True
-
-        def is_dead(self):
-            return processes.worker is None
-
-        def holds_gpu(self):
-            return False
-
-        def kill(self, _number=9):
-            processes.kill()
-
-        def exit(self):
-            keys = ("code", "peak_bytes", "pid", "since", "oom_kills")
-            return {"generation": self.number, "signal": 9, **dict.fromkeys(keys)}
-
-    return Stand
-
-
-class End:
-    """A client's end of its streams, one after the other, and what it has heard on them."""
-
-    def __init__(self, agent, dialogue):
-        self.dialogue, self._agent = dialogue, agent
-        self.stream, self.connection, self.pending = None, None, bytearray()
-        self.heard, self.ends, self.output = [], collections.Counter(), bytearray()
-        self.base = self._next = None
-        self._zombies = []
-        self._tap()
-
-    def _tap(self):
-        read, plain = self.dialogue._logs.read, self.dialogue._hear_event
-
-        def logged(stream, missed, data):
-            # Who watches one run takes no interest in what is printed after it.
-            is_mine = self.dialogue._watched is None or self.dialogue.open_requests()
-            assert stream == "out" and not (missed and is_mine), "log bytes are missing"
-            self.output += data
-            return read(stream, missed, data)
-
-        def hear(event, size):
-            self._see(event)
-            plain(event, size)
-
-        self.dialogue._logs.read, self.dialogue._hear_event = logged, hear
-
-    def _see(self, event):
-        if self.base is not None and self.dialogue._watched is None:
-            assert event.seq == self._next, f"event {event.seq} came, and not {self._next}"
-            self._next += 1
-            assert self.base.out + len(self.output) >= event.out, "it came before its log"
-        self.heard.append(event)
-
-    def open(self, message):
-        """Make a request; whatever ends it is counted."""
-        request, opened = message.request, OpenRequest(message)
-
-        def read(news):
-            is_end = isinstance(news, Event) and news.kind in _ENDS
-            if is_end or isinstance(news, (Refused, RpnbError)):
-                self.ends[request] += 1
-            if isinstance(news, Refused):
-                self.dialogue.drop(request)
-
-        opened.inbox.read = read
-        self.dialogue.add(request, opened)
-        self._say(message)
-
-    def cancel(self, request):
-        opened = self.dialogue.find(request)
-        if opened is not None:
-            opened.cancel = Cancel(request)
-            self._say(opened.cancel)
-
-    def ask(self, count):
-        for number in range(1, count + 1):
-            self._say(Ping(number))
-
-    def _say(self, message):
-        if self.stream is not None and self.connection.state.value == "attached":
-            self.pending += encode(message)
-
-    def connect(self):
-        self.stream = self._agent.accept()
-        self.connection = Connection(CLIENT)
-        self.pending = bytearray(encode(self.dialogue.hello()))
-
-    def send(self, size):
-        with contextlib.suppress(OSError):
-            del self.pending[: self.stream.send(self.pending[:size])]
-
-    def hear(self, size):
-        try:
-            data = self.stream.recv(size)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self.cut()
-            return
-        for message in self.connection.receive_data(data):
-            self._take(message)
-
-    def _take(self, message):
-        if isinstance(message, Welcome):
-            if self.base is None:
-                self.base, self._next = message, message.seq + 1
-            for again in self.dialogue.meet(message):
-                self.pending += encode(again)
-        elif isinstance(message, Ping):
-            self._say(Pong(message.number))
-        else:
-            if isinstance(message, Trimmed) and self._next is not None:
-                self._next = max(self._next, message.seq + 1)
-            self.dialogue.hear(message)
-            if isinstance(message, Trimmed):
-                for again in self.dialogue.again():
-                    self._say(again)
-
-    def cut(self):
-        """At whatever byte either side has come to."""
-        if self.stream is not None:
-            self.stream.close()
-        self.stream, self.pending = None, bytearray()
-
-    def fall_silent(self):
-        """The stream hangs: nobody learns that nobody is there."""
-        self._zombies.append(self.stream)
-        self.stream, self.pending = None, bytearray()
-
-    def close(self):
-        self.cut()
-        for each in self._zombies:
-            each.close()
+_SOCKET_BYTES = 1 << 14
 
 
 class Wire(RuleBasedStateMachine):
@@ -561,7 +292,7 @@ class Wire(RuleBasedStateMachine):
         for request, end in self.watchers.items():
             numbers = [event.seq for event in end.heard]
             assert numbers == sorted(set(numbers))
-            if end.heard and end.heard[-1].kind in _ENDS:
+            if end.heard and end.heard[-1].kind in ENDS:
                 known = {**heard, **written}.items()
                 own = {seq for seq, event in known if event.request == request}
                 assert {seq for seq in own if seq <= numbers[-1]} <= set(numbers)
