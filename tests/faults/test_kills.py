@@ -42,11 +42,11 @@ SETS = {
     "relay keeper worker sshd": "",
 }
 KERNELS = {
-    "kernel": "local",
-    "kernel relay": "",
+    "kernel": "",
+    "kernel relay": "local",
     "kernel worker": "",
     "kernel sshd": "",
-    "kernel relay keeper worker": "local",
+    "kernel relay keeper worker": "",
 }
 _numbers = itertools.count()
 REPOSITORY = Path(__file__).parents[2]
