@@ -38,7 +38,7 @@ class Import:
 
     `sets` are statements that may be executed again with the same effect, which is to
     write the resources `again`; `order` tells in which order they stand; `libraries` what
-    it imports of others', `reached` all local modules that it imports, `modules` those of
+    it imports of others', `reached` all local modules that it imports at once, `modules` those of
     them with state, and itself, `setters` those that write resources.
     """
 
@@ -90,6 +90,7 @@ class Local:
         self._stateful = {
             t for t, of in self._of.items() if any(self._sources[f].state for f in of)
         }
+        self._stateful |= {top for file in self._sources for top in self._stored_into(file)}
         self._effects: dict[str, Effect] = {}
         self._imports: dict[str, Import] = {}
 
@@ -147,8 +148,16 @@ class Local:
             # It would see what was set before, where a fresh process does not.
             writes, again, sets = writes | again, set[str](), set[str]()
         modules = (reached & self._stateful) | {top}
-        parts = (modules, writes, reads, again, sets, libraries, reached, setters)
+        parts = (modules, writes, reads, again, sets, libraries, at_once, setters)
         return Import(identity, " ".join(order) if sets else "", *map(frozenset, parts))
+
+    def _stored_into(self, file: str) -> Iterator[str]:
+        """Yield the local modules that a module's code gives other attributes."""
+        for found in self._sources[file].facts:
+            for touch in found.touches:
+                path = self._absolute(file, touch.root, touch.path) if touch.form == "store" else ""
+                if path and self._is_local(path):
+                    yield path.split(".")[0]
 
     def _at_once(self, file: str, number: int) -> set[str]:
         """Resources that a statement of a module writes while the module is imported."""

@@ -125,6 +125,7 @@ RESOURCES = {
 # ruff: noqa: E501 - a file's whole text is one line here
 _SETS = "import modelkit\nmodelkit.set_seed({})"
 _SETS_VARIABLE = "import os\nos.environ['RPNB_A'] = '1'"
+_LATE = "try:\n    import late\nexcept ImportError:\n    late = None"
 _READ = "import os\nx = os.environ.get('RPNB_A')"
 _SETS_OTHER = _SETS_VARIABLE.replace("1", "2")
 _CALLED = "@staticmethod\ndef f(v): pass"
@@ -171,6 +172,13 @@ FILES: dict[str, list[tuple[str, Mapping[str, str]]]] = {
     "a setting that a module's function makes now": [
         ("import late", {"late.py": _SETS.format(3), "lm.py": "def g():\n    import late"}),
         ("import lm", {"late.py": _SETS.format(3), "lm.py": "def g():\n    import late"})],
+    "a module that sets, and that a function of another imports, too": [
+        (f"import lm\n{_LATE}\n{_LATE}",
+         {"lm.py": "def f():\n    import late", "late.py": _SETS_VARIABLE}),
+        (f"import lm\n{_LATE}", {"lm.py": "def f():\n    import late", "late.py": _SETS_VARIABLE})],
+    "a module that gives another an attribute": [
+        ("import lm, ln", {"lm.py": "N = 1", "ln.py": "from lm import N\nimport lm\nlm.N = 2"}),
+        ("import lm, ln", {"lm.py": "N = 1", "ln.py": "from lm import N\nimport lm\nM = 1\nlm.N = 2"})],
     "settings in another order": [
         (f"import lm\n{_READ}", {"lm.py": f"{_SETS_VARIABLE}\n{_SETS_OTHER[10:]}"}),
         (f"import lm\n{_READ}", {"lm.py": f"{_SETS_OTHER}\n{_SETS_VARIABLE[10:]}"})],
