@@ -84,7 +84,7 @@ def kind(value: Any, program: str = PROGRAM, depth: int = 0) -> str:
         return _function_kind(value, program)
     if isinstance(value, type):
         return _class_kind(value, program, depth)
-    if own and _is_record(cls, program):
+    if own and hasattr(value, "__dict__") and _is_record(cls, program):
         held = list(vars(value).values())
         return "record" if all(kind(v, program, depth + 1) in _STILL for v in held) else "active"
     reading = ("__next__", "__missing__")

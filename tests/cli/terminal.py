@@ -24,7 +24,7 @@ class Terminal:
             env={**os.environ, "TERM": "xterm", "COLUMNS": "200", **environment},
         )
         os.close(theirs)
-        self.screen = fdspawn(ours, timeout=20, encoding="utf-8")
+        self.screen = fdspawn(ours, timeout=20, encoding="utf-8", use_poll=True)
         self.shown = ""
 
     def expect(self, text):

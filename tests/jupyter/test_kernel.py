@@ -171,7 +171,7 @@ def test_job_that_outlives_its_kernel_is_found_again(new_kernel):
     while "finished meanwhile" not in said and time.monotonic() < deadline:
         said = again.run(CONNECT).text
     assert "1 job finished meanwhile: " in said
-    known = said.partition("--attach ")[2].partition("`")[0]
+    known = said.partition("finished meanwhile")[2].partition("--attach ")[2].partition("`")[0]
     ran = again.run(f"%runpod_run --attach {known}")
     assert "step 11" in ran.text
     assert ran.text.rstrip().endswith("11")

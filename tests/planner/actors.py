@@ -22,13 +22,14 @@ from typing import Any, Callable, Collection
 from rpnb.agent import worker
 from rpnb.agent.directory import RunDirectory
 from rpnb.agent.worker_cancel import Cancellation
-from rpnb.agent.worker_code import Executor, compile_statement, future_flags
+from rpnb.agent.worker_code import Executor, compile_docstring, compile_statement, future_flags
 from rpnb.agent.worker_failure import NeedsRestart, RequestFailed
 from rpnb.agent.worker_modules import purge
 from rpnb.agent.worker_program import WireProgram
 from rpnb.agent.worker_start import Starts
 from rpnb.agent.worker_steps import Steps
 from rpnb.agent.worker_sync import Sync
+from rpnb.planner.calls import is_literal
 from rpnb.planner.local import Local
 from rpnb.planner.plan import Plan, Step, steps
 from rpnb.planner.sources import Source
@@ -139,7 +140,9 @@ class _Actor:
         # Only cells await at their top: the others of their statements run without the loop.
         statements = split(text)
         flags = future_flags(each.node for each in statements)
-        for each in statements:
+        for number, each in enumerate(statements):
+            if number == 0 and isinstance(each.node, ast.Expr) and is_literal(each.node.value):
+                exec(compile_docstring(each.node, file, flags), self.module.__dict__)
             code = compile_statement(each.node, file, flags)
             if code.co_flags & inspect.CO_COROUTINE:
                 self.loop.run_until_complete(types.FunctionType(code, self.module.__dict__)())

@@ -15,6 +15,7 @@ import pytest
 
 from rpnb.planner import known
 from rpnb.planner.known import PART, SELF, models
+from rpnb.planner.loggers import EMITTERS
 from rpnb.planner.torch_modules import State, is_module
 from tests.real.libraries import need, needing
 
@@ -148,6 +149,14 @@ value = StableDiffusionPipeline(
 given = {"prompt_embeds": torch.zeros(1, 4, 16), "negative_prompt_embeds": torch.zeros(1, 4, 16)}
 """
 
+_LOGGER = """
+import logging
+value = logging.getLogger("rpnb.tests.known")
+value.propagate = False
+# pytest listens at each such logger.
+value.handlers.clear()
+"""
+
 # The row of the table; what must be there, how the value is made, the look, and the call.
 MODULE = "torch.Module"
 SENTENCES, PAIRS = (f"sentence_transformers.{k}" for k in ("SentenceTransformer", "CrossEncoder"))
@@ -205,6 +214,10 @@ ROWS = [
      "value(num_inference_steps=2, output_type='np')"),
     ("diffusers.DiffusionPipeline", "diffusers", _IMAGE_MAKER, "",
      "value(**given, num_inference_steps=2, height=8, width=8, output_type='np')"),
+    *(
+        ("logging.Logger", "logging", _LOGGER, call, f"value.{call}(*{level}, 'said')")
+        for call in sorted(EMITTERS) for level in [(10,) if call == "log" else ()]
+    ),
 ]  # fmt: skip
 
 
@@ -213,6 +226,8 @@ def _held(value: Any) -> Any:
     if is_module(value):
         # State compares its tensors and modules; these are its own plain attributes.
         return {k: repr(v) for k, v in vars(value).items() if k != "_modules"}
+    if kind.__name__ == "Logger":
+        return [value.level, value.handlers, value.filters, value.disabled]
     if hasattr(value, "components"):
         return [repr(part.config) for part in value.components.values() if part is not None]
     if hasattr(value, "vocab_size"):
