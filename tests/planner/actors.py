@@ -210,7 +210,8 @@ class _Fresh(_Actor):
 
     def _run(self, version: Version) -> list[str]:
         self.execute(version.text)
-        return [step for step in version.steps if _is_counted(step)]
+        every = (step.statement.text for step in steps(version.text))
+        return [text for text in every if _is_counted(text)]
 
     def _run_each(self, version: Version) -> list[str]:
         ran = []
