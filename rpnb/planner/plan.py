@@ -220,7 +220,9 @@ class _Planning:
         fixed = [j for j, step in enumerate(self.new) if "keep" in step.statement.pragmas]
         order = [i if i < self.settled else i + len(jobs) for i in range(len(old))]
         order += range(self.settled, self.settled + len(jobs))
-        return Spread([*old, *jobs], [*new, *jobs], kept, fixed, order, self._unset(new))
+        has_settings = now or any(e.settings for e in self.executed)
+        unset = self._unset(new) if has_settings else {}
+        return Spread([*old, *jobs], [*new, *jobs], kept, fixed, order, unset)
 
     def _seen(self, j: int) -> int:
         return self.observed[self.match[j]] if j in self.match else 0
