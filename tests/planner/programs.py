@@ -218,7 +218,7 @@ def _edit_text(rng: random.Random, draft: Draft) -> None:
         ["change", "change", "insert", "insert", "delete", "swap", "copy", "constant", "layout"]
         + (["first"] if rng.random() < 0.2 else [])
     )
-    if len(steps) <= _FIXED:
+    while len(steps) <= _FIXED:
         steps.append(_statement(rng, draft))
     # Where much stands, the statements that were written last are edited most.
     first = _FIXED if rng.random() < 0.3 else max(_FIXED, len(steps) - 24)
