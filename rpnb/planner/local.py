@@ -78,13 +78,7 @@ class Local:
             for top, of in self._of.items()
         }
         self._loads_at_once = {
-            top: {
-                path.split(".")[0]
-                for file in of
-                for found in self._sources[file].facts
-                for path in found.loads
-            }
-            & tops
+            top: {load for file in of for load in self._sources[file].loads_at_once} & tops
             for top, of in self._of.items()
         }
         self._stateful = {
@@ -129,14 +123,13 @@ class Local:
         sets, order = set[str](), list[str]()
         setters, libraries = set[str](), set[str]()
         is_asking = False
-        for file in (file for name in sorted(reached) for file in self._of[name]):
+        for module, file in ((name, file) for name in sorted(reached) for file in self._of[name]):
             is_asking = is_asking or self._sources[file].asks
             libraries |= self._sources[file].loads - set(self._of)
             for number, facts in enumerate(self._sources[file].facts):
                 found = self._at_once(file, number)
-                setters |= {file.split(".")[0]} if found else set()
-                is_sure = file.split(".")[0] in at_once
-                if found and is_sure and self._is_repeatable(file, number):
+                setters |= {module} if found else set()
+                if found and module in at_once and self._is_repeatable(file, number):
                     sets.add(self._sources[file].identities[number])
                     order.append(self._sources[file].identities[number])
                     again |= found

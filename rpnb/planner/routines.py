@@ -13,6 +13,7 @@ from typing import Iterator, Sequence
 
 from .calls import SETTERS, is_literal
 from .effects import MUTATORS
+from .known import WRAPPERS
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 # Methods whose first argument says where the others go, or is itself what is stored.
@@ -29,9 +30,8 @@ class Store:
 
 
 # Decorators that keep nothing of a call, by the last part of their names.
-_FORGETFUL = {
-    *("property", "staticmethod", "classmethod", "contextmanager", "asynccontextmanager"),
-    *("no_grad", "inference_mode", "enable_grad"),
+_FORGETFUL = {path.rpartition(".")[2] for path in WRAPPERS} | {
+    *("property", "staticmethod", "classmethod"),
     *("overload", "abstractmethod", "override", "final", "deprecated"),
 }
 

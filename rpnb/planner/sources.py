@@ -43,7 +43,10 @@ class Source:
         self.stars = [f.imports["*"] for f in self.facts if "*" in f.imports]
         self.bound = {name for found in self.facts for name in found.binds}
         self.defined = {n for f in self.facts for n in f.binds - set(f.imports)}
-        self.loads = {path.split(".")[0] for f in self.facts for path in f.loads | f.deferred_loads}
+        # Top-level names of what it imports while it is imported, and of that and later.
+        self.loads_at_once = {path.split(".")[0] for f in self.facts for path in f.loads}
+        later = {path.split(".")[0] for f in self.facts for path in f.deferred_loads}
+        self.loads = self.loads_at_once | later
         # Names of values that may be changed; "" stands for state without a name.
         self.state = {
             name
