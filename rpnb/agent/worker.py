@@ -138,6 +138,9 @@ def _become_main(directory: RunDirectory) -> types.ModuleType:
     module = types.ModuleType("__main__")
     module.__file__ = file
     module.__dict__.update(__builtins__=__import__("builtins"), __cached__=None)
+    if "__annotations__" in vars(sys.modules["__main__"]):
+        # Before Python 3.14 a script has them, be there any or not.
+        module.__annotations__ = {}
     # The agent's own main module stays referenced: its functions are still running.
     sys.modules["_rpnb_main"] = sys.modules["__main__"]
     sys.modules["__main__"] = module

@@ -9,10 +9,10 @@ import ast
 from dataclasses import dataclass, field
 from typing import Iterable
 
-from .effects import MUTATORS, OPAQUE, PURE_BUILTINS, is_effect_verb
+from .effects import MUTATORS, OPAQUE, OPAQUE_OUTSIDE, PURE_BUILTINS, is_effect_verb
 
 # Attributes that hold every name of the program.
-_NAMESPACES = frozenset({"__globals__", "f_globals"})
+_NAMESPACES = frozenset({"__globals__", "f_globals", "f_locals"})
 # Functions that change their first argument, be it a library.
 SETTERS = frozenset({"setattr", "delattr", "reload"})
 _IMPORTERS = frozenset({"import_module", "__import__"})
@@ -157,7 +157,9 @@ class Calls(ast.NodeVisitor):
         # What classes are made from, and whether anything asks a class for those made from it.
         self.bases: set[str] = set()
         self.lists_subclasses = False
-        self.has_calls = self.has_star = self.is_opaque = False
+        self.has_calls = self.has_star = False
+        # What may read and bind any name: something at once, something deferred.
+        self.is_opaque = self.is_opaque_later = False
         self._depth = 0
         self._bare: set[int] = set()
         self._sources: dict[str, list[ast.AST]] = {}
@@ -204,11 +206,17 @@ class Calls(ast.NodeVisitor):
         if root:
             self.touches.append(Touch(root, path, form, bool(self._depth)))
 
+    def _blind(self) -> None:
+        if self._depth:
+            self.is_opaque_later = True
+        else:
+            self.is_opaque = True
+
     def visit_Subscript(self, node: ast.Subscript) -> None:
         is_named = isinstance(node.slice, ast.Constant) and node.slice.value != "__main__"
         if _is_modules(node.value) and not is_named:
             # `sys.modules[__name__]` is the program itself.
-            self.is_opaque = True
+            self._blind()
         self.generic_visit(node)
 
     def _store(self, target: ast.AST) -> None:
@@ -311,10 +319,10 @@ class Calls(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         name = _function_name(node)
-        if isinstance(node.func, ast.Name) and name in OPAQUE:
-            self.is_opaque = True
-        if name in ("_getframe", "currentframe"):
-            self.is_opaque = True
+        if isinstance(node.func, ast.Name):
+            is_outside = name in OPAQUE_OUTSIDE and not (node.args or self._depth)
+            if name in OPAQUE or is_outside:
+                self._blind()
         verb = "verb" if is_effect_verb(name) else "use"
         self._touch(node.func, "bare" if id(node) in self._bare else verb)
         if name in _IMPORTERS and node.args:
@@ -328,7 +336,8 @@ class Calls(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
-        self.is_opaque = self.is_opaque or node.attr in _NAMESPACES
+        if node.attr in _NAMESPACES:
+            self._blind()
         self.lists_subclasses |= node.attr == "__subclasses__"
         if not self._depth and isinstance(node.ctx, ast.Load):
             self._touch(node, "load")

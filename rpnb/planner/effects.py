@@ -140,10 +140,9 @@ PURE_BUILTINS = frozenset(
         *("hex", "bin", "oct", "divmod", "pow"),
     }
 )
-# Calls that may read and bind any name.
-OPAQUE = frozenset({"exec", "eval", "globals", "locals", "vars", "compile", "__import__"}) | {
-    *("setattr", "delattr"),
-}
+# Calls that may read and bind any name; the others where they stand in no function or class.
+OPAQUE = frozenset({"exec", "eval", "globals"})
+OPAQUE_OUTSIDE = frozenset({"locals", "vars", "dir"})
 # Methods that change the value they are called on, for sure: what counts in a job.
 MUTATORS = frozenset(
     {

@@ -18,6 +18,7 @@ from .loggers import told
 from .looks import Looks, asked, looks
 from .parts import Parts, parts
 from .scopes import augmented, comprehension_names, free_names
+from .spelled import spelled
 from .statements import Statement, identity, split
 
 __all__ = ["Facts", "Statement", "facts", "free_names", "identity", "split"]
@@ -67,7 +68,9 @@ class Facts:
     is_inert: bool = False
     # Registers the handler; it runs at every sync and changes nothing.
     is_start: bool = False
+    # It may read and bind any name, at once or when a function of it is called.
     is_opaque: bool = False
+    is_opaque_later: bool = False
     # It reads names that it does not name.
     has_star: bool = False
     # Modules that it imports, at once or when a function of it is called.
@@ -99,6 +102,7 @@ def _needing(text: str, needs: frozenset[str], is_wrapped: bool) -> Facts:
 
 @lru_cache(maxsize=20_000)
 def _facts(text: str, is_wrapped: bool) -> Facts:
+    text = spelled(text)
     node = ast.parse(text).body[0]
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and is_wrapped:
         node.decorator_list = []
@@ -146,6 +150,7 @@ def _facts(text: str, is_wrapped: bool) -> Facts:
         has_calls=calls.has_calls or has_star or opaque,
         is_definition=definition,
         is_opaque=opaque,
+        is_opaque_later=calls.is_opaque_later,
         has_star=has_star,
         loads=frozenset(calls.loads),
         deferred_loads=frozenset(calls.deferred_loads),

@@ -14,6 +14,8 @@ from .names import (
 )
 
 _NOT_TOLD = (0, 0)
+# Names read, bound, changed, and data names that may share parts from now on.
+_Draft = tuple[int, int, int, int]
 
 
 class Footprint(NamedTuple):
@@ -80,7 +82,10 @@ class Footprints:
         self, functions: Collection[str], binds: Collection[str], changes: Collection[str]
     ) -> Footprint:
         """Return the footprint of what jobs stored, which depends on what these functions use."""
-        reads = mask(functions) | self._names.deferred(self._names.code(functions))[0]
+        units = self._names.code(functions)
+        reads = mask(functions) | self._names.deferred(units)[0]
+        if units & self._names.opaque:
+            reads |= self._names.all | self._names.modules
         reads |= self._names.quiet(mask(functions), _NOT_TOLD) | AMBIENT_MASK
         bound = mask(binds) & (~RANDOM_MASK | self._names.seeded)
         return self._finish(reads, bound, mask(changes), 0)
@@ -92,8 +97,7 @@ class Footprints:
                 whole |= together
         return Footprint(reads, binds, whole, reads & self._data, binds & self._data, binds)
 
-    def _draft(self, number: int, *, is_pure: bool) -> tuple[int, int, int, int]:
-        """Return reads, binds, changes and the data names that may share parts from now on."""
+    def _draft(self, number: int, *, is_pure: bool) -> _Draft:
         names = self._names
         facts, m = names.every[number], names.masks[number]
         if facts.is_start:
@@ -104,8 +108,13 @@ class Footprints:
             return m.reads, m.binds, 0, 0
         if is_pure:
             return m.reads | AMBIENT_MASK, m.binds, 0, 0
-        if number in self._known:
-            return self._of_looks(number)
+        looked = self._of_looks(number) if number in self._known else None
+        return looked or self._of_text(number)
+
+    def _of_text(self, number: int) -> _Draft:
+        """What a statement does as far as its text shows."""
+        names = self._names
+        facts, m = names.every[number], names.masks[number]
         done, partial = names.done(number), self._partial.get(number, frozenset())
         apart = mask(partial)
         reads = m.reads & ~apart | done.reads
@@ -118,12 +127,13 @@ class Footprints:
         reads, binds, changes = reads | more[0], binds | more[1], changes | more[2]
         changes |= names.through(facts.results) if facts.results else 0
         changes |= reads & self._active
-        if facts.is_opaque or reads & self._every:
+        is_blind = facts.is_opaque or reads & self._every or units & names.opaque
+        if is_blind:
             every = names.all | names.modules
             reads, binds, changes = reads | every, binds | every, every
         elif facts.has_star:
             reads |= names.starred(facts)
-        is_blind = facts.is_opaque or facts.has_star or reads & self._every
+        is_blind = is_blind or facts.has_star
         reads |= names.quiet(reads, _NOT_TOLD) if is_blind else names.quiet(m.reads, m.told)
         # What binds and changes nothing leaves nothing that could share parts.
         touched = (reads | binds) & self._data & ~names.modules if binds or changes else 0
@@ -134,15 +144,21 @@ class Footprints:
             reads |= AMBIENT_MASK
         return reads | apart, binds | done.writes, changes, touched
 
-    def _of_looks(self, number: int) -> tuple[int, int, int, int]:
-        """What is asked stays as it is; what the question is asked with may be called."""
+    def _of_looks(self, number: int) -> _Draft | None:
+        """What is asked stays as it is; what the question is asked with may be called.
+
+        None where that may read and bind any name.
+        """
         names = self._names
         facts, m = names.every[number], names.masks[number]
         partial = self._partial.get(number, frozenset())
         apart = mask(partial)
         roots = {name for name, _ in facts.looks} | partial
         others = (n for n in facts.reads - roots if self._kinds.get(n) != "imm")
-        reads, binds, changes = names.deferred(names.code(others))
+        units = names.code(others)
+        if units & names.opaque:
+            return None
+        reads, binds, changes = names.deferred(units)
         reads, binds = reads | m.reads, binds | m.binds
         shared = (reads | binds) & self._data & ~mask(facts.receivers) & ~apart
         changes |= m.reads & ~apart & self._active

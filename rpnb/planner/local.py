@@ -106,7 +106,9 @@ class Local:
         # A package may get names from its submodules, a function may bind others.
         if source is None or module in self._packages or "__all__" in source.bound:
             return None
-        is_open = any(f.is_opaque or f.has_star or f.deferred_binds for f in source.facts)
+        is_open = any(
+            f.is_opaque or f.is_opaque_later or f.has_star or f.deferred_binds for f in source.facts
+        )
         return None if is_open else set(source.bound)
 
     def load(self, top: str) -> Import:
@@ -237,7 +239,8 @@ class Local:
         """Return what the deferred code of a statement of a module does."""
         facts, top = self._sources[file].facts[unit], file.split(".", maxsplit=1)[0]
         stored = facts.deferred_binds | (facts.deferred_changes - set(facts.imports))
-        effect = Effect(changes=frozenset({top} if stored else ()))
+        is_stored = stored or facts.is_opaque_later
+        effect = Effect(changes=frozenset({top} if is_stored else ()))
         for touch in facts.touches:
             path = self._absolute(file, touch.root, touch.path) if touch.deferred else ""
             if not path:

@@ -98,7 +98,9 @@ def _masks(facts: Facts) -> _Masks:
         calls=mask(facts.calls),
         stored=mask(facts.stored),
         deferred_calls=mask(facts.deferred_calls),
-        has_deferred=any(deferred) or any(touch.deferred for touch in facts.touches),
+        has_deferred=any(deferred)
+        or facts.is_opaque_later
+        or any(touch.deferred for touch in facts.touches),
         told=(mask(facts.told[0]), mask(facts.told[1])),
         read_names=tuple(facts.reads | facts.deferred_reads),
         made_names=tuple(made),
@@ -165,6 +167,8 @@ class Names:
             (1 << i if m.has_deferred else 0, m.read_names, m.made_names)
             for i, m in enumerate(self.masks)
         ]
+        # Statements (one bit each) whose deferred code may read and bind any name.
+        self.opaque = sum(1 << i for i, facts in enumerate(every) if facts.is_opaque_later)
         self._code: dict[str, int] | None = None
         self._done = [self._touched(facts, deferred=False) for facts in every]
         self._done_later = [self._touched(facts, deferred=True) for facts in every]

@@ -14,6 +14,7 @@ from typing import Iterator, Sequence
 from .calls import SETTERS, is_literal
 from .effects import MUTATORS
 from .known import WRAPPERS
+from .spelled import spelled
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 # Methods whose first argument says where the others go, or is itself what is stored.
@@ -100,7 +101,7 @@ class Routine:
 def routines(text: str) -> tuple[Routine, ...]:
     """Return the routines of a statement."""
     finder = _Finder()
-    finder.visit(ast.parse(text))
+    finder.visit(ast.parse(spelled(text)))
     return tuple(finder.found)
 
 
@@ -109,7 +110,7 @@ def whole(text: str) -> tuple[Routine, ...]:
     """Return a statement as a routine of its own, and the routines in it."""
     routine = Routine("", is_whole=True)
     finder = _Finder(routine)
-    finder.visit(ast.parse(text))
+    finder.visit(ast.parse(spelled(text)))
     return (routine, *finder.found)
 
 

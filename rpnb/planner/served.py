@@ -59,6 +59,7 @@ def reached_by(every: Sequence[Facts], names: Collection[str]) -> set[str]:
             reached.add(name)
             for facts in makers.get(name, ()):
                 todo.extend(facts.reads | facts.deferred_reads)
+                todo.extend(makers if facts.is_opaque_later else ())
     return reached
 
 
@@ -143,6 +144,8 @@ class _Served:
             changes = set(part.facts.deferred_changes)
             if any(routine.keeps and not routine.parent for routine in part.routines):
                 changes |= part.names
+            if any(map(_runs_text, part.routines)):
+                changes.update(self._every_name())
             is_unkeyed = False
             for routine in part.routines:
                 for name in routine.globals & set(routine.sources):
@@ -193,6 +196,10 @@ class _Served:
             yield from self._holders(part)
         elif place == "param":
             yield from self._passed(name, part, routine, seen)
+
+    def _every_name(self) -> Iterator[str]:
+        """What code that looks names up by computed strings may come upon."""
+        yield from (name for facts in self._every for name in facts.binds)
 
     def _holders(self, part: _Part) -> Iterator[str]:
         """What a closure of this statement is held by: what calls of it made."""
@@ -273,6 +280,8 @@ class _Served:
             name = func.id if isinstance(func, ast.Name) else ""
             if name == "super" and routine.params:
                 yield from self._root(routine.params[0], part, routine, seen)
+            if name == "globals":
+                yield from self._every_name()
             if name in _HOLDING or name == "getattr":
                 for argument in call.args:
                     yield from self._roots(argument, part, routine, seen)
@@ -324,6 +333,12 @@ def _in_place(routine: Routine) -> Iterator[Store]:
     yield from routine.stores
     for name in routine.cells & set(routine.sources):
         yield Store(ast.Name(name), tuple(routine.sources[name]), ())
+
+
+def _runs_text(routine: Routine) -> bool:
+    """Tell whether a routine runs text that may change any value of the program."""
+    calls = (call for call in routine.calls if not (call.args[1:] or call.keywords))
+    return any(isinstance(c.func, ast.Name) and c.func.id in ("exec", "eval") for c in calls)
 
 
 def _is_unkeyed(routine: Routine, store: Store) -> bool:

@@ -136,7 +136,7 @@ def _base(target: ast.AST) -> str:
 def _keeps_state(statement: Statement) -> bool:
     """Tell whether a module-level statement leaves anything that could be changed later."""
     node, found = statement.node, facts(statement)
-    if found.deferred_binds:
+    if found.deferred_binds or found.is_opaque_later:
         return True
     if found.is_definition or found.is_inert or _is_main_guard(node):
         return False

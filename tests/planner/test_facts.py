@@ -135,7 +135,9 @@ def test_result_that_is_changed_names_its_function() -> None:
     ("text", "flag"),
     [
         ("exec('x = 1')", "is_opaque"),
-        ("globals()['x'] = 1", "is_opaque"),
+        ("globals()[x] = 1", "is_opaque"),
+        ("locals()[x] = 1", "is_opaque"),
+        ("def f(): return globals()", "is_opaque_later"),
         ("from m import *", "has_star"),
         ("def f(v=1): return v", "is_definition"),
         ("f = lambda v: v", "is_definition"),

@@ -32,6 +32,8 @@ TEXTS = {
     "a call in an annotation": ["d = [1]\ndef g(v: d.append(3)): pass", "d = [1]"],
     "an annotation without a value": ["x: int", ""],
     "who counts the annotations": ["x: int = 1", "y = len(__annotations__)\nx: int = 1"],
+    "who asks for annotations where there are none": [
+        "x = sorted(__annotations__)", "y: int\nx = sorted(__annotations__)"],
     "the docstring": ["'one'\nx = __doc__", "'two'\nx = __doc__", "x = __doc__"],
     "no docstring below another line": ["'one'\nx = 1", "import os\n'one'\nx = __doc__"],
     "annotations made lazy": [
