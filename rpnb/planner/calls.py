@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import Iterable
+from typing import Iterable, Mapping
 
 from .effects import MUTATORS, OPAQUE, OPAQUE_OUTSIDE, PURE_BUILTINS, is_effect_verb
 
@@ -55,6 +55,21 @@ def is_literal(node: ast.expr) -> bool:
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return False
     return not any(isinstance(n, (ast.List, ast.Dict, ast.Set)) for n in ast.walk(node))
+
+
+def path_of(node: ast.expr, imports: Mapping[str, str]) -> str:
+    """Return what a name or an attribute path stands for, called with constants or not at all.
+
+    '' where it is more than that; `imports` tells what names stand for.
+    """
+    if isinstance(node, ast.Call):
+        given = [*node.args, *(keyword.value for keyword in node.keywords)]
+        if not all(isinstance(each, ast.Constant) for each in given):
+            return ""
+        node = node.func
+    root, _, rest = ast.unparse(node).partition(".")
+    path = imports.get(root, "")
+    return f"{path}.{rest}" if rest else path
 
 
 def _names(nodes: Iterable[ast.AST]) -> set[str]:

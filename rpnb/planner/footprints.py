@@ -72,6 +72,8 @@ class Footprints:
     def widened(self, number: int, binds: int, reads: int = 0, again: int = 0) -> Footprint:
         """Return a statement's footprint with more that it binds (as was seen) and reads."""
         found = self.every[number]
+        if not (reads or again or (binds | found.binds) & RANDOM_MASK or binds & ~found.binds):
+            return found
         firm = binds | found.binds
         binds = firm | again
         # Whoever was seen to move a random generator has read it, too.

@@ -12,6 +12,7 @@ import itertools
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from types import MappingProxyType
 from typing import Any, Collection, Iterable, Iterator, Mapping, NamedTuple, Protocol, Sequence
 
 from .effects import AMBIENT, QUIET, RANDOM, RESOURCES, WORLD, resources
@@ -27,6 +28,12 @@ def bit(name: str) -> int:
     """Return the integer that stands for `name` in this process; `$x` is a resource."""
     _spellings.append(name)
     return 1 << next(_numbers)
+
+
+@lru_cache(maxsize=20_000)
+def mask_of(names: frozenset[str]) -> int:
+    """Return `mask(names)`, kept for sets that are asked for at each plan."""
+    return mask(names)
 
 
 def mask(names: Iterable[str]) -> int:
@@ -99,6 +106,7 @@ def _masks(facts: Facts) -> _Masks:
         stored=mask(facts.stored),
         deferred_calls=mask(facts.deferred_calls),
         has_deferred=any(deferred)
+        or bool(facts.deferred_loads)
         or facts.is_opaque_later
         or any(touch.deferred for touch in facts.touches),
         told=(mask(facts.told[0]), mask(facts.told[1])),
@@ -189,7 +197,7 @@ class Names:
     def code(self, names: Iterable[str]) -> int:
         """Return the statements (one bit each) whose deferred code these names may run."""
         if self._code is None:
-            self._code = self._reachable(self._units)
+            self._code = self._reachable()
         found = 0
         for name in names:
             found |= self._code.get(name, 0)
@@ -265,32 +273,28 @@ class Names:
         `partial` tells for statements of which names they read only what nothing can
         change; `known` ones keep nothing of what they are given.
         """
-        units = []
-        for number, (own, reads, made) in enumerate(self._units):
-            apart = fixed | partial[number] if partial.get(number) else fixed
-            kept = self.every[number].binds if number in known else made
-            units.append(
-                (own, [n for n in reads if n not in apart], [n for n in kept if n not in apart])
-            )
-        self._code = self._reachable(units)
+        self._code = self._reachable(fixed, partial, known)
 
     def _reachable(
-        self, units: Sequence[tuple[int, Sequence[str], Sequence[str]]]
+        self,
+        fixed: frozenset[str] = frozenset(),
+        partial: Mapping[int, frozenset[str]] = MappingProxyType({}),
+        known: Collection[int] = (),
     ) -> dict[str, int]:
         """Name -> the statements whose deferred code a call on its value may run."""
         code: dict[str, int] = defaultdict(int)
         is_moving = True
         while is_moving:
             is_moving = False
-            for own, reads, made in units:
-                found = own
+            for number, (own, reads, made) in enumerate(self._units):
+                apart, found = partial.get(number, ()), own
                 for name in reads:
-                    if name in code:
+                    if name in code and name not in apart:
                         found |= code[name]
                 if not found:
                     continue
-                for name in made:
-                    if found & ~code[name]:
+                for name in self.every[number].binds if number in known else made:
+                    if found & ~code[name] and name not in fixed and name not in apart:
                         code[name] |= found
                         is_moving = True
         return code
@@ -305,6 +309,8 @@ class Names:
         return found
 
     def _touched(self, facts: Facts, *, deferred: bool) -> Done:
+        if not facts.touches and not (deferred and facts.deferred_loads):
+            return _NOTHING_DONE
         reads = writes = changes = shares = 0
         for touch in facts.touches:
             start = self.imports.get(touch.root)

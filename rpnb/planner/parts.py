@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import ast
 import inspect
+import types
 from collections import Counter
 from typing import Any, Collection, Mapping
 
 from .kinds import kind
 
 Parts = Mapping[str, frozenset[str]]
-_LOOKUP: object = object.__getattribute__
+# Of these nothing but a value's own dictionary decides what an attribute in it is.
+_LOOKUPS = tuple(cls.__getattribute__ for cls in (object, type, types.SimpleNamespace))
 
 
 def parts(node: ast.stmt) -> Parts:
@@ -60,7 +62,7 @@ def _is_unchanging(value: Any, part: str) -> bool:
     if part[0] == "[":
         key = ast.literal_eval(part[1:-1])
         return cls is dict and key in value and kind(value[key]) == "imm"
-    if inspect.getattr_static(cls, "__getattribute__") is not _LOOKUP:
+    if inspect.getattr_static(cls, "__getattribute__") not in _LOOKUPS:
         return False
     held = getattr(value, "__dict__", {})
     shared = inspect.getattr_static(cls, part[1:], None)

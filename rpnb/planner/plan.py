@@ -29,10 +29,11 @@ from .footprints import Footprint, Footprints
 from .halves import half_written
 from .kinds import RANK
 from .local import Local
-from .names import Names, mask, module_mask, names_in, resource_mask
+from .names import Names, mask_of, module_mask, names_in, resource_mask
 from .parts import fixed, unchanging
 from .reasons import Reason
 from .served import JobWrite, mentioning, served, stands
+from .spared import Spared, kind_kept
 from .spread import Hit, Spread
 from .steps import Executed, Settings, Step, is_known, settings, steps
 
@@ -139,6 +140,7 @@ class _Planning:
         self.names = Names(unique, local, _stars(executed))
         self.match = _match(executed, new)
         self.observed = [self._observed(e) for e in executed]
+        self._every_step = [*(e.step for e in executed), *new]
         self.unknown: set[str] = set()
 
     def plan(self) -> Plan:
@@ -187,13 +189,15 @@ class _Planning:
         if facts.is_start or facts.is_inert:
             return 0
         seen = executed.writes
+        if not seen:
+            return mask_of(executed.binds)
         if facts.imports and not facts.has_calls:
             # What a library sets while it is imported goes with the library.
             local = executed.step.imported
             seen &= {WORLD} | (RANDOM | local.writes if local.identity else set())
         found = resource_mask(seen)
         found &= ~resource_mask(RANDOM) | self.names.seeded
-        return found | mask(executed.binds)
+        return found | mask_of(executed.binds)
 
     def _spread(self, kinds: Mapping[str, str], known: Collection[int]) -> Spread:
         prints = Footprints(self.names, kinds, self._pure(), known, self._fixed())
@@ -206,12 +210,16 @@ class _Planning:
             for e, seen in zip(self.executed, self.observed)
             for binds, reads, again in [_imported(e.step, come)]
         ]
+        same = {j: i for j, i in self.match.items() if self._is_same(j, i)}
         new = [
-            prints.widened(number(step.facts), binds | self._seen(j), reads, again)
+            old[same[j]]
+            if j in same
+            else prints.widened(number(step.facts), binds | self._seen(j), reads, again)
             for j, step in enumerate(self.new)
             for binds, reads, again in [_imported(step, ran)]
         ]
         jobs = [prints.of_job(job.functions, job.binds, job.changes) for job in self.jobs]
+        self._spare(old, new, jobs)
         now, kept = settings(self.new), dict(self.match)
         for k, job in enumerate(self.jobs):
             is_unset = jobs[k].reads & _parted(job.settings, now)
@@ -224,6 +232,24 @@ class _Planning:
         unset = self._unset(new) if has_settings else {}
         return Spread([*old, *jobs], [*new, *jobs], kept, fixed, order, unset)
 
+    def _spare(self, old: list[Footprint], new: list[Footprint], jobs: Sequence[Footprint]) -> None:
+        """Let readers of settings' fields not depend on what other fields are."""
+        readers = [(j, i) for j, i in self.match.items() if self.executed[i].fixed]
+        steps = [e.step for e in self.executed], self.new
+        prints = [*old, *jobs], [*new, *jobs]
+        spared = Spared(steps, prints, self.match, self.names.imports)
+        for j, i in readers:
+            for name in self.executed[i].fixed:
+                found = spared.without(name, j)
+                if found is not None:
+                    old[i], new[j] = found
+                    prints[0][i], prints[1][j] = found
+
+    def _is_same(self, j: int, i: int) -> bool:
+        """Tell whether a matched step does what it did, whatever it imports."""
+        ran, facts = self.executed[i], self.new[j].facts
+        return ran.step.facts is facts and not (facts.loads or ran.did_nothing)
+
     def _seen(self, j: int) -> int:
         return self.observed[self.match[j]] if j in self.match else 0
 
@@ -231,8 +257,11 @@ class _Planning:
         """Kinds now; a name that gets a new value has the kind that its text shows, if any."""
         kinds = dict(self.kinds)
         for name in self.unknown:
-            shown = self._shown_kind(name)
             before = self.kinds.get(name, "imm")
+            shown = self._shown_kind(name)
+            if shown is None and name in self.kinds:
+                kept = kind_kept(name, self._every_step, self.names.imports)
+                shown = before if kept == "" else kept
             if shown is None:
                 kinds.pop(name, None)
             else:
@@ -258,7 +287,7 @@ class _Planning:
         ran = dict[int, bool]()
         for e in self.executed:
             ran[id(e.step.facts)] = ran.get(id(e.step.facts), True) and e.pure
-        every = {id(facts): facts for facts in self.names.every}
+        every = {id(facts): facts for facts in self.names.every if facts.looks}
         return {
             self.names.number(facts)
             for key, facts in every.items()

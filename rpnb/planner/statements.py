@@ -72,10 +72,12 @@ def _statement(node: ast.stmt, lines: list[bytes]) -> Statement:
     tail = body[-1][end:].decode()
     body[-1] = body[-1][:end]
     body[0] = body[0][column:]
-    comment = tail if tail.lstrip().startswith("#") else ""
-    pragmas = frozenset(_PRAGMA.findall(comment))
-    needs = frozenset(n.strip() for names in _NEEDS.findall(comment) for n in names.split(","))
-    return Statement(b"\n".join(body).decode(), first, last, node, pragmas, needs)
+    text = b"\n".join(body).decode()
+    if not tail.lstrip().startswith("#"):
+        return Statement(text, first, last, node)
+    pragmas = frozenset(_PRAGMA.findall(tail))
+    needs = frozenset(n.strip() for names in _NEEDS.findall(tail) for n in names.split(","))
+    return Statement(text, first, last, node, pragmas, needs)
 
 
 def apart(statement: Statement) -> list[Statement]:

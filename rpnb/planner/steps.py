@@ -6,6 +6,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import Collection, Iterable, Mapping, Sequence
 
+from .calls import path_of
 from .facts import Facts, facts
 from .known import WRAPPERS
 from .local import NONE, NOTHING, Import, Local, together
@@ -98,21 +99,8 @@ def _is_wrapped(node: ast.stmt, wrappers: Mapping[str, str]) -> bool:
     """Tell whether it makes a function that known decorators only wrap: they call nothing of it."""
     if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return False
-    paths = [_path(each, wrappers) for each in node.decorator_list]
+    paths = [path_of(each, wrappers) for each in node.decorator_list]
     return bool(paths) and WRAPPERS.issuperset(paths)
-
-
-def _path(decorator: ast.expr, wrappers: Mapping[str, str]) -> str:
-    """Return what a decorator stands for; '' where it is more than a name and constants."""
-    node = decorator
-    if isinstance(node, ast.Call):
-        given = [*node.args, *(keyword.value for keyword in node.keywords)]
-        if not all(isinstance(each, ast.Constant) for each in given):
-            return ""
-        node = node.func
-    root, _, rest = ast.unparse(node).partition(".")
-    path = wrappers.get(root, "")
-    return f"{path}.{rest}" if rest else path
 
 
 def _step(
@@ -130,7 +118,7 @@ def _step(
         found, identity = _DOCSTRING, f"{identity} docstring"
     if is_lazy and is_annotated(statement.node):
         identity = f"{identity} lazy"
-    tops = {path.split(".")[0] for path in found.loads | found.deferred_loads}
+    tops = {path.split(".")[0] for paths in (found.loads, found.deferred_loads) for path in paths}
     loads = [(top, local.load(top)) for top in sorted(tops) if top in local]
     if not loads:
         return Step(statement, identity, found)

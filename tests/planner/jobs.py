@@ -12,10 +12,10 @@ PRELUDE = _SLOTS.pop("prelude")
 HIDDEN = frozenset(
     {
         *("M", "CACHE", "MODELS", "BOX", "LOG", "memo", "counts", "S", "P1", "closed", "handler"),
-        *("get", "jf", "jm", "M2"),
+        *("get", "jf", "jm", "M2", "SET"),
     }
 )
-_OFTEN = ["jf", "jf", "get", "get", "handler", "handler", "handler", "jm", "start"]
+_OFTEN = ["jf", "jf", "get", "get", "handler", "handler", "handler", "jm", "start", "settings"]
 
 
 def slots(rng: random.Random) -> dict[str, str]:

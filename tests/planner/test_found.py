@@ -202,6 +202,9 @@ FILES: dict[str, list[tuple[str, Mapping[str, str]]]] = {
         (f"undefined\nimport top\n{_READ}",
          {"lm.py": f"N = []\n{_SETS_VARIABLE}", "top.py": "import lm"}),
         (_READ, {"lm.py": ""})],
+    "a module that a function imports sets a library": [
+        ("def g():\n    import lm\ng()", {"lm.py": "import modelkit\nmodelkit.set_seed(3)"}),
+        ("import modelkit\na = modelkit.seed", {"lm.py": "import modelkit\nmodelkit.set_seed(3)"})],
     "a setting below who looks, after other edits": [
         (f"import lm\n{_READ}\nimport ln", {"lm.py": _SETS_VARIABLE, "ln.py": "N = 1"}),
         (f"import lm\n{_READ}\nimport ln", {"lm.py": _SETS_VARIABLE + "\nN = 1", "ln.py": _SETS_OTHER}),

@@ -1,0 +1,153 @@
+"""Fields of settings, and the text that alone decides each of them.
+
+`CONFIG = {"model": "org/a", "top_k": 5}`, a class of constants, a dataclass or a pydantic
+model, and an instance of these.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Collection, Mapping
+
+from .calls import is_literal, path_of
+from .spelled import spelled
+
+# Calls that give the same whenever what they read is the same, and change nothing.
+_STEADY = frozenset(
+    {
+        *("os.environ.get", "os.getenv", "os.path.join", "os.path.dirname", "os.path.abspath"),
+        *("Path", "pathlib.Path", "str", "int", "float", "bool", "len", "torch.device"),
+    }
+)
+# What may give another value each time it is read, runs elsewhere, or binds names.
+_UNSTEADY = (
+    *(ast.Await, ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Lambda),
+    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
+)
+_DATACLASSES = ("dataclasses.dataclass", "pydantic.dataclasses.dataclass")
+_MODEL = "pydantic.BaseModel"
+_NAMESPACE = "types.SimpleNamespace"
+_ACCESSORS = frozenset({"property", "staticmethod", "classmethod"})
+# Methods that decide what an object's or a class's fields are.
+_MAKERS = frozenset(
+    {
+        *("__init__", "__new__", "__post_init__", "__getattribute__", "__getattr__"),
+        *("__setattr__", "__init_subclass__", "__set_name__"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Fields:
+    """What a statement makes: part (`.model`, `['model']`) -> the text that decides it.
+
+    The text is '' where it does not. `of` is the class whose instance it is, '' where it is
+    none; `rest` must stay the same, too. `kind` is that of the dictionary or class, '' where
+    a method may decide it.
+    """
+
+    given: Mapping[str, str] = field(default_factory=dict)
+    of: str = ""
+    rest: str = ""
+    kind: str = ""
+
+
+_NONE = Fields()
+
+
+def fields(text: str, imports: Mapping[str, str]) -> Fields:
+    """Return the fields that a statement gives; `imports` tells what names stand for."""
+    node = _parsed(text)
+    if isinstance(node, ast.ClassDef):
+        return _of_class(node, imports)
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
+        return _NONE
+    if len(targets) > 1 or not isinstance(targets[0], ast.Name):
+        return _NONE
+    return (
+        _of_dict(node.value) if isinstance(node.value, ast.Dict) else _of_call(node.value, imports)
+    )
+
+
+@lru_cache(maxsize=1_000)
+def _parsed(text: str) -> ast.stmt:
+    return ast.parse(spelled(text)).body[0]
+
+
+def _of_dict(value: ast.Dict) -> Fields:
+    keys = [key.value if isinstance(key, ast.Constant) else None for key in value.keys]
+    if len(set(keys)) < len(keys) or not all(isinstance(key, (str, int)) for key in keys):
+        return _NONE
+    pairs = zip(keys, value.values)
+    return Fields({f"[{key!r}]": _text(v) for key, v in pairs}, kind="data")
+
+
+def _of_call(value: ast.expr, imports: Mapping[str, str]) -> Fields:
+    if not isinstance(value, ast.Call) or value.args or not isinstance(value.func, ast.Name):
+        return _NONE
+    given = {str(keyword.arg): _text(keyword.value) for keyword in value.keywords}
+    if "None" in given:
+        return _NONE
+    name = value.func.id
+    if name == "dict":
+        return Fields({f"[{key!r}]": text for key, text in given.items()}, kind="data")
+    given = {f".{key}": text for key, text in given.items()}
+    if imports.get(name) == _NAMESPACE:
+        return Fields(given, kind="data")
+    return Fields(given, of=name)
+
+
+def _of_class(node: ast.ClassDef, imports: Mapping[str, str]) -> Fields:
+    bases = [path_of(base, imports) for base in node.bases]
+    decorators = [path_of(each, imports) for each in node.decorator_list]
+    is_plain = set(bases) <= {_MODEL} and set(decorators) <= set(_DATACLASSES)
+    if node.keywords or not is_plain:
+        return _NONE
+    if not all(_is_member(part, is_model=bool(bases)) for part in node.body):
+        return _NONE
+    own = {name for part in node.body for name in _named(part)}
+    given, rest = dict[str, str](), [ast.unparse(e) for e in (*node.decorator_list, *node.bases)]
+    for part in node.body:
+        value = part.value if isinstance(part, (ast.Assign, ast.AnnAssign)) else None
+        is_field = isinstance(part, ast.AnnAssign) and (value is None or is_literal(value))
+        for name in _named(part):
+            # The annotation may decide what an argument becomes.
+            given[f".{name}"] = ast.unparse(part) if is_field or _text(value, own) else ""
+        if bases and not is_field:
+            rest.append(ast.unparse(part))
+    has_code = any(isinstance(p, (ast.FunctionDef, ast.AsyncFunctionDef)) for p in node.body)
+    is_fixed = all(is_literal(v) for p in node.body if (v := getattr(p, "value", None)))
+    kind = "" if has_code else "code" if is_fixed else "data"
+    return Fields(given, rest="\n".join(rest), kind=kind)
+
+
+def _is_member(part: ast.stmt, *, is_model: bool) -> bool:
+    if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        decorators = {ast.unparse(each) for each in part.decorator_list}
+        return not is_model and part.name not in _MAKERS and decorators <= _ACCESSORS
+    if isinstance(part, ast.Assign):
+        return all(isinstance(target, ast.Name) for target in part.targets)
+    if isinstance(part, ast.AnnAssign):
+        return isinstance(part.target, ast.Name)
+    is_text = isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant)
+    return is_text or isinstance(part, ast.Pass)
+
+
+def _named(part: ast.stmt) -> list[str]:
+    if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return [part.name]
+    targets = part.targets if isinstance(part, ast.Assign) else [getattr(part, "target", None)]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def _text(value: ast.expr | None, own: Collection[str] = ()) -> str:
+    """Return the text of an expression that what it reads decides, no name of `own`; else ''."""
+    for node in ast.walk(value) if value is not None else ():
+        is_call = isinstance(node, ast.Call) and ast.unparse(node.func) not in _STEADY
+        is_own = isinstance(node, ast.Name) and node.id in own
+        if is_call or is_own or isinstance(node, _UNSTEADY):
+            return ""
+    return ast.unparse(value) if value is not None else ""

@@ -1,0 +1,159 @@
+"""Edits of settings that a load does not use spare it; the others do not."""
+
+# ruff: noqa: E501 - a program on a line
+
+from __future__ import annotations
+
+import pytest
+
+from .differential import difference
+from .stage import Stage
+from .version import Version
+
+_DATACLASS = (
+    "from dataclasses import dataclass\n@dataclass{}\nclass Conf:\n    {}\n    {}\nc = Conf({})"
+)
+_MODEL = (
+    "from pydantic import BaseModel, Field\nclass Conf(BaseModel):\n    {}\n    {}\nc = Conf({})"
+)
+_CLASS = "class Conf:\n    {}\n    {}"
+_FIELD, _OTHER = "model: str = 'a'", "n: int = 1"
+_BY_KEY, _BY_NAME, _OF_CLASS = "c['model']", "c.model", "Conf.model"
+
+# About -> what reads the setting, and the settings before and after an edit.
+SPARED = {
+    "a value in a dictionary": (_BY_KEY, "c = {'model': 'a', 'n': 1}", "c = {'model': 'a', 'n': 2}"),
+    "an entry more": (_BY_KEY, "c = {'model': 'a'}", "c = {'n': [1], 'model': 'a'}"),
+    "a computed entry": (_BY_KEY, "c = {'model': 'a', 'n': f()}", "c = {'model': 'a', 'n': f() + 1}"),
+    "a keyword": (_BY_KEY, "c = dict(model='a', n=1)", "c = dict(model='a', n=2)"),
+    "an annotated dictionary": (
+        _BY_KEY, "c: dict = {'model': 'a', 'n': 1}", "c: dict = {'model': 'a', 'n': 2}"),
+    "a namespace": (
+        _BY_NAME, "from types import SimpleNamespace\nc = SimpleNamespace(model='a', n=1)",
+        "from types import SimpleNamespace\nc = SimpleNamespace(model='a', n=2)"),
+    "a constant of a class": (
+        _OF_CLASS, _CLASS.format(_FIELD, "n = 1"), _CLASS.format(_FIELD, "n = 2")),
+    "a method of a class": (
+        _OF_CLASS, _CLASS.format(_FIELD, "def f(self): return 1"),
+        _CLASS.format(_FIELD, "def f(self): return 2")),
+    "a field of a dataclass": (
+        _BY_NAME, _DATACLASS.format("", _FIELD, _OTHER, ""), _DATACLASS.format("", _FIELD, "n: int = 2", "")),
+    "a field of a frozen dataclass": (
+        _BY_NAME, _DATACLASS.format("(frozen=True)", _FIELD, _OTHER, ""),
+        _DATACLASS.format("(frozen=True)", _FIELD, "k: str = ''", "")),
+    "an argument of a dataclass": (
+        _BY_NAME, _DATACLASS.format("", "model: str", _OTHER, "model='a'"),
+        _DATACLASS.format("", "model: str", _OTHER, "model='a', n=2")),
+    "a field of a pydantic model": (
+        _BY_NAME, _MODEL.format(_FIELD, _OTHER, ""), _MODEL.format(_FIELD, "n: int = 2", "")),
+    "a variable's default": (
+        _BY_NAME,
+        "import os\n" + _DATACLASS.format("", "model: str = os.getenv('RPNB_A', 'a')", _OTHER, ""),
+        "import os\n" + _DATACLASS.format("", "model: str = os.getenv('RPNB_A', 'a')", "n: int = 2", "")),
+}  # fmt: skip
+CHANGED = {
+    "the value itself": (_BY_KEY, "c = {'model': 'a', 'n': 1}", "c = {'model': 'b', 'n': 1}"),
+    "two of a key": (_BY_KEY, "c = {'model': 'a', 'n': 1}", "c = {'model': 'a', 'n': 1, 'model': 'b'}"),
+    "what comes from elsewhere": (
+        _BY_KEY, "d = {}\nc = {'model': 'a', **d}", "d = {'model': 'b'}\nc = {'model': 'a', **d}"),
+    "what a function gives": (
+        _BY_KEY, "def g(): return 'a'\nc = {'model': g()}", "def g(): return 'b'\nc = {'model': g()}"),
+    "a store below": (
+        _BY_KEY, "c = {'model': 'a', 'n': 1}", "c = {'model': 'a', 'n': 2}\nc['model'] = 'b'"),
+    "a store under another name": (
+        _BY_KEY, "c = {'model': 'a'}\nd = c\nd['model'] = 'b'", "c = {'model': 'a', 'n': 2}\nd = c\nd['model'] = 'c'"),
+    "a function that stores": (
+        _BY_KEY, "c = {'model': 'a'}\ndef g(): c['model'] = 'b'\ng()",
+        "c = {'model': 'a', 'n': 2}\ndef g(): c['model'] = 'c'\ng()"),
+    "a second dictionary": (
+        _BY_KEY, "c = {'model': 'a', 'n': 1}", "c = {'model': 'a', 'n': 2}\nc = {'model': 'b'}"),
+    "a constant of a class": (
+        _OF_CLASS, _CLASS.format(_FIELD, ""), _CLASS.format("model: str = 'b'", "")),
+    "one that another decides": (
+        _OF_CLASS, _CLASS.format("n = 'a'", "model = n + '-1'"), _CLASS.format("n = 'b'", "model = n + '-1'")),
+    "a property": (
+        _BY_NAME, _CLASS.format(_FIELD, "") + "\nc = Conf()",
+        _CLASS.format("@property", "def model(self): return 'b'") + "\nc = Conf()"),
+    "what is done after a dataclass is made": (
+        _BY_NAME, _DATACLASS.format("", _FIELD, _OTHER, ""),
+        _DATACLASS.format("", _FIELD, "def __post_init__(self): self.model = 'b'", "")),
+    "a default that an argument hid": (
+        _BY_NAME, _DATACLASS.format("", _FIELD, _OTHER, "model='c'"), _DATACLASS.format("", _FIELD, _OTHER, "")),
+    "an argument by position": (
+        _BY_NAME, _DATACLASS.format("", _FIELD, _OTHER, "'a'"), _DATACLASS.format("", _FIELD, _OTHER, "'b'")),
+    "an argument that a function gives": (
+        _BY_NAME, "def g(): return 'a'\n" + _DATACLASS.format("", _FIELD, _OTHER, "model=g()"),
+        "def g(): return 'b'\n" + _DATACLASS.format("", _FIELD, _OTHER, "model=g()")),
+    "an annotation that an argument is made by": (
+        _BY_NAME, _MODEL.format("model: str", _OTHER, "model='1'"), _MODEL.format("model: int", _OTHER, "model='1'")),
+    "a validator": (
+        _BY_NAME, _MODEL.format("model: str", _OTHER, "model='a'"),
+        "from pydantic import BaseModel, field_validator\nclass Conf(BaseModel):\n    model: str\n"
+        "    @field_validator('model')\n    def up(cls, v): return v.upper()\nc = Conf(model='a')"),
+    "a store into a field": (
+        _BY_NAME, _DATACLASS.format("", _FIELD, _OTHER, ""),
+        _DATACLASS.format("", _FIELD, "n: int = 2", "") + "\nc.model = 'b'"),
+    "a variable": (
+        _BY_NAME,
+        "import os\nos.environ['RPNB_A'] = 'a'\n"
+        + _DATACLASS.format("", "model: str = os.getenv('RPNB_A')", _OTHER, ""),
+        "import os\nos.environ['RPNB_A'] = 'b'\n"
+        + _DATACLASS.format("", "model: str = os.getenv('RPNB_A')", "n: int = 2", "")),
+    "a name that a field has": (
+        _BY_KEY, "k = 'a'\nc = {'model': k, 'n': 1}", "k = 'b'\nc = {'model': k, 'n': 2}"),
+}  # fmt: skip
+
+
+def _version(reader: str, settings: str) -> Version:
+    load = f"m = modelkit.LOAD({reader})"
+    return Version(("import modelkit", "def f(): return 1", settings, load))
+
+
+@pytest.mark.parametrize("about", SPARED)
+def test_settings_that_a_load_does_not_read_spare_it(stage: Stage, about: str) -> None:
+    versions = [_version(SPARED[about][0], text) for text in SPARED[about][1:]]
+    assert not difference(stage, [*versions, versions[0]])
+    with stage.warm() as warm:
+        assert warm.sync(versions[0]).loads
+        assert not warm.sync(versions[1]).loads
+        assert not warm.sync(versions[0]).loads
+
+
+@pytest.mark.parametrize("about", CHANGED)
+def test_settings_that_a_load_reads_load_again(stage: Stage, about: str) -> None:
+    versions = [_version(CHANGED[about][0], text) for text in CHANGED[about][1:]]
+    assert not difference(stage, [*versions, versions[0]])
+    with stage.warm() as warm:
+        assert warm.sync(versions[0]).loads
+        assert warm.sync(versions[1]).loads
+
+
+def test_settings_below_a_load_do_not_stand_for_those_above_it(stage: Stage) -> None:
+    one, other = "c = {'model': 'a', 'n': 1}", "c = {'model': 'a', 'n': 2}"
+    load = "m = modelkit.LOAD(c['model'])"
+    versions = [Version(("import modelkit", *steps)) for steps in ((one, load), (load, other))]
+    assert not difference(stage, versions)
+
+
+def test_load_that_a_failed_edit_of_its_settings_spared_is_told_from_a_later_value(
+    stage: Stage,
+) -> None:
+    load = "m = modelkit.LOAD(c['model'])"
+    texts = [
+        "c = {'model': 'a', 'n': 1}",
+        "c = {'model': 'a', 'n': missing}",
+        "c = {'model': 'b', 'n': missing}",
+        "c = {'model': 'a', 'n': 1}",
+        "c = {'model': 'b', 'n': 1}",
+    ]
+    assert not difference(stage, [Version(("import modelkit", text, load)) for text in texts])
+
+
+def test_setting_that_a_job_changed_loads_again(stage: Stage) -> None:
+    program = (
+        "import modelkit\nc = {{'model': 'a', 'n': {}}}\nm = modelkit.LOAD(c['model'])\n"
+        "def handler(job):\n    c['model'] = 'b'\n    return c['n']\n"
+        'import runpod\nrunpod.serverless.start({{"handler": handler}})'
+    )
+    versions = [Version((program.format(n),), {}, (1,)) for n in (1, 2)]
+    assert not difference(stage, versions)
