@@ -81,10 +81,11 @@ def kind(value: Any, program: str = PROGRAM, depth: int = 0) -> str:
     if isinstance(value, types.ModuleType):
         return "names" if value.__name__ == program else "mod"
     if cls is types.FunctionType:
-        return _function_kind(value, program)
+        return _function_kind(value, program, depth)
     if isinstance(value, type):
         return _class_kind(value, program, depth)
-    if own and hasattr(value, "__dict__") and _is_record(cls, program):
+    is_record = own and depth < _DEPTH and hasattr(value, "__dict__")
+    if is_record and _is_record(cls, program):
         held = list(vars(value).values())
         return "record" if all(kind(v, program, depth + 1) in _STILL for v in held) else "active"
     reading = ("__next__", "__missing__")
@@ -110,12 +111,15 @@ def _is_code(value: Any) -> bool:
     return hasattr(type(value), "__get__") and not is_bookkeeping
 
 
-def _function_kind(function: types.FunctionType, program: str) -> str:
+def _function_kind(function: types.FunctionType, program: str, depth: int) -> str:
     """A function that keeps something (cells, attributes, mutable defaults) is data."""
     if function.__closure__ or function.__dict__:
         return "data"
     defaults = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
-    return "code" if all(kind(value, program) == "imm" for value in defaults) else "data"
+    if depth >= _DEPTH:
+        # A default may lead back to the function itself.
+        return "data" if defaults else "code"
+    return "code" if all(kind(v, program, depth + 1) == "imm" for v in defaults) else "data"
 
 
 def _class_kind(cls: type, program: str, depth: int) -> str:

@@ -34,6 +34,11 @@ TEXTS = {
     "who counts the annotations": ["x: int = 1", "y = len(__annotations__)\nx: int = 1"],
     "who asks for annotations where there are none": [
         "x = sorted(__annotations__)", "y: int\nx = sorted(__annotations__)"],
+    "a default that is the function itself": [
+        "def f(v=1): pass\nf.__defaults__ = (f,)", "def f(v=1): pass\nf.__defaults__ = (f,)\nx = 1"],
+    "a record that holds itself": [
+        "from dataclasses import dataclass\n@dataclass\nclass D:\n    v: object = 1\nd = D()\nd.v = d",
+        "from dataclasses import dataclass\n@dataclass\nclass D:\n    v: object = 1\nd = D()"],
     "the docstring": ["'one'\nx = __doc__", "'two'\nx = __doc__", "x = __doc__"],
     "no docstring below another line": ["'one'\nx = 1", "import os\n'one'\nx = __doc__"],
     "annotations made lazy": [
