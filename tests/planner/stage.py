@@ -37,7 +37,7 @@ _ENVIRON = {
     "OPENBLAS_NUM_THREADS": "1",
 }
 # A warm worker that does not answer for so long hangs, which a fresh run did not.
-_PATIENCE = 60.0
+_PATIENCE = 600.0
 _ENDED = "the process ended"
 
 
