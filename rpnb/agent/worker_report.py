@@ -27,13 +27,14 @@ def plan_body(todo: Plan, sync: Sync, spoiled: Collection[str]) -> dict[str, Any
         cell = sync.program.cell_of(step.line)
         return {"names": list(step.names), "cell": cell, "line": step.line}
 
+    swapped = {rerun.index for rerun in todo.swapped}
     return {
         "run": [
             {**place(rerun.index), "reason": _reason(rerun, sync, spoiled)}
-            for rerun in todo.run
+            for rerun in (*todo.swapped, *todo.run)
             if rerun.reason.kind != "always"
         ],
-        "keep": [place(new) for new, _ in todo.keep],
+        "keep": [place(new) for new, _ in todo.keep if new not in swapped],
         "restart": todo.restart.text() if todo.restart is not None else None,
     }
 

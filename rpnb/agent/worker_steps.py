@@ -312,6 +312,9 @@ class Steps:
         moved = [(self.ran[old].executed.step, now[old]) for old in order]
         refresh_lines(moved, self.namespace, self._file, (self._flags, sync.flags))
         self._flags = sync.flags
+        self._watch.renew()
+        for swapped in todo.swapped:
+            self._count(swapped.index, 0.0, sync)
         self.ran = [self.ran[old] for old in order]
         for ran, (_, step) in zip(self.ran, moved):
             ran.executed = replace(ran.executed, step=step)
@@ -365,15 +368,15 @@ class Steps:
             cell = sync.program.cell_of(step.line)
             sync.failure = failure_of(error, "step", os.fspath(self._directory.app), cell)
         if error is not None or rerun.reason.kind != "always":
-            self._count(rerun, seconds, sync)
+            self._count(rerun.index, seconds, sync)
 
-    def _count(self, rerun: Rerun, seconds: float, sync: Sync) -> None:
+    def _count(self, index: int, seconds: float, sync: Sync) -> None:
         sync.ran_steps += 1
-        cell = sync.cell_of(rerun.index)
+        cell = sync.cell_of(index)
         if cell is not None:
             cell.state = "ran" if sync.failure is None else "failed"
             cell.seconds += seconds
-            names = sync.new[rerun.index].names
+            names = sync.new[index].names
             cell.ran += [name for name in names if name not in cell.ran]
 
     def _execute(self, step: Step, sync: Sync, index: int) -> None:

@@ -16,6 +16,7 @@ from typing import Mapping
 from .calls import Calls, Touch, is_literal
 from .loggers import told
 from .looks import Looks, asked, looks
+from .methods import ACCESSORS, PlainClass, plain_class
 from .parts import Parts, parts
 from .scopes import augmented, comprehension_names, free_names
 from .spelled import spelled
@@ -73,6 +74,10 @@ class Facts:
     is_opaque_later: bool = False
     # It reads names that it does not name.
     has_star: bool = False
+    # What it is, where it is a class that only holds functions, and what these do: name -> facts.
+    plain: PlainClass | None = None
+    methods: Mapping[str, Facts] = field(default_factory=dict)
+    text: str = ""
     # Modules that it imports, at once or when a function of it is called.
     loads: frozenset[str] = frozenset()
     deferred_loads: frozenset[str] = frozenset()
@@ -81,7 +86,8 @@ class Facts:
 def facts(statement: Statement, *, is_wrapped: bool = False) -> Facts:
     """Return the facts of one statement (kept by its text).
 
-    The decorators of a function that `is_wrapped` are known to call nothing of it.
+    The decorators of a function that `is_wrapped`, or of a class's functions, are known to
+    call nothing of them.
     """
     if statement.needs:
         return _needing(statement.text, statement.needs, is_wrapped)
@@ -94,6 +100,7 @@ def _needing(text: str, needs: frozenset[str], is_wrapped: bool) -> Facts:
     found = _facts(text, is_wrapped)
     return replace(
         found,
+        text=f"{found.text}\n{', '.join(sorted(needs))}",
         reads=found.reads | needs,
         deferred_reads=found.deferred_reads | needs,
         deferred_calls=found.deferred_calls | needs,
@@ -104,8 +111,9 @@ def _needing(text: str, needs: frozenset[str], is_wrapped: bool) -> Facts:
 def _facts(text: str, is_wrapped: bool) -> Facts:
     text = spelled(text)
     node = ast.parse(text).body[0]
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and is_wrapped:
-        node.decorator_list = []
+    plain = plain_class(node, is_wrapped=is_wrapped)
+    if is_wrapped:
+        _undecorate(node)
     names = _Names()
     names.walk(symtable.symtable(text, "<step>", "exec"), deferred=False)
     inner, bound = comprehension_names(node)
@@ -126,6 +134,9 @@ def _facts(text: str, is_wrapped: bool) -> Facts:
     now, flows = calls.settle(), calls.flows(names.deferred_reads)
     asks = looks(node)
     return Facts(
+        plain=plain,
+        methods={n: _facts(m.text, False) for n, m in plain.methods.items()} if plain else {},
+        text=text,
         reads=frozenset(names.reads),
         binds=frozenset(names.binds),
         deferred_reads=frozenset(names.deferred_reads),
@@ -155,6 +166,16 @@ def _facts(text: str, is_wrapped: bool) -> Facts:
         loads=frozenset(calls.loads),
         deferred_loads=frozenset(calls.deferred_loads),
     )
+
+
+def _undecorate(node: ast.stmt) -> None:
+    """Take known decorators off a function, or off the functions of a class."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        node.decorator_list = []
+    for part in node.body if isinstance(node, ast.ClassDef) else ():
+        if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            own = [each for each in part.decorator_list if ast.unparse(each) in ACCESSORS]
+            part.decorator_list = own
 
 
 class _Names:

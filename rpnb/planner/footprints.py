@@ -80,6 +80,15 @@ class Footprints:
         reads |= found.reads | (binds & RANDOM_MASK)
         return Footprint(reads, binds, found.changes, found.data, binds & self._data, firm)
 
+    def units(self, number: int) -> int:
+        """Return the statements (one bit each) whose deferred code a statement may run at once."""
+        names, facts, m = self._names, self._names.every[number], self._names.masks[number]
+        units = names.code(facts.reads - self._partial.get(number, frozenset()))
+        # What only wraps the functions of a class calls none of them.
+        if (m.deferred_reads or m.has_deferred) and facts.has_calls and facts.plain is None:
+            units |= names.code(facts.deferred_reads) | 1 << number
+        return units
+
     def of_job(
         self, functions: Collection[str], binds: Collection[str], changes: Collection[str]
     ) -> Footprint:
@@ -121,11 +130,8 @@ class Footprints:
         apart = mask(partial)
         reads = m.reads & ~apart | done.reads
         binds, changes = m.binds, (m.changes | m.calls) & ~apart | done.changes
-        units = names.code(facts.reads - partial)
-        at_once = bool(m.deferred_reads or m.has_deferred) and facts.has_calls
-        if at_once:
-            units |= names.code(facts.deferred_reads) | 1 << number
-        more = names.deferred(units)
+        units = self.units(number)
+        more = names.deferred(units, number)
         reads, binds, changes = reads | more[0], binds | more[1], changes | more[2]
         changes |= names.through(facts.results) if facts.results else 0
         changes |= reads & self._active
@@ -160,7 +166,7 @@ class Footprints:
         units = names.code(others)
         if units & names.opaque:
             return None
-        reads, binds, changes = names.deferred(units)
+        reads, binds, changes = names.deferred(units, number)
         reads, binds = reads | m.reads, binds | m.binds
         shared = (reads | binds) & self._data & ~mask(facts.receivers) & ~apart
         changes |= m.reads & ~apart & self._active

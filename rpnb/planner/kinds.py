@@ -216,6 +216,14 @@ class Watch:
             return "data"
         return "code"
 
+    def renew(self) -> None:
+        """Take what functions and classes are made of now for what they were first seen with.
+
+        Call it when their code was exchanged, for new line numbers.
+        """
+        for name, (value, _) in self._forms.items():
+            self._forms[name] = (value, form(value, self._program))
+
     def drop(self, names: Collection[str]) -> None:
         """Delete `names` from the namespace and forget their kinds."""
         annotations = self.namespace.get("__annotations__", {})

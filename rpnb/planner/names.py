@@ -17,6 +17,7 @@ from typing import Any, Collection, Iterable, Iterator, Mapping, NamedTuple, Pro
 
 from .effects import AMBIENT, QUIET, RANDOM, RESOURCES, WORLD, resources
 from .facts import Facts
+from .methods import PlainClass, chosen, shape
 from .scopes import MODULE_NAMES
 
 _numbers = itertools.count()
@@ -175,6 +176,8 @@ class Names:
             (1 << i if m.has_deferred else 0, m.read_names, m.made_names)
             for i, m in enumerate(self.masks)
         ]
+        # Statements (one bit each) that make plain classes.
+        self._plain = sum(1 << i for i, facts in enumerate(every) if facts.plain)
         # Statements (one bit each) whose deferred code may read and bind any name.
         self.opaque = sum(1 << i for i, facts in enumerate(every) if facts.is_opaque_later)
         self._code: dict[str, int] | None = None
@@ -207,21 +210,50 @@ class Names:
         """What the statement does to libraries and local modules when it runs."""
         return self._done[number]
 
-    def deferred(self, units: int) -> tuple[int, int, int]:
-        """Return what the deferred code of these statements reads, binds and changes."""
+    def deferred(self, units: int, caller: int | None = None) -> tuple[int, int, int]:
+        """Return what the deferred code of these statements reads, binds and changes.
+
+        Where a statement is the `caller`, only the methods that it may run count.
+        """
+        methods = self.methods(units, caller) if caller is not None else {}
         reads = binds = changes = 0
+        for facts, done in self._running(units, methods):
+            m = _masks(facts)
+            reads |= m.deferred_reads | done.reads | self.quiet(m.deferred_reads, m.told)
+            binds |= m.deferred_binds | done.writes
+            changes |= m.deferred_changes | m.deferred_calls | done.changes
+            if facts.deferred_results:
+                changes |= self.through(facts.deferred_results)
+        return reads, binds, changes
+
+    def _running(
+        self, units: int, methods: Mapping[int, Collection[str]]
+    ) -> Iterator[tuple[Facts, Done]]:
         while units:
             low = units & -units
             units ^= low
             number = low.bit_length() - 1
-            m = self.masks[number]
-            done = self._done_later[number]
-            reads |= m.deferred_reads | done.reads | self.quiet(m.deferred_reads, m.told)
-            binds |= m.deferred_binds | done.writes
-            changes |= m.deferred_changes | m.deferred_calls | done.changes
-            if self.every[number].deferred_results:
-                changes |= self.through(self.every[number].deferred_results)
-        return reads, binds, changes
+            for name in methods.get(number, ()):
+                facts = self.every[number].methods[name]
+                yield facts, self._touched(facts, deferred=True)
+            if number not in methods:
+                yield self.every[number], self._done_later[number]
+
+    def methods(self, units: int, caller: int) -> dict[int, frozenset[str]]:
+        """Return which methods of the plain classes among `units` a statement may run."""
+        if not units & self._plain:
+            return {}
+        found, shapes = dict[int, tuple[PlainClass, set[str]]](), [shape(self.every[caller].text)]
+        while units:
+            low = units & -units
+            units ^= low
+            facts = self.every[low.bit_length() - 1]
+            if facts.plain is None:
+                shapes.append(shape(facts.text))
+                continue
+            names = {name for name, code in (self._code or {}).items() if code & low}
+            found[low.bit_length() - 1] = (facts.plain, names | {facts.plain.name})
+        return chosen(shapes, found)
 
     def through(self, functions: Collection[str]) -> int:
         """Return what may be changed through the results of these functions."""

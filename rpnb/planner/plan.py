@@ -21,7 +21,7 @@ settled, the order of the program is as good, and that is what `keep` gives.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Collection, Iterable, Mapping, Sequence
+from typing import Collection, Iterable, Iterator, Mapping, Sequence
 
 from .causes import Causes
 from .effects import RANDOM, WORLD
@@ -29,6 +29,7 @@ from .footprints import Footprint, Footprints
 from .halves import half_written
 from .kinds import RANK
 from .local import Local
+from .methods import edited
 from .names import Names, mask_of, module_mask, names_in, resource_mask
 from .parts import fixed, unchanging
 from .reasons import Reason
@@ -87,6 +88,8 @@ class Plan:
     keep: tuple[tuple[int, int], ...] = ()
     # Writes of jobs that still stand; pass them to the next plan.
     job_writes: tuple[JobWrite, ...] = ()
+    # Of the steps that stay warm: classes whose edited methods take their places in them.
+    swapped: tuple[Rerun, ...] = ()
     # New indexes whose pragma changed the plan, for the person's line.
     obeyed: tuple[int, ...] = ()
 
@@ -139,6 +142,8 @@ class _Planning:
         unique = list({id(facts): facts for facts in every}.values())
         self.names = Names(unique, local, _stars(executed))
         self.match = _match(executed, new)
+        self.edited = _edited(executed, new, self.match)
+        self.match.update({j: i for j, (i, _) in self.edited.items()})
         self.observed = [self._observed(e) for e in executed]
         self._every_step = [*(e.step for e in executed), *new]
         self.unknown: set[str] = set()
@@ -230,6 +235,7 @@ class _Planning:
         order += range(self.settled, self.settled + len(jobs))
         has_settings = now or any(e.settings for e in self.executed)
         unset = self._unset(new) if has_settings else {}
+        unset.update(self._running_edited(prints))
         return Spread([*old, *jobs], [*new, *jobs], kept, fixed, order, unset)
 
     def _spare(self, old: list[Footprint], new: list[Footprint], jobs: Sequence[Footprint]) -> None:
@@ -249,6 +255,24 @@ class _Planning:
         """Tell whether a matched step does what it did, whatever it imports."""
         ran, facts = self.executed[i], self.new[j].facts
         return ran.step.facts is facts and not (facts.loads or ran.did_nothing)
+
+    def _running_edited(self, prints: Footprints) -> Iterator[tuple[int, Hit]]:
+        """Yield the kept steps, and jobs behind them, that ran a method that is another now."""
+        for j, (i, methods) in self.edited.items():
+            facts = self.executed[i].step.facts, self.new[j].facts
+            numbers = [self.names.number(each) for each in facts]
+            hit = Hit(mask_of(self.new[j].facts.binds), j, is_old=False)
+            for place, step in enumerate(self.new):
+                number = self.names.number(step.facts)
+                units = 0 if place == j or place not in self.match else prints.units(number)
+                if not any(units & 1 << each for each in numbers):
+                    continue
+                found = self.names.methods(units, number)
+                if any(not methods.isdisjoint(found.get(each, ())) for each in numbers):
+                    yield place, hit
+            for k, job in enumerate(self.jobs):
+                if any(self.names.code(job.functions) & 1 << each for each in numbers):
+                    yield len(self.new) + k, hit
 
     def _seen(self, j: int) -> int:
         return self.observed[self.match[j]] if j in self.match else 0
@@ -323,6 +347,11 @@ class _Planning:
             run=tuple(Rerun(j, causes.of(j)) for j in spread.dirty if j < count),
             keep=keep,
             job_writes=tuple(job for k, job in enumerate(self.jobs) if count + k in spread.kept),
+            swapped=tuple(
+                Rerun(j, Reason("method", "`, `".join(sorted(methods))))
+                for j, (_, methods) in sorted(self.edited.items())
+                if j in spread.kept
+            ),
             obeyed=tuple(j for j in range(count) if self._is_obeyed(j, spread)),
         )
 
@@ -388,6 +417,29 @@ def _match(executed: Sequence[Executed], new: Sequence[Step]) -> dict[int, int]:
         if pool.get(step.identity):
             found[j] = pool[step.identity].pop()
     return found
+
+
+def _edited(
+    executed: Sequence[Executed], new: Sequence[Step], match: Mapping[int, int]
+) -> dict[int, tuple[int, frozenset[str]]]:
+    """New position -> old one of a class of which only methods' bodies are others, and these."""
+    gone = {}
+    for i in set(range(len(executed))) - set(match.values()):
+        plain = executed[i].step.facts.plain
+        if plain is not None and executed[i].ok:
+            gone[plain.outside, _place(executed[i].step)] = i, plain
+    found = {}
+    for j, step in enumerate(new):
+        now = step.facts.plain if j not in match else None
+        before = gone.pop((now.outside, _place(step)), None) if now is not None else None
+        if now is not None and before is not None:
+            found[j] = before[0], edited(before[1], now)
+    return found
+
+
+def _place(step: Step) -> str:
+    """What of a step's identity is not its tokens: lazy annotations, modules that it imports."""
+    return step.identity.partition(" ")[2]
 
 
 def _parted(then: Settings, now: Settings) -> int:

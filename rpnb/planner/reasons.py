@@ -25,6 +25,7 @@ class Reason:
     kind      said as
     new       "new"
     changed   "`norm` changed"                      (its own text)
+    method    "`predict` changed, in place"          (methods of a class that stays)
     failed    "it failed last time"
     always    "it registers the handler"
     uses      "uses `norm`"                         (a step that runs, made it)
@@ -54,6 +55,7 @@ class Reason:
             "failed": "it failed last time",
             "always": "it registers the handler",
             "changed": f"`{self.name}` changed",
+            "method": f"`{self.name}` changed, in place",
             "after": f"comes after `{self.cause}`",
             "moved": f"`{self.name}` moved",
             "endless": "its steps undo each other",

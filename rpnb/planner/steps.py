@@ -11,6 +11,7 @@ from .facts import Facts, facts
 from .known import WRAPPERS
 from .local import NONE, NOTHING, Import, Local, together
 from .looks import Looks
+from .methods import ACCESSORS
 from .names import imported
 from .statements import Statement, apart, split
 
@@ -96,11 +97,16 @@ def _wrappers(every: Sequence[Facts], local: Local) -> Mapping[str, str]:
 
 
 def _is_wrapped(node: ast.stmt, wrappers: Mapping[str, str]) -> bool:
-    """Tell whether it makes a function that known decorators only wrap: they call nothing of it."""
-    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        return False
-    paths = [path_of(each, wrappers) for each in node.decorator_list]
-    return bool(paths) and WRAPPERS.issuperset(paths)
+    """Tell whether known decorators only wrap what it makes: they call nothing of it.
+
+    It makes a function, or a class with functions.
+    """
+    if isinstance(node, ast.ClassDef):
+        inner = [d for part in node.body for d in getattr(part, "decorator_list", ())]
+        given = [each for each in inner if ast.unparse(each) not in ACCESSORS]
+    else:
+        given = getattr(node, "decorator_list", [])
+    return bool(given) and WRAPPERS.issuperset(path_of(each, wrappers) for each in given)
 
 
 def _step(

@@ -144,3 +144,29 @@ def test_reload_says_what_caused_it(warm, edit):
     ]
     assert reasons
     assert "new" not in reasons
+
+
+_PREDICTOR = """import rpnb_everyday
+LABEL = "cat"
+class Predictor:
+    def setup(self):
+        self.model = rpnb_everyday.load("sd")
+    def predict(self, prompt):
+        return self.model(prompt)
+    def label(self, prompt):
+        return LABEL
+predictor = Predictor()
+predictor.setup()"""
+
+
+def test_method_of_a_predictor_is_edited_in_place_and_said_so(warm):
+    handler = 'def handler(job):\n    return predictor.predict("a"), predictor.label("b")'
+    run(warm, program(_PREDICTOR, handler=handler), {})
+    before = _loads(warm)
+    edited = _PREDICTOR.replace("return LABEL", "return LABEL + prompt").replace('"cat"', '"dog"')
+    seen = run(warm, program(edited, handler=handler), {})
+
+    assert seen.result.output == [["sd", "f32", "ddim", "a", 1], "dogb"]
+    assert _loads(warm) == before
+    reasons = {n: s["reason"] for p in seen.of(Planned) for s in p.run for n in s["names"]}
+    assert reasons["Predictor"] == "`label` changed, in place"

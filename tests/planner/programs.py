@@ -104,7 +104,8 @@ def _program(rng: random.Random, judge: Judge) -> Draft:
         draft = _attempt(rng)
         kept = judge(draft.version(), True)
         draft.steps = [step for step in draft.steps if step in kept.ran]
-        if not judge(draft.version(), False).error:
+        # Nothing is left of a program that ends its process.
+        if draft.steps and not judge(draft.version(), False).error:
             return draft
 
 
