@@ -151,11 +151,13 @@ def not_reloaded(target: str, kept: Sequence[Mapping[str, Any]]) -> Line:
     return target, "not reloaded", keeping(kept) or "all kept", "the edit was not sent"
 
 
-def link(target: str, state: str, seconds: float) -> Line:
-    """The link is silent, lost (which is the same to a person) or back."""
+def link(target: str, state: str, seconds: float, why: str = "") -> Line:
+    """The link is silent, lost (which is the same to a person), not there yet, or back."""
     if state == "back":
         return target, f"link is back after {span(seconds)}"
-    return target, f"link lost {span(seconds)} ago", "job runs on", "reconnecting"
+    if state == "away":
+        return target, f"no link for {span(seconds)}", "the run waits", "reconnecting", why
+    return target, f"link lost {span(seconds)} ago", "job runs on", "reconnecting", why
 
 
 def cancelled(

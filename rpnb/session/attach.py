@@ -22,9 +22,6 @@ def attach(session: Session, request: str) -> Run:
 
     Nothing is executed anew. Iterating raises `AgentError` where the worker does
     not know the request.
-
-    Raises:
-        TargetError: the target cannot be reached.
     """
     client = f"{session.worker} attach {request}"
     link = Link(session.reach.dial, session.reach.beside, Dialogue(client, watched=request))
@@ -50,5 +47,6 @@ class _Watching:
         self._link.close()
 
     def cancel(self, cancel: messages.Cancel) -> None:
-        """Send a cancel; only the session's own link may."""
-        self._session.send(cancel)
+        """Send a cancel; only the session's own link may. Without a link it ends the wait."""
+        if not self._link.leave(cancel):
+            self._session.send(cancel)

@@ -38,6 +38,8 @@ class OpenRequest:
     # Kept, for a link that is down when it is asked for.
     cancel: messages.Cancel | None = None
     upload: Upload | None = None
+    # Whether it was put on any line so far; and whether the agent has begun it.
+    is_said: bool = False
     is_accepted: bool = False
 
 
@@ -133,6 +135,8 @@ class Dialogue:
     def again(self) -> list[messages.Message]:
         """Return the open requests, to be said once more, each with its cancel."""
         known = self.open_requests().values()
+        for opened in known:
+            opened.is_said = True
         return [said for each in known for said in (each.message, each.cancel) if said]
 
     def add(self, request: str, opened: OpenRequest) -> None:

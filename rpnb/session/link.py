@@ -3,7 +3,7 @@
 While a request is open a thread watches the link. Where it falls silent another
 stream is opened beside it, and whichever answers first is kept; where it ends it
 is opened again. What was missed is replayed. With no request open nothing is
-watched: a cut is mended at the next one.
+watched: a cut is mended at the next one, which waits for the link as a run does.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from enum import Enum
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CannotReach, LinkLost, ProtocolError, RpnbError
+from ..errors import LinkLost, ProtocolError, RpnbError
 from ..protocol import messages
 from .dialogue import Dialogue, OpenRequest
 from .line import Line
 from .pulse import TICK, Pulse
 from .redial import Redial
-from .updates import LinkChanged
+from .result import RemoteException
+from .updates import Failed, LinkChanged, Waiting
 from .upload import Upload
 
 if TYPE_CHECKING:
@@ -38,9 +39,13 @@ _STABLE = 2.0
 _TOLD_FIRST, _TOLD_LAST = 2.0, 60.0
 # A clock that ran so far ahead: the machine slept, and what was under way is dead.
 _ASLEEP = 10.0
-# How often a link is opened for a request before its cuts are told. A host that did not
-# answer is tried twice, and more often where each try takes no time.
-_TRIES, _PAUSE, _TRYING = 5, 0.1, 5.0
+# What a cancel comes to while there is no link.
+_UNSENT = RemoteException("JobCancelled", "cancelled before it was sent: there was no link")
+_CANCELS_LATER = "cancelled once the link is back; a second interrupt ends the wait here"
+_LEFT = (
+    "the link is lost, and nothing waits for it any more. The job goes on, unless the first "
+    "interrupt still reached it: `%runpod_run --attach {}` shows what became of it."
+)
 # How soon the reader looks again whether a run has read what it holds; and how long one
 # that reads nothing may keep the others waiting.
 _ROOM, UNREAD = 0.02, 10.0
@@ -50,6 +55,7 @@ class State(Enum):
     """Where a link is."""
 
     DOWN = "down"
+    WANTED = "wanted"
     UP = "up"
     SUSPECT = "suspect"
     LOST = "lost"
@@ -57,8 +63,10 @@ class State(Enum):
 
 # Attached: a stream was welcomed. Silent: no sign of life. Heard: one after all. Cut: the
 # stream ended while a request is open. Closed: it ended while none is, or on purpose.
+# Needed: a request came while there was none. Missed: it takes so long that it is told.
 TRANSITIONS = {
-    State.DOWN: {"attached": State.UP},
+    State.DOWN: {"attached": State.UP, "needed": State.WANTED},
+    State.WANTED: {"attached": State.UP, "missed": State.LOST, "closed": State.DOWN},
     State.UP: {
         "silent": State.SUSPECT,
         # Both answered: the agent has dropped the first one for the second.
@@ -93,8 +101,8 @@ class Link:
         self._life = 0
         # Numbers the questions of `ask`; the pulse's own have 0.
         self._asked = 0
-        # Never held while anything waits for the network; this one is, for a new stream.
-        self._lock, self._opening = threading.RLock(), threading.Lock()
+        # Never held while anything waits for the network.
+        self._lock = threading.RLock()
         self._heard_at = self._attached_at = time.monotonic()
         # When a person is told next, in seconds since the last byte.
         self._tell_at = 0.0
@@ -128,21 +136,20 @@ class Link:
         return welcome
 
     def submit(self, request: str, opened: OpenRequest) -> None:
-        """Send a request; what comes of it arrives in `opened.inbox`.
+        """Send a request as soon as there is a link; what comes of it arrives in `opened.inbox`.
 
         Raises:
-            RpnbError: as `open`. The request is forgotten then, here and there.
+            ProtocolError: it is larger than an agent accepts.
         """
         try:
             with self._lock:
-                if self._state is State.UP and self._dialogue.is_idle:
+                if self._dialogue.is_idle:
                     # Before that nobody listened: its silence says nothing.
                     self._pulse.hear()
                     self._heard_at = time.monotonic()
                 self._dialogue.add(request, opened)
-                self._send(opened.message)
+                self._say(request, opened)
                 self._see_to_watcher()
-            self.reopen()
         except BaseException:
             # Ctrl-C, too: what the caller does not know of must not run later.
             self.forget(request)
@@ -155,19 +162,8 @@ class Link:
         Raises:
             RpnbError: as `open`.
         """
-        with self._opening:
-            deadline = time.monotonic() + _TRYING
-            for number in range(1, _TRIES + 1):
-                if self._state is not State.DOWN:
-                    return
-                try:
-                    self.open()
-                except (CannotReach, LinkLost) as error:
-                    # Cut at once, or in its login: nothing was lost yet, so it is no news.
-                    is_late = number > 1 and time.monotonic() > deadline
-                    if number == _TRIES or (is_late and isinstance(error, CannotReach)):
-                        raise
-                    time.sleep(_PAUSE)
+        if self._state is State.DOWN:
+            self.open()
 
     def send(self, message: messages.Message) -> None:
         """Send a message that opens no request; lost with the link, if that is down."""
@@ -192,9 +188,30 @@ class Link:
         """Cancel an open request, as soon as the link allows."""
         with self._lock:
             opened = self._dialogue.find(cancel.request)
-            if opened is not None:
-                opened.cancel = cancel
-                self._send(cancel)
+            if opened is None or self.leave(cancel):
+                return
+            opened.cancel = cancel
+            self._send(cancel)
+            if self._state is not State.UP:
+                self._dialogue.tell(Waiting(_CANCELS_LATER), cancel.request)
+
+    def leave(self, cancel: messages.Cancel) -> bool:
+        """End the wait for a link where a cancel can do no more; tell whether it did.
+
+        That is so of what was never sent, and of a second cancel while the link is lost.
+        """
+        with self._lock:
+            opened = self._dialogue.find(cancel.request)
+            if opened is None or self._state is State.UP:
+                return False
+            if not opened.is_said:
+                self._dialogue.tell(Failed("cancelled", _UNSENT, None), cancel.request)
+            elif cancel.force:
+                self._dialogue.tell(LinkLost(_LEFT.format(cancel.request[:4])), cancel.request)
+            else:
+                return False
+            self.forget(cancel.request)
+        return True
 
     def forget(self, request: str) -> None:
         """Stop listening for a request."""
@@ -351,6 +368,7 @@ class Link:
             with self._lock:
                 if self._state is State.DOWN or not self._dialogue.is_waiting:
                     self._watcher = None
+                    self._rest()
                     return
                 elapsed, on_the_wall = (now - old for now, old in zip(clocks, before, strict=True))
                 try:
@@ -359,6 +377,12 @@ class Link:
                     error = bug
             if error is not None:
                 self._end(error)
+
+    def _rest(self) -> None:
+        """Nobody waits any more: nor is there a line to be looked for."""
+        if self._line is None and self._state is not State.DOWN:
+            self._redial.end()
+            self._move("closed")
 
     def _look(self, elapsed: float, on_the_wall: float) -> Exception | None:
         """See how the line is and do what follows; return what ends every open run."""
@@ -370,9 +394,12 @@ class Link:
         if self._state is State.UP:
             return None
         if time.monotonic() - self._heard_at > self._tell_at:
-            self._tell_trouble(is_news=False)
+            is_news = self._state is State.WANTED
+            if is_news:
+                self._move("missed")
+            self._tell_trouble(is_news=is_news)
         error = self._redial.step(elapsed)
-        return error if self._state is State.LOST else None
+        return None if self._state is State.SUSPECT else error
 
     def _listen(self, line: Line, elapsed: float) -> None:
         uploads = [x.upload for x in self._dialogue.open_requests().values() if x.upload]
@@ -391,8 +418,30 @@ class Link:
     def _tell_trouble(self, *, is_news: bool = True) -> None:
         silent = time.monotonic() - self._heard_at
         self._tell_at = silent + min(max(silent, _TOLD_FIRST), _TOLD_LAST)
-        state = "lost" if self._state is State.LOST else "suspect"
-        self._dialogue.tell(LinkChanged(state, silent, is_news))
+        for request, opened in self._dialogue.open_requests().items():
+            self._tell_away(request, opened, is_news=is_news)
+
+    def _tell_away(self, request: str, opened: OpenRequest, *, is_news: bool = True) -> None:
+        state = "suspect" if self._state is State.SUSPECT else "lost"
+        silent = time.monotonic() - self._heard_at
+        said = LinkChanged(state if opened.is_said else "away", silent, is_news, self._redial.why)
+        self._dialogue.tell(said, request)
+
+    def _say(self, request: str, opened: OpenRequest) -> None:
+        """Send a request, on the next line where there is none."""
+        if self._line is not None:
+            opened.is_said = True
+            self._line.put(opened.message)
+            return
+        # What no agent accepts would end each new line anew.
+        messages.encode(opened.message)
+        if self._state is State.DOWN:
+            self._move("needed")
+            self._tell_at = _TOLD_FIRST
+            self._redial.begin(afresh=True)
+            self._bell.put(None)
+        elif self._state is State.LOST:
+            self._tell_away(request, opened)
 
     def _send(self, message: messages.Message) -> None:
         # A cut is the reader's business; what is open is repeated on the next line.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import CannotReach, LinkLost, ProtocolError
+from ..transport.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,10 +51,12 @@ class Redial:
         self._attach, self._ring = attach, ring
         self._try: _Try | None = None
         self._tries, self._waited = 0, 0.0
+        # What the last try failed with, in a few words.
+        self.why = ""
 
     def begin(self, *, afresh: bool) -> None:
         """A line is needed; `afresh` at once, since the last one had held for a while."""
-        self._try, self._waited = None, 0.0
+        self._try, self._waited, self.why = None, 0.0, ""
         if afresh:
             self._tries = 0
 
@@ -99,11 +102,12 @@ class Redial:
     def _verdict(self, error: Exception) -> Exception | None:
         if not isinstance(error, _PASSING):
             return error
+        self.why = one_line(str(error).partition(". ")[0])
         if self._waited < PATIENCE:
             return None
         lost = LinkLost(
             f"the link was lost and did not come back within {self._waited / 3600:.0f} h: {error}. "
-            "The job goes on; connect again to see its result."
+            "The job goes on if it had begun; connect again to see its result."
         )
         lost.__cause__ = error
         return lost

@@ -268,9 +268,12 @@ class Session:
             self._note(update)
             if isinstance(update, LinkChanged) and update.seconds > _HOLD:
                 self._link.forget(request)
-                raise LinkLost(
-                    f"{self.target.label} has not answered for {update.seconds:.0f} s: "
-                    "whether it was done is not known"
+                known = "nothing was sent, as there is no link"
+                if update.state != "away":
+                    known = "whether it was done is not known"
+                # No `LinkLost`: that is how an agent goes which was stopped.
+                raise CannotReach(
+                    f"{self.target.label} has not answered for {update.seconds:.0f} s: {known}"
                 )
 
     def _finish(self, run: Run) -> None:

@@ -112,14 +112,16 @@ class Finished:
 
 @dataclass(frozen=True)
 class LinkChanged:
-    """The link is "suspect" (silent), "lost" or "back"; `seconds` since the last byte.
+    """The link is "suspect" (silent), "lost", "away" or "back"; `seconds` since the last byte.
 
-    `is_news` is False where only time has passed since the last one.
+    "away": there is none, and the request waits for one to be sent on. `is_news` is False
+    where only time has passed since the last one; `why` the last try failed.
     """
 
     state: str
     seconds: float
     is_news: bool = True
+    why: str = ""
 
 
 @dataclass(frozen=True)

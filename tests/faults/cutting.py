@@ -79,6 +79,8 @@ class Proxy:
         self._connections: list[_Connection] = []
         self._listener = _listener(at, _TAKES if slowness else None)
         self.place: int | Path = at or self._listener.getsockname()[1]
+        # While it is down nobody gets through.
+        self._is_down = False
         # In each direction.
         self.passed_bytes = dict.fromkeys(DIRECTIONS, 0)
         threading.Thread(target=self._serve, daemon=True).start()
@@ -93,6 +95,15 @@ class Proxy:
         for each in self._connections:
             each.cut(kind)
 
+    def take_down(self) -> None:
+        """Let there be no network: what goes through is cut, and nothing gets through."""
+        self._is_down = True
+        self.strike("reset")
+
+    def bring_up(self) -> None:
+        """Let the network be back."""
+        self._is_down = False
+
     def close(self) -> None:
         """End the proxy and all that goes through it."""
         _hang_up(self._listener)
@@ -106,9 +117,11 @@ class Proxy:
             except OSError:
                 return
             try:
-                server = _connected(self._to)
+                server = None if self._is_down else _connected(self._to)
             except OSError:
-                client.close()  # nobody listens
+                server = None  # nobody listens
+            if server is None:
+                client.close()
                 continue
             made = _Connection(client, server, self._slowness, self._passed)
             self._connections = [each for each in self._connections if not each.is_over]

@@ -18,8 +18,18 @@ import pytest
 
 import rpnb
 from rpnb.agent.journal import JournalReader
+from rpnb.errors import CannotReach, LoginRefused
 from rpnb.protocol.messages import encode
-from rpnb.session.updates import Finished, JobStarted, LinkChanged, Logged, Planned, Streamed
+from rpnb.session import session as sessions
+from rpnb.session.updates import (
+    Failed,
+    Finished,
+    JobStarted,
+    LinkChanged,
+    Logged,
+    Planned,
+    Streamed,
+)
 from tests.behaviour.cells import Seen, job, program, run
 from tests.faults.breaking import WORKER, Processes, hang_up, heard_by, until
 from tests.faults.conftest import IS_LONG
@@ -64,6 +74,12 @@ def handler(job):
     while not os.path.exists("go"):
         time.sleep(0.005)
     return "done"
+"""
+COUNTS = """
+def handler(job):
+    with open("calls", "a") as file:
+        file.write(job["id"] + "\\n")
+    return 1
 """
 LINES = "".join(f"line {number}\n" for number in range(20))
 over_ssh = pytest.mark.parametrize(
@@ -178,7 +194,7 @@ def test_cuts_at_random_bytes_lose_and_repeat_nothing(session, processes, proxy,
             cuts[cut.stage, cut.kind] += 1
     told(capsys, cuts, time.monotonic() - begun)
     directory = processes.directory
-    assert (directory.app / "calls").read_text().split() == jobs, "each once, in order"
+    assert calls(processes) == jobs, "each once, in order"
     events = JournalReader(directory.journal).poll()
     journal = [e for e in events if start < e.seq <= heard[-1].seq]
     assert [e.seq for e in heard] == [e.seq for e in journal]
@@ -203,6 +219,14 @@ def check(result, value, cut):
     assert result.logs == LINES, cut
 
 
+def changes(seen):
+    return [each.state for each in seen.of(LinkChanged)]
+
+
+def calls(processes):
+    return (processes.directory.app / "calls").read_text().split()
+
+
 def told(capsys, cuts, seconds):
     with capsys.disabled():
         print(f"\n{cuts.total()} cuts in {seconds:.0f} s, RPNB_SEED={SEED}")
@@ -214,8 +238,7 @@ def told(capsys, cuts, seconds):
 def test_silent_death_is_noticed_within_two_seconds_and_the_job_goes_on(session, processes, proxy):
     made = job()
     running, seen, went = session.submit(program(handler=WAITS), job=made), Seen(), 0.0
-    calls = processes.directory.app / "calls"
-    until(calls.exists, "the handler")
+    until((processes.directory.app / "calls").exists, "the handler")
     proxy.arm(Cut("silence", "back", 1))
     for update in running:
         seen.append(update)
@@ -223,9 +246,9 @@ def test_silent_death_is_noticed_within_two_seconds_and_the_job_goes_on(session,
             went = update.seconds
             (processes.directory.app / "go").touch()
     assert 1.0 < went < 2.5
-    assert [each.state for each in seen.of(LinkChanged)] == ["suspect", "back"]
+    assert changes(seen) == ["suspect", "back"]
     assert seen.result.output == "done"
-    assert calls.read_text().split() == [made["id"]]
+    assert calls(processes) == [made["id"]]
 
 
 @over_ssh
@@ -255,4 +278,62 @@ def test_link_that_dies_while_idle_is_mended_at_the_next_run(session, proxy):
     proxy.arm(Cut("silence", "there", 1))
     seen = run(session, made)
     assert seen.result.output == 1
-    assert [each.state for each in seen.of(LinkChanged)] == ["suspect", "back"]
+    assert changes(seen) == ["suspect", "back"]
+
+
+@pytest.fixture
+def away(session, proxy):
+    """An idle session's link is cut, and there is no network."""
+    assert run(session, program(handler=COUNTS)).result.output == 1
+    proxy.take_down()
+    until(lambda: session._link._line is None, "the cut")
+
+
+def awaited(running):
+    """Return the first news of a link that is not there."""
+    return next(each for each in running if isinstance(each, LinkChanged))
+
+
+def test_run_without_a_network_waits_for_it_and_runs_once(session, processes, proxy, away):
+    made = job()
+    running = session.submit(program(handler=COUNTS), job=made)
+    first = awaited(running)
+    assert (first.state, bool(first.why)) == ("away", True)
+    proxy.bring_up()
+    seen = Seen(running)
+    assert (seen.result.output, changes(seen)[-1]) == (1, "back")
+    assert calls(processes).count(made["id"]) == 1
+
+
+def test_interrupt_ends_the_wait_for_a_network_and_the_run_is_never_sent(
+    session, processes, proxy, away
+):
+    given_up = job()
+    running = session.submit(program(handler=COUNTS), job=given_up)
+    awaited(running)
+    running.cancel()
+    assert [each.phase for each in Seen(running).of(Failed)] == ["cancelled"]
+    proxy.bring_up()
+    assert run(session, program(handler=COUNTS)).result.output == 1
+    assert given_up["id"] not in calls(processes)
+
+
+def test_stop_without_a_network_says_that_nothing_was_sent(session, proxy, away, monkeypatch):
+    monkeypatch.setattr(sessions, "_HOLD", 1.0)
+    with pytest.raises(CannotReach, match="nothing was sent"):
+        session.stop()
+    proxy.bring_up()
+    assert run(session, program(handler=COUNTS)).result.output == 1
+
+
+@over_ssh
+def test_run_without_a_link_fails_at_once_where_the_login_is_refused(session, proxy, away, request):
+    keys = request.getfixturevalue("sshd").authorized_keys
+    kept = keys.read_text()
+    keys.write_text("")
+    proxy.bring_up()
+    try:
+        with pytest.raises(LoginRefused):
+            list(session.submit(program(handler=COUNTS), job=job()))
+    finally:
+        keys.write_text(kept)

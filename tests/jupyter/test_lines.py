@@ -55,6 +55,10 @@ def test_join_without_box_uses_a_bar():
             "my-gpu │ link lost 3 s ago │ job runs on │ reconnecting",
         ),
         (
+            lines.link("my-gpu", "away", 3, "no route to host"),
+            "my-gpu │ no link for 3 s │ the run waits │ reconnecting │ no route to host",
+        ),
+        (
             lines.cancelled("my-gpu", 17, [OCR]),
             "my-gpu │ cancelled after 17 chunks │ ocr kept",
         ),

@@ -108,6 +108,8 @@ def test_deep_and_endless_heads_are_refused(agent, link):
         struct.pack(">4sIH", b"rpn1", 200_000, 0) + b"[" * 200_000,
     ):
         run = submitted(link)
+        agent.next(messages.Submit)
+        agent.heard.queue.clear()
         agent.streams[-1].send(frame)
         with pytest.raises(ProtocolError):
             list(run)

@@ -11,6 +11,7 @@ from rpnb.errors import (
     HostKeyChanged,
     JournalTrimmed,
     LinkLost,
+    LoginRefused,
     ProtocolError,
 )
 from rpnb.protocol import messages
@@ -188,15 +189,97 @@ def test_cancel_while_the_link_is_down_is_sent_when_it_is_back(agent, link):
     assert agent.next(messages.Cancel) == messages.Cancel("r1")
 
 
-def test_request_that_could_not_be_sent_is_not_sent_later(agent, link):
+@pytest.fixture
+def soon(monkeypatch):
+    """A missing link is told of after a tenth of a second."""
+    monkeypatch.setattr(links, "_TOLD_FIRST", 0.1)
+
+
+@pytest.fixture
+def away(soon, agent, link):
+    """A link that was cut while nobody waited, and a network that stays away."""
+    dial, link._dial = link._dial, unreachable
     agent.cut()
     until(lambda: link._state is State.DOWN)
-    link._dial, dial = unreachable, link._dial
-    with pytest.raises(CannotReach):
-        submitted(link, "r1")
+    yield lambda: setattr(link, "_dial", dial)
     link._dial = dial
+
+
+def told(run):
+    """Return the next news of a link."""
+    return next(u for u in run if isinstance(u, updates.LinkChanged))
+
+
+def test_request_without_a_link_waits_says_why_and_is_sent_once(agent, link, away):
+    run = submitted(link)
+    first = told(run)
+    assert (first.state, first.is_news, first.why) == ("away", True, "no answer")
+    away()
+    assert agent.next(messages.Submit).request == "r1"
+    agent.event("r1", "done")
+    assert [u for u in run if not isinstance(u, updates.LinkChanged)] == [updates.Done()]
+    assert not any(isinstance(m, messages.Submit) for m in list(agent.heard.queue))
+
+
+def test_request_that_comes_while_another_waits_for_the_link_is_told_at_once(agent, link, away):
+    told(submitted(link))
+    assert told(submitted(link, "r2")).state == "away"
+
+
+@pytest.mark.parametrize("error", [HostKeyChanged, LoginRefused, AgentError])
+def test_request_that_waiting_cannot_help_fails_at_once_and_is_not_sent_later(
+    agent, link, away, error
+):
+    def dial():
+        raise error("no")
+
+    link._dial = dial
+    with pytest.raises(error):
+        list(submitted(link))
+    away()
     submitted(link, "r2")
     assert agent.next(messages.Submit).request == "r2"
+
+
+def test_cancel_of_what_was_never_sent_ends_the_wait_and_it_is_not_sent_later(agent, link, away):
+    run = submitted(link)
+    run.cancel()
+    assert list(run)[-1].phase == "cancelled"
+    away()
+    submitted(link, "r2")
+    assert agent.next(messages.Submit).request == "r2"
+
+
+def test_second_cancel_while_the_link_is_lost_ends_the_wait_and_says_what_becomes_of_the_job(
+    agent, link
+):
+    run = submitted(link)
+    agent.next(messages.Submit)
+    link._dial = unreachable
+    agent.cut()
+    assert told(run).state == "lost"
+    run.cancel()
+    assert isinstance(
+        next(u for u in run if not isinstance(u, updates.LinkChanged)), updates.Waiting
+    )
+    run.cancel(force=True)
+    with pytest.raises(LinkLost, match="--attach r1"):
+        list(run)
+
+
+def test_link_that_nobody_waits_for_any_more_is_dialled_no_more(agent, link, away):
+    run = submitted(link)
+    told(run)
+    run.cancel()
+    until(lambda: link._watcher is None)
+    assert (link._state, link._redial._try) == (State.DOWN, None)
+
+
+def test_request_that_is_too_large_is_refused_where_there_is_no_link_either(agent, link, away):
+    opened = OpenRequest(messages.Submit("r1", jobs=["x" * (33 << 20)]))
+    with pytest.raises(ProtocolError):
+        link.submit("r1", opened)
+    assert link._dialogue.is_idle
 
 
 def test_link_cut_while_it_is_opened_for_a_request_is_no_news(agent, link):
@@ -210,6 +293,7 @@ def test_link_cut_while_it_is_opened_for_a_request_is_no_news(agent, link):
 
     link._dial = dial
     run = submitted(link)
+    agent.next(messages.Submit)
     agent.event("r1", "done")
     assert list(run) == [updates.Done()]
 
@@ -243,7 +327,8 @@ def test_garbage_ends_the_stream_and_the_next_request_gets_another(agent, link):
     with pytest.raises(ProtocolError):
         list(run)
     run = submitted(link, "r2")
-    assert agent.next(messages.Submit).request in ("r1", "r2")
+    while agent.next(messages.Submit).request != "r2":
+        pass
     agent.event("r2", "done")
     assert list(run) == [updates.Done()]
 
