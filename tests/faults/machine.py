@@ -283,7 +283,8 @@ class Wire(RuleBasedStateMachine):
 
     def _compare(self):
         """What was heard is what was written, each once; of a run that is watched all of it."""
-        written = {event.seq: event for event in Journal(self.directory.journal).read()}
+        with contextlib.closing(Journal(self.directory.journal)) as kept:
+            written = {event.seq: event for event in kept.read()}
         heard = {event.seq: event for event in self.main.heard}
         assert all(written.get(seq, event) == event for seq, event in heard.items())
         if self.main.base is not None:
