@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Collection, Mapping
 
 from .calls import is_literal, path_of
+from .methods import ACCESSORS
 from .spelled import spelled
 
 # Calls that give the same whenever what they read is the same, and change nothing.
@@ -29,7 +30,6 @@ _UNSTEADY = (
 _DATACLASSES = ("dataclasses.dataclass", "pydantic.dataclasses.dataclass")
 _MODEL = "pydantic.BaseModel"
 _NAMESPACE = "types.SimpleNamespace"
-_ACCESSORS = frozenset({"property", "staticmethod", "classmethod"})
 # Methods that decide what an object's or a class's fields are.
 _MAKERS = frozenset(
     {
@@ -127,7 +127,7 @@ def _of_class(node: ast.ClassDef, imports: Mapping[str, str]) -> Fields:
 def _is_member(part: ast.stmt, *, is_model: bool) -> bool:
     if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)):
         decorators = {ast.unparse(each) for each in part.decorator_list}
-        return not is_model and part.name not in _MAKERS and decorators <= _ACCESSORS
+        return not is_model and part.name not in _MAKERS and decorators <= ACCESSORS
     if isinstance(part, ast.Assign):
         return all(isinstance(target, ast.Name) for target in part.targets)
     if isinstance(part, ast.AnnAssign):

@@ -29,7 +29,7 @@ from .footprints import Footprint, Footprints
 from .halves import half_written
 from .kinds import RANK
 from .local import Local
-from .methods import edited
+from .matching import edited_classes, match
 from .names import Names, mask_of, module_mask, names_in, resource_mask
 from .parts import fixed, unchanging
 from .reasons import Reason
@@ -141,8 +141,8 @@ class _Planning:
         every = [*(e.step.facts for e in executed), *(step.facts for step in new)]
         unique = list({id(facts): facts for facts in every}.values())
         self.names = Names(unique, local, _stars(executed))
-        self.match = _match(executed, new)
-        self.edited = _edited(executed, new, self.match)
+        self.match = match(executed, new)
+        self.edited = edited_classes(executed, new, self.match)
         self.match.update({j: i for j, (i, _) in self.edited.items()})
         self.observed = [self._observed(e) for e in executed]
         self._every_step = [*(e.step for e in executed), *new]
@@ -404,42 +404,6 @@ class _Planning:
         """`pure` counts wherever it stands, `keep` where something else wanted a reload."""
         pragmas = self.new[j].statement.pragmas
         return "pure" in pragmas or ("keep" in pragmas and j in spread.held)
-
-
-def _match(executed: Sequence[Executed], new: Sequence[Step]) -> dict[int, int]:
-    """New position -> old position of an equal step that ran well; by content, in order."""
-    pool: dict[str, list[int]] = {}
-    for i in reversed(range(len(executed))):
-        if executed[i].ok and not executed[i].step.facts.is_start:
-            pool.setdefault(executed[i].step.identity, []).append(i)
-    found = {}
-    for j, step in enumerate(new):
-        if pool.get(step.identity):
-            found[j] = pool[step.identity].pop()
-    return found
-
-
-def _edited(
-    executed: Sequence[Executed], new: Sequence[Step], match: Mapping[int, int]
-) -> dict[int, tuple[int, frozenset[str]]]:
-    """New position -> old one of a class of which only methods' bodies are others, and these."""
-    gone = {}
-    for i in set(range(len(executed))) - set(match.values()):
-        plain = executed[i].step.facts.plain
-        if plain is not None and executed[i].ok:
-            gone[plain.outside, _place(executed[i].step)] = i, plain
-    found = {}
-    for j, step in enumerate(new):
-        now = step.facts.plain if j not in match else None
-        before = gone.pop((now.outside, _place(step)), None) if now is not None else None
-        if now is not None and before is not None:
-            found[j] = before[0], edited(before[1], now)
-    return found
-
-
-def _place(step: Step) -> str:
-    """What of a step's identity is not its tokens: lazy annotations, modules that it imports."""
-    return step.identity.partition(" ")[2]
 
 
 def _parted(then: Settings, now: Settings) -> int:

@@ -8,6 +8,7 @@ from typing import Iterator, Sequence
 
 from .calls import is_literal
 from .facts import facts
+from .methods import ACCESSORS
 from .names import Names
 from .routines import Routine, routines
 from .statements import Statement, split
@@ -25,7 +26,6 @@ _PLAIN_CALLS = _FIXED_CALLS | {
     *("field", "dataclasses.field", "namedtuple", "collections.namedtuple", "json.load"),
     *("json.loads", "yaml.safe_load", "defaultdict", "collections.defaultdict", "Enum"),
 }
-_ACCESSORS = {"property", "staticmethod", "classmethod"}
 
 
 class Source:
@@ -176,7 +176,7 @@ def _is_plain_class(node: ast.ClassDef) -> bool:
 
 def _is_plain_member(part: ast.stmt) -> bool:
     if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        return {ast.unparse(each) for each in part.decorator_list} <= _ACCESSORS
+        return {ast.unparse(each) for each in part.decorator_list} <= ACCESSORS
     if isinstance(part, (ast.AnnAssign, ast.Assign)):
         return part.value is None or is_literal(part.value)
     documents = isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant)
