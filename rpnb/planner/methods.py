@@ -23,16 +23,28 @@ _Method = Union[ast.FunctionDef, ast.AsyncFunctionDef]
 _PLAIN_CALLS = frozenset({"os.getenv", "os.environ.get", "Path", "str", "int", "float", "bool"})
 
 
+# What making an object, and asking it for an attribute, calls without a name. All other
+# special methods need an object that more is done with.
+_HOOKS = frozenset(
+    {
+        *("__new__", "__init__", "__init_subclass__", "__set_name__", "__del__"),
+        *("__getattr__", "__getattribute__", "__setattr__", "__delattr__"),
+    }
+)
+
+
 @dataclass(frozen=True)
 class Shape:
     """What a text mentions, and how it uses names.
 
-    `mentions` are attributes and texts that might name one; `bare` names that are not only
-    asked for an attribute or called, `made` those that are called where the result may go anywhere.
+    `mentions` are attributes and texts that might name one; `called` the names that are called,
+    `made` those where the result may go anywhere; `bare` names of which more is made than a call
+    or an attribute.
     """
 
     mentions: frozenset[str]
     bare: frozenset[str]
+    called: frozenset[str]
     made: frozenset[str]
 
 
@@ -46,7 +58,7 @@ def shape(text: str) -> Shape:
 
 def _shape(node: ast.AST, plain: set[int]) -> Shape:
     """Calls of `plain` nodes, and those that are asked for an attribute, make nothing that goes."""
-    mentions, bare, made = set[str](), set[str](), set[str]()
+    mentions, bare, called, made = set[str](), set[str](), set[str](), set[str]()
     held = set[int]()
     for each in ast.walk(node):
         if isinstance(each, ast.Attribute):
@@ -58,6 +70,7 @@ def _shape(node: ast.AST, plain: set[int]) -> Shape:
     for each in ast.walk(node):
         if isinstance(each, ast.Call) and isinstance(each.func, ast.Name):
             held.add(id(each.func))
+            called.add(each.func.id)
             if id(each) not in plain:
                 made.add(each.func.id)
         elif isinstance(each, (ast.Global, ast.Nonlocal)):
@@ -65,7 +78,7 @@ def _shape(node: ast.AST, plain: set[int]) -> Shape:
     for each in ast.walk(node):
         if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load) and id(each) not in held:
             bare.add(each.id)
-    return Shape(frozenset(mentions), frozenset(bare), frozenset(made))
+    return Shape(frozenset(mentions), frozenset(bare), frozenset(called), frozenset(made))
 
 
 @dataclass(frozen=True)
@@ -173,13 +186,15 @@ def chosen(
     """
     shapes, found = list(seen), dict[int, set[str]]()
     for number, (plain, _) in classes.items():
-        found[number] = {name for name in plain.methods if name[:2] == "__" == name[-2:]}
+        found[number] = set(plain.methods) & _HOOKS
         shapes += [plain.methods[name].shape for name in found[number]]
     count = -1
     while count != len(shapes):
         count = len(shapes)
         for number, (plain, names) in classes.items():
             mentions = set[str]().union(*(each.mentions for each in shapes))
+            if any(each.called & set(names) - {plain.name} for each in shapes):
+                mentions.add("__call__")
             is_handed_on = _is_handed_on(plain, names, shapes, found[number])
             more = {n for n in plain.methods if is_handed_on or n in mentions} - found[number]
             found[number] |= more

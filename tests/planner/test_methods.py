@@ -78,6 +78,28 @@ CHANGED = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("make", "loads"), [("p = P('a')", 0), ("p = P('a')\np('x')", 1), ("p = P('a')\nbool(p)", 1)]
+)
+def test_object_that_is_called_by_jobs_alone_is_edited_in_place(
+    stage: Stage, make: str, loads: int
+) -> None:
+    text = (
+        "class P:\n    def __init__(self, n):\n        self.m = modelkit.LOAD(n)\n"
+        "    def __call__(self, t):\n        return [t, {}]\n"
+    )
+    versions = [
+        Version(
+            ("import modelkit", text.format(n), *make.splitlines(), "def handler(job): return p(1)")
+        )
+        for n in (1, 2)
+    ]
+    assert not difference(stage, [*versions, versions[0]])
+    with stage.warm() as warm:
+        warm.sync(versions[0])
+        assert len(warm.sync(versions[1]).loads) == loads
+
+
 @pytest.mark.parametrize("about", SPARED)
 def test_method_that_no_load_calls_is_edited_in_place(stage: Stage, about: str) -> None:
     versions = [_version(*each) for each in SPARED[about]]
