@@ -1,7 +1,7 @@
 """Broken implementations: the product with one promise taken out, each of which must be caught.
 
 `MUTANTS` maps what is wrong to what puts it in place: (object, attribute, replacement) of each
-thing that is changed.
+thing that is changed. `LIKE` are those that break what another one breaks in another place.
 """
 
 from __future__ import annotations
@@ -199,4 +199,20 @@ MUTANTS = {
     ],
     "a client that comes back is a stranger": [(desk, "_is_same", _no)],
     "the driver's place stays taken": [(desk.Desk, "leave", _leave_the_place_taken)],
+}
+# Tried in the long form only.
+LIKE = {
+    "the cursor stands still",
+    "the cursor is ahead",
+    "the cursor of the log is ahead",
+    "replay of the log begins late",
+    "replay begins a number early, and all is new",
+    "events are swapped",
+    "events come twice, and all is new",
+    "a newcomer is told the number before",
+    "a request that was forgotten is unknown",
+    "the next agent knows of no reply",
+    "what a dead worker had is run again",
+    "answers have no bound",
+    "a client that comes back is a stranger",
 }

@@ -305,6 +305,7 @@ def test_run_without_a_network_waits_for_it_and_runs_once(session, processes, pr
     assert calls(processes).count(made["id"]) == 1
 
 
+@over_ssh
 def test_interrupt_ends_the_wait_for_a_network_and_the_run_is_never_sent(
     session, processes, proxy, away
 ):
@@ -318,6 +319,7 @@ def test_interrupt_ends_the_wait_for_a_network_and_the_run_is_never_sent(
     assert given_up["id"] not in calls(processes)
 
 
+@over_ssh
 def test_stop_without_a_network_says_that_nothing_was_sent(session, proxy, away, monkeypatch):
     monkeypatch.setattr(sessions, "_HOLD", 1.0)
     with pytest.raises(CannotReach, match="nothing was sent"):

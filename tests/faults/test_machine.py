@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from rpnb.errors import ProtocolError
+from tests.faults.conftest import IS_LONG
 from tests.faults.machine import Wire
-from tests.faults.mutants import MUTANTS
+from tests.faults.mutants import LIKE, MUTANTS
 
 OPTIONS = settings(
     max_examples=40,
@@ -38,10 +39,15 @@ def test_whatever_is_cut_or_killed_each_request_runs_once_and_each_event_comes_o
 
 @pytest.mark.slow  # 400 examples take 20 s
 def test_machine_holds_in_every_example_that_catches_a_broken_implementation():
-    run_state_machine_as_test(Wire, settings=ONCE)
+    # The short form: in the first of them.
+    options = ONCE if IS_LONG else settings(ONCE, max_examples=100)
+    run_state_machine_as_test(Wire, settings=options)
 
 
-@pytest.mark.parametrize("broken", MUTANTS)
+@pytest.mark.parametrize(
+    "broken",
+    [pytest.param(name, marks=[pytest.mark.long] * (name in LIKE)) for name in MUTANTS],
+)
 def test_machine_fails_for_a_broken_implementation(broken, monkeypatch):
     for target, name, replacement in MUTANTS[broken]:
         monkeypatch.setattr(target, name, replacement)
