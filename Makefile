@@ -54,7 +54,8 @@ bench: dev
 
 faults: dev
 	@.ci/sshd
-	@RPNB_LONG=1 RPNB_SEED=$${RPNB_SEED:-$$(date +%s)} $(PYTEST) $(PAIR) -q -s tests/faults
+	@seed=$${RPNB_SEED:-$$(date +%s)}; echo "RPNB_SEED=$$seed"; \
+	RPNB_LONG=1 RPNB_SEED=$$seed $(PYTEST) $(PAIR) -q tests/faults
 
 soak: dev
 	@$(BIN)/python -m tests.planner.soak --hours $(HOURS)

@@ -22,6 +22,20 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture
+def tell(request):
+    """Say something at the end of the whole run, whichever process this is."""
+    return lambda text: request.node.user_properties.append(("told", text))
+
+
+def pytest_terminal_summary(terminalreporter):
+    for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
+        if report.when == "call":
+            for name, text in report.user_properties:
+                if name == "told":
+                    terminalreporter.write_line(text)
+
+
+@pytest.fixture
 def session(target):
     session = rpnb.connect(target.text, name=WORKER, python=sys.executable)
     yield session

@@ -177,7 +177,9 @@ def values(chance):
 
 @pytest.mark.slow  # each silent cut takes 2 s to notice
 @pytest.mark.timeout(60 + 20 * CUTS)
-def test_cuts_at_random_bytes_lose_and_repeat_nothing(session, processes, proxy, stage, capsys):
+def test_cuts_at_random_bytes_lose_and_repeat_nothing(
+    session, processes, proxy, stage, target, tell
+):
     chance, heard, jobs, begun = random.Random(SEED), heard_by(session), [], time.monotonic()
     cuts = collections.Counter()
     start = session._link._dialogue._cursor.seq
@@ -192,7 +194,7 @@ def test_cuts_at_random_bytes_lose_and_repeat_nothing(session, processes, proxy,
         check(Seen(stage.follow(running)).result, value, cut)
         if cut.is_done.is_set():
             cuts[cut.stage, cut.kind] += 1
-    told(capsys, cuts, time.monotonic() - begun)
+    tell(f"{target.kind}: {told(cuts, time.monotonic() - begun)}")
     directory = processes.directory
     assert calls(processes) == jobs, "each once, in order"
     events = JournalReader(directory.journal).poll()
@@ -227,11 +229,10 @@ def calls(processes):
     return (processes.directory.app / "calls").read_text().split()
 
 
-def told(capsys, cuts, seconds):
-    with capsys.disabled():
-        print(f"\n{cuts.total()} cuts in {seconds:.0f} s, RPNB_SEED={SEED}")
-        for (stage, kind), count in sorted(cuts.items()):
-            print(f"  {stage:8} {kind:8} {count}")
+def told(cuts, seconds):
+    lines = [f"{cuts.total()} cuts in {seconds:.0f} s, RPNB_SEED={SEED}"]
+    lines += [f"  {stage:8} {kind:8} {count}" for (stage, kind), count in sorted(cuts.items())]
+    return "\n".join(lines)
 
 
 @over_ssh

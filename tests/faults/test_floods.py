@@ -85,10 +85,9 @@ class Peaks:
         return {name: peak_bytes(pid) - self._before[name] for name, pid in self._pids.items()}
 
 
-def told(capsys, what, peaks, began):
+def told(what, peaks, began):
     figures = ", ".join(f"{name} {size / MB:.1f} MB" for name, size in peaks.grown().items())
-    with capsys.disabled():
-        print(f"\n{what}: {time.monotonic() - began:.0f} s; more at its peak: {figures}")
+    return f"{what}: {time.monotonic() - began:.0f} s; more at its peak: {figures}"
 
 
 def late(running, seconds):
@@ -140,7 +139,7 @@ def check_flood(seen, lines):
 
 @pytest.mark.slow  # 60 MB
 @pytest.mark.parametrize("lines", LINES)
-def test_flood_of_prints_without_a_reader_is_bounded_everywhere(session, processes, lines, capsys):
+def test_flood_of_prints_without_a_reader_is_bounded_everywhere(session, processes, lines, tell):
     made = program(handler=PRINTS)
     run(session, made, {"lines": 1})
     (processes.directory.app / "printed").unlink()
@@ -151,7 +150,7 @@ def test_flood_of_prints_without_a_reader_is_bounded_everywhere(session, process
     until(lambda: held_bytes(processes.directory.path) < CAP, "room")
     session.open()
     seen = Seen(attach(session, request))
-    told(capsys, f"{lines / 1000:.0f} MB printed, nobody there", peaks, began)
+    tell(told(f"{lines / 1000:.0f} MB printed, nobody there", peaks, began))
     grown = peaks.grown()
     assert max(grown["relay"], grown["worker"]) < 8 * MB and grown["kernel"] < 64 * MB
     assert held_bytes(processes.directory.path) < CAP
@@ -162,15 +161,13 @@ def test_flood_of_prints_without_a_reader_is_bounded_everywhere(session, process
 
 @pytest.mark.slow  # 60 MB
 @pytest.mark.parametrize("lines", LINES)
-def test_flood_of_prints_with_a_slow_reader_is_bounded_everywhere(
-    session, processes, lines, capsys
-):
+def test_flood_of_prints_with_a_slow_reader_is_bounded_everywhere(session, processes, lines, tell):
     made = program(handler=PRINTS)
     run(session, made, {"lines": 1})
     peaks, began = Peaks(processes), time.monotonic()
     running = session.submit(made, job=job({"lines": lines}))
     seen = Seen(late(running, lines / 10_000))
-    told(capsys, f"{lines / 1000:.0f} MB printed, a slow reader", peaks, began)
+    tell(told(f"{lines / 1000:.0f} MB printed, a slow reader", peaks, began))
     grown = peaks.grown()
     assert max(grown["relay"], grown["worker"]) < 8 * MB and grown["kernel"] < 128 * MB
     assert held_bytes(processes.directory.path) < 2 * CAP
@@ -211,7 +208,7 @@ CHUNKS = [
 @pytest.mark.slow  # RunPod's SDK takes 0.1 ms for each
 @pytest.mark.parametrize(("chunks", "cap"), CHUNKS)
 def test_flood_of_chunks_arrives_whole_although_nobody_read_for_long(
-    session, processes, chunks, capsys
+    session, processes, chunks, tell
 ):
     made = program(handler=YIELDS)
     run(session, made, {"chunks": 1})
@@ -220,20 +217,20 @@ def test_flood_of_chunks_arrives_whole_although_nobody_read_for_long(
     until(lambda: has_finished(processes, request), "the handler's end", within=1000)
     session.open()
     check_chunks(attach(session, request), chunks)
-    told(capsys, f"{chunks} chunks, nobody there", peaks, began)
+    tell(told(f"{chunks} chunks, nobody there", peaks, began))
     grown = peaks.grown()
     assert max(grown["relay"], grown["worker"]) < 8 * MB
 
 
 @pytest.mark.slow  # the same
 @pytest.mark.parametrize(("chunks", "cap"), CHUNKS)
-def test_flood_of_chunks_arrives_whole_with_a_slow_reader(session, processes, chunks, capsys):
+def test_flood_of_chunks_arrives_whole_with_a_slow_reader(session, processes, chunks, tell):
     made = program(handler=YIELDS)
     run(session, made, {"chunks": 1})
     peaks, began = Peaks(processes), time.monotonic()
     running = session.submit(made, job=job({"chunks": chunks}))
     check_chunks(late(running, chunks / 10_000), chunks)
-    told(capsys, f"{chunks} chunks, a slow reader", peaks, began)
+    tell(told(f"{chunks} chunks, a slow reader", peaks, began))
     grown = peaks.grown()
     assert max(grown["relay"], grown["worker"]) < 8 * MB
 

@@ -94,7 +94,7 @@ def session(network, tmp_path, home):
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("end", ["here", "there"])
-def test_network_that_goes_down_and_up_again_loses_nothing(session, network, home, end, capsys):
+def test_network_that_goes_down_and_up_again_loses_nothing(session, network, home, end, tell):
     directory, heard, noticed = Processes(home).directory, heard_by(session), []
     for number, (seconds, stage) in enumerate(itertools.product(OUTAGES, STAGES)):
         scene = Scene(stage, directory, f"n{number}")
@@ -114,7 +114,6 @@ def test_network_that_goes_down_and_up_again_loses_nothing(session, network, hom
         # A stream that came back by itself is given more time: the next stage has another.
         hang_up(session)
         assert run(session, program(handler=ONE)).result.ok
-    with capsys.disabled():
-        print(f"\nlink down {end}: noticed after {min(noticed):.1f} to {max(noticed):.1f} s")
+    tell(f"link down {end}: noticed after {min(noticed):.1f} to {max(noticed):.1f} s")
     # Promised are 2; a machine that is busy with other tests may be late.
     assert max(noticed) < 2.5
