@@ -15,6 +15,8 @@ ASK = 0.5
 SUSPECT = 1.75
 # Where the alarm was false (a satellite, a machine that swaps) the next one comes later.
 _LAST_SUSPECT = 8.0
+# After so long without such a silence it was an outage that is over, and no slow link.
+CALM = 20.0
 # What a tick that came late counts for at most.
 _LONGEST = 2 * TICK
 
@@ -23,7 +25,7 @@ class Pulse:
     """Counts how long a link has been silent."""
 
     def __init__(self) -> None:
-        self.silence = 0.0
+        self.silence = self._calm = 0.0
         self._limit = SUSPECT
 
     @property
@@ -37,8 +39,11 @@ class Pulse:
 
     def tick(self, seconds: float) -> bool:
         """Count `seconds` of silence; tell whether the agent should be asked now."""
-        before = self.silence
-        self.silence = before + min(seconds, _LONGEST)
+        before, passed = self.silence, min(seconds, _LONGEST)
+        self.silence = before + passed
+        self._calm = self._calm + passed if self.silence < SUSPECT else 0.0
+        if self._calm >= CALM:
+            self._limit = SUSPECT
         return int(self.silence / ASK) > int(before / ASK)
 
     def forgive(self) -> None:
@@ -47,4 +52,4 @@ class Pulse:
 
     def renew(self) -> None:
         """Begin anew, for another stream."""
-        self.silence, self._limit = 0.0, SUSPECT
+        self.silence, self._calm, self._limit = 0.0, 0.0, SUSPECT

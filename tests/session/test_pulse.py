@@ -1,4 +1,4 @@
-from rpnb.session.pulse import ASK, TICK, Pulse
+from rpnb.session.pulse import ASK, CALM, TICK, Pulse
 
 
 def suspect_after(pulse):
@@ -47,3 +47,29 @@ def test_false_alarm_makes_the_next_one_later_up_to_a_bound():
     assert later[-1] == 8.0
     pulse.renew()
     assert suspect_after(pulse) == first
+
+
+def heard_for(pulse, seconds, each):
+    """Let so many seconds go by with a sign of life after each so many."""
+    for _ in range(int(seconds / each)):
+        for _ in range(int(each / TICK)):
+            pulse.tick(TICK)
+        pulse.hear()
+
+
+def test_link_that_was_lively_for_a_while_after_a_false_alarm_is_suspect_as_soon_as_at_first():
+    pulse = Pulse()
+    first = suspect_after(pulse)
+    pulse.hear()
+    pulse.forgive()
+    heard_for(pulse, CALM, each=1.0)
+    assert suspect_after(pulse) == first
+
+
+def test_link_that_stays_slow_after_a_false_alarm_keeps_its_time():
+    pulse = Pulse()
+    first = suspect_after(pulse)
+    pulse.hear()
+    pulse.forgive()
+    heard_for(pulse, 3 * CALM, each=first + TICK)
+    assert suspect_after(pulse) == 2 * first
