@@ -235,7 +235,7 @@ class _Planning:
         order += range(self.settled, self.settled + len(jobs))
         has_settings = now or any(e.settings for e in self.executed)
         unset = self._unset(new) if has_settings else {}
-        unset.update(self._running_edited(prints))
+        unset.update((place, hit) for place, hit in self._running_edited(prints) if place in kept)
         return Spread([*old, *jobs], [*new, *jobs], kept, fixed, order, unset)
 
     def _spare(self, old: list[Footprint], new: list[Footprint], jobs: Sequence[Footprint]) -> None:

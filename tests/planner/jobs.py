@@ -15,7 +15,10 @@ HIDDEN = frozenset(
         *("get", "jf", "jm", "M2", "SET"),
     }
 )
-_OFTEN = ["jf", "jf", "get", "get", "handler", "handler", "handler", "jm", "start", "settings"]
+_OFTEN = [
+    *("jf", "jf", "get", "get", "handler", "handler", "handler", "jm", "start"),
+    *("settings", "predictor"),
+]
 
 
 def slots(rng: random.Random) -> dict[str, str]:

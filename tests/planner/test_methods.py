@@ -141,6 +141,17 @@ def test_job_that_an_edited_method_served_is_undone(stage: Stage) -> None:
     assert not difference(stage, versions)
 
 
+def test_job_that_calls_otherwise_now_and_ran_an_edited_method_is_undone(stage: Stage) -> None:
+    program = (
+        "CACHE = {{}}\nclass P:\n    def put(self, k, v):\n        CACHE[k] = v\n        return {0}\n"
+        "p = P()\ndef handler(job):\n    p.put(1, {0})\n    return CACHE[1]\n"
+        'import runpod\nrunpod.serverless.start({{"handler": handler}})'
+    )
+    hidden = frozenset({"CACHE"})
+    versions = [Version((program.format(n),), {}, (1, 1), hidden) for n in (1, 2)]
+    assert not difference(stage, versions)
+
+
 def test_lines_above_a_function_leave_it_mere_code(stage: Stage) -> None:
     program = ("import modelkit", "def f(v):\n    return v", "m = modelkit.LOAD(f(1))")
     with stage.warm() as warm:
