@@ -174,6 +174,8 @@ def _announce(notebook: Notebook, session: Session, screen: CellScreen, seconds:
             if cell.id in notebook.cells.from_before
         ]
         screen.line(lines.adopted(target, labels, notebook.kept))
+    for news in notebook.cells.told():
+        screen.line((target, news))
     unseen = [job for job in session.jobs if not notebook.memory.has_seen(job.request)]
     running = [job for job in unseen if job.status == RUNNING]
     finished = [job for job in unseen if job.status != RUNNING]

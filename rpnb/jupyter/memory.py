@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # A larger input is not worth a copy on disk at each run.
 _LARGEST_INPUT = 32_000_000
 _SEEN = 50
+_TARGETS = 8
 
 
 class Memory:
@@ -55,6 +56,17 @@ class Memory:
     def dropped(self) -> list[list[str]]:
         """Id and text of each cell that was dropped, and that the worker's program still has."""
         return list(self._facts.get("dropped") or ())
+
+    def sent(self, target: str) -> dict[str, Any]:
+        """What this notebook sent to the target, as `program.own.Sent.facts` has it."""
+        found = (self._facts.get("sent") or {}).get(target)
+        return found if isinstance(found, dict) else {}
+
+    def keep_sent(self, target: str, sent: dict[str, Any]) -> None:
+        """Remember what this notebook sent to the target; the ones used last are kept."""
+        known = self._facts.get("sent") or {}
+        others = [key for key in known if key != target][1 - _TARGETS :]
+        self.keep(sent={**{key: known[key] for key in others}, target: sent})
 
     @property
     def settings(self) -> dict[str, str]:

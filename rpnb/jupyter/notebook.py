@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..program.cells import Cell, Magic
     from ..program.names import Names
     from ..program.options import Options
+    from ..program.own import Own, Sent
     from ..program.provenance import Provenance
     from ..program.steps import Program
     from ..session.result import Result
@@ -54,6 +55,8 @@ class Notebook:
     recorded: dict[str, Recorded] = field(default_factory=dict)
     reasons: Reasons = field(default_factory=Reasons)
     base: Program | None = None
+    # Plain settings that came with the worker, and that this notebook did not send.
+    foreign_settings: set[str] = field(default_factory=set)
     # The running cell: its number, its text as typed, and what IPython says of it.
     number: int = 0
     raw_cell: str = ""
@@ -79,6 +82,13 @@ class Notebook:
         from ..program.provenance import Provenance
 
         return Provenance()
+
+    @cached_property
+    def sent(self) -> Sent:
+        """What this notebook is known to have sent to the target."""
+        from ..program.own import Sent
+
+        return Sent()
 
     @property
     def target(self) -> str:
@@ -185,7 +195,6 @@ class Notebook:
         except ProgramError:
             self.cells.take_back()
             raise
-        self.cells.ran(placed.id)
         return placed, program
 
     def read_page(self) -> None:
@@ -199,6 +208,7 @@ class Notebook:
     def set(self, name: str, value: str) -> None:
         """Make a plain setting part of the program, as long as the running cell says so."""
         self.env[name] = value
+        self.foreign_settings.discard(name)
         if self.page.running:
             self.page.settings[name] = self.page.running
 
@@ -219,17 +229,25 @@ class Notebook:
             ProgramError: they do not make one; says where and why.
         """
         from ..program.build import build
+        from ..program.own import Own
 
         self.read_page()
-        cells = self.cells.in_order()
+        cells, own = self.cells.in_order(), Own(frozenset(self.cells.from_before), self.sent)
         try:
-            program = build(cells, self.names(send), env=self.env, base=self.base)
+            program = build(cells, self.names(send), env=self.env, base=self.base, own=own)
         except ProgramError as problem:
             problem.args = ("\n".join([str(problem), *self.cells.told()]), *problem.args[1:])
             raise
         # What a value was captured as serves again after its local name is gone.
         self.base = program.without_blobs()
+        self._remember_sent(program, own)
         return program
+
+    def _remember_sent(self, program: Program, own: Own) -> None:
+        settings = {k: v for k, v in self.env.items() if k not in self.foreign_settings}
+        self.sent = self.sent.with_program(program, own, settings)
+        if self.session is not None:
+            self.memory.keep_sent(self.session.target.text, self.sent.facts())
 
     def names(self, send: Collection[str] | None = None) -> Names:
         """Return this notebook's own names, as remote cells may use them."""
@@ -263,16 +281,46 @@ class Notebook:
         self.memory = for_worker(session.worker)
         self.memory.keep(target=session.target.text or target)
         self.page.remembers(self.memory.cell_ids)
+        if session.adopted is None:
+            self._part_from_others()
         if is_headless():
             # What the notebook does shall not depend on what ran before.
             self.memory.forget("input")
         elif session.adopted is not None:
-            self.cells.adopt(session.adopted, self.memory.dropped)
-            self.base = session.adopted
-            self._adopt_settings(session.adopted)
+            self._adopt_program(session)
         self.read_page()
         if self.path is not None:
             self.memory.keep(path=str(self.path))
+
+    def _part_from_others(self) -> None:
+        """What another worker handed over, and is not from here, is no business of this one's."""
+        from ..program.own import Own, Sent
+
+        self.cells.keep_only(self.sent.has)
+        self._unset(self.foreign_settings)
+        self.foreign_settings = set()
+        if self.base is not None:
+            self.base = self.sent.less_foreign(self.base)
+            # The rest is between this notebook and the other target.
+            self.sent = Sent().with_program(self.base, Own(), {})
+
+    def _adopt_program(self, session: Session) -> None:
+        from ..program.own import Sent
+
+        program = session.adopted
+        assert program is not None
+        self._unset(self.foreign_settings)
+        self.sent = Sent.of(self.memory.sent(session.target.text))
+        if self.sent.is_too_foreign(program):
+            size = sum(len(each.source) for each in program.cells) / 1e6
+            self.cells.tell(
+                f"the worker's program, {size:.1f} MB, is not known to be from here: cells that "
+                "this notebook did not send are left out. Run yours again"
+            )
+            program = self.sent.less_foreign(program)
+        self.cells.adopt(program, self.memory.dropped)
+        self.base = program
+        self._adopt_settings(program)
 
     def renewed(self) -> None:
         """Take note that the worker is a new process: nothing of the old one is left."""
@@ -290,6 +338,8 @@ class Notebook:
             **{name: cell for name, cell in self.memory.settings.items() if name in known},
             **self.page.settings,
         }
+        foreign = {name for name in known if not self.sent.has_setting(name, known[name])}
+        self.foreign_settings = foreign - self.env.keys()
         self.env = {**known, **self.env}
 
     def remember(self, job: Mapping[str, Any]) -> None:

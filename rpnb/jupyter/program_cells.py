@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -33,11 +33,12 @@ class ProgramCells:
     fared: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     # The handler cell that ran last: with several, its handler is the program's.
     _handler: str = ""
-    # Cells that the front end reported deleted, and the file's stamp then, by id.
-    _left: dict[str, tuple[Cell, Any]] = field(default_factory=dict)
+    # Cells that the front end reported deleted, the file's stamp then, and whether they
+    # were from before, by id.
+    _left: dict[str, tuple[Cell, Any, bool]] = field(default_factory=dict)
     _news: list[str] = field(default_factory=list)
-    # The cells and the handler's id before the running cell's `put`.
-    _before: tuple[list[Cell], str] | None = None
+    # The cells, the handler's id and `from_before`, before the running cell's `put`.
+    _before: tuple[list[Cell], str, set[str]] | None = None
 
     # Made when first asked for: loading the extension must not import the program's room.
     @cached_property
@@ -85,8 +86,9 @@ class ProgramCells:
 
     def put(self, cell: Cell) -> Cell:
         """Add the running cell, or replace its earlier version; return it with its id."""
-        self._before = list(self), self._handler
+        self._before = list(self), self._handler, set(self.from_before)
         placed = self._cells.put(cell, among=self._may_be(cell))
+        self.from_before.discard(placed.id)
         self.page.bind(placed.id)
         if cell.kind == "handler":
             self._handler = placed.id
@@ -97,13 +99,9 @@ class ProgramCells:
         """Undo the last `put` of the running cell: what it brought was not sent."""
         if self._before is None:
             return
-        cells, self._handler = self._before
+        cells, self._handler, self.from_before = self._before
         self._replace(cells)
         self._before = None
-
-    def ran(self, cell_id: str) -> None:
-        """The cell is this kernel's own now."""
-        self.from_before.discard(cell_id)
 
     def drop(self, cell_id: str) -> Cell | None:
         """Take the cell with this id out of the program; return it."""
@@ -120,7 +118,7 @@ class ProgramCells:
         self.fared.clear()
         if program is None:
             return
-        mine = list(self)
+        mine = [each for each in self if each.id not in self.from_before]
         ids = {key for key, _ in dropped if is_lasting(key)}
         texts = {text for key, text in dropped if not is_lasting(key)}
         # An id that was made up in another kernel's life may be another cell's here.
@@ -131,7 +129,7 @@ class ProgramCells:
         )
         self.from_before = {cell.id for cell in self}
         for cell in mine:
-            self.ran(self._cells.put(cell, among=self.from_before).id)
+            self.from_before.discard(self._cells.put(cell, among=self.from_before).id)
         if not self._handler and self.handler is not None:
             self._handler = self.handler.id
 
@@ -139,6 +137,18 @@ class ProgramCells:
     def deleted(self) -> Collection[str]:
         """Ids of cells that left the program, while the file still has them."""
         return self._left.keys()
+
+    def keep_only(self, knows: Callable[[Cell], bool]) -> None:
+        """Another worker is there: what came with the last one and is not from here leaves."""
+        for cell in list(self):
+            if cell.id in self.from_before and not knows(cell):
+                self.drop(cell.id)
+                why = "it came with another worker. If it is yours, run it here"
+                self._news.append(f"{cell.title} left the program: {why}")
+
+    def tell(self, news: str) -> None:
+        """Have this said with the next news of cells."""
+        self._news.append(news)
 
     def told(self) -> list[str]:
         """Return the news of cells that came and went; each is told once."""
@@ -171,20 +181,22 @@ class ProgramCells:
         return is_lasting(cell.id) and self.page.is_saved_since(cell.id)
 
     def _leaves(self, cell_id: str, why: str) -> None:
+        is_old = cell_id in self.from_before
         cell = self.drop(cell_id)
         if cell is not None:
-            self._left[cell_id] = cell, self.page.stamp
+            self._left[cell_id] = cell, self.page.stamp, is_old
             self._news.append(f"{cell.title} left the program: {why}")
 
     def _return(self, saved: Sequence[NotebookCell]) -> None:
         """A cell that was reported deleted, and that the file still has after a save, is back."""
         there = {each.id for each in saved if each.remote is not None}
-        for key, (cell, stamp) in list(self._left.items()):
+        for key, (cell, stamp, is_old) in list(self._left.items()):
             if stamp == self.page.stamp:
                 continue
             del self._left[key]
             if key in there and self.get(key) is None:
                 self._cells.add(cell)
+                self.from_before |= {key} if is_old else set()
                 self._news.append(f"{cell.title} is in the program again")
 
     def _rename(self, old: str, new: str) -> None:

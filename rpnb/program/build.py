@@ -20,13 +20,14 @@ from .content import Content
 from .handler_cells import with_one_handler
 from .layout import assemble, join, start_block
 from .names import Names
+from .own import Own
 from .passages import Passage
 from .prepare import Prepared, prepare
 from .problems import raise_all
 from .requirement_files import Read
 from .resolve import Need, Resolved, resolve
 from .resolve import needs as _needs
-from .steps import Program
+from .steps import Capture, Program
 
 
 def build(
@@ -35,18 +36,20 @@ def build(
     *,
     env: Mapping[str, str] | None = None,
     base: Program | None = None,
+    own: Own | None = None,
 ) -> Program:
     """Return the program that these cells make with what they use of `names`.
 
     `base` is a program from before (adopted from its worker): its captures serve
-    names that are not defined here.
+    names that are not defined here. `own` tells which cells and captures may take
+    along what they name; the others have it as `base` does, or not at all.
 
     Raises:
         ProgramError: everything that is wrong, at once, each with its cell and line.
     """
     prepared = _prepared(_in_order(cells), names.there.python)
     try:
-        return _built(prepared, names, dict(env or {}), base)
+        return _built(prepared, names, _Surroundings(dict(env or {}), base, own))
     except RecursionError:
         raise ProgramError(
             "the cells, or what they use, nest too deep to be looked through: "
@@ -54,10 +57,9 @@ def build(
         ) from None
 
 
-def _built(
-    prepared: list[Prepared], names: Names, env: dict[str, str], base: Program | None
-) -> Program:
-    found = resolve(prepared, names, base, lazy_annotations=_is_lazy(prepared))
+def _built(prepared: list[Prepared], names: Names, around: _Surroundings) -> Program:
+    lazy = _is_lazy(prepared)
+    found = resolve(prepared, names, around.base, lazy_annotations=lazy, own=around.own)
     problems = list(found.problems)
     handler = ""
     try:
@@ -65,13 +67,14 @@ def _built(
     except NoHandler as problem:
         problems.append(problem)
     problems += _two_starts(prepared)
-    local: dict[str, bytes] = {}
+    ours = [each for each in prepared if around.knows(each.cell)]
     try:
-        local = local_modules(prepared, found, names)
+        around.local = local_modules(ours, found, names)
     except ProgramError as problem:
         problems.append(problem)
-    asked = _requirement_files(prepared, names, problems)
-    program = _program(prepared, found, handler, _Surroundings(env, base, local, asked))
+    around.asked = _requirement_files(ours, names, problems)
+    _withhold([each for each in prepared if each not in ours], found, names, around)
+    program = _program(prepared, found, handler, around)
     raise_all([*problems, *skew.problems(program, names.there)])
     return program
 
@@ -150,20 +153,52 @@ def local_modules(cells: Sequence[Prepared], found: Resolved, names: Names) -> d
         CannotCapture: a package's files are too many to send.
     """
     texts = [each.body.text for each in cells]
-    captured = [each.capture.text for each in found.all]
+    ours = [each for each in found.all if each.capture.name not in found.foreign]
+    captured = [each.capture.text for each in ours]
     roots = {root for text in (*texts, *captured) for root in modules.imported(text)}
-    roots |= {root for each in found.all for root in each.modules}
+    roots |= {root for each in ours for root in each.modules}
     return modules.Modules(names.folder, names.path, [*texts, *captured]).collect(roots)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Surroundings:
-    """What belongs to a program beside its text."""
+    """What belongs to a program beside its text; `kept` are files as the worker has them."""
 
     env: dict[str, str]
     base: Program | None
-    local: dict[str, bytes]
-    asked: Read
+    own: Own | None
+    local: dict[str, bytes] = field(default_factory=dict)
+    asked: Read = field(default_factory=Read)
+    kept: tuple[str, ...] = ()
+
+    def knows(self, part: Cell | Capture) -> bool:
+        return self.own is None or self.own.knows(part)
+
+
+def _withhold(
+    strange: Sequence[Prepared], found: Resolved, names: Names, around: _Surroundings
+) -> None:
+    """Leave cells that nobody here is known to have sent what the worker has; say what stays."""
+    base = around.base
+    if base is not None and (strange or found.foreign):
+        # Those of captures stand in the captures.
+        captured = {path for each in base.captures for path in each.files}
+        around.kept = tuple(path for path in base.files if path not in captured)
+        if any(each.requirement_files for each in strange):
+            around.asked = around.asked.with_more(Read(list(base.requirements)))
+    here = modules.Modules(names.folder, names.path)
+    for each in strange:
+        trees = filter(None, map(here.find, sorted(modules.imported(each.body.text))))
+        files = [path for tree in trees for path in tree.files if path not in around.local]
+        named = [f"`{file.option} {file.path}`" for file in each.requirement_files]
+        stays = [*found.withheld.get(each.cell.id, ()), *sorted(files)[:5], *named]
+        if stays:
+            key = each.cell.name or each.cell.label
+            found.notes.append(
+                f"{each.cell.title} came with the worker, and nothing here says that it was sent "
+                f"from here: {', '.join(stays)} of this machine did not go there for it. "
+                f"If it is yours, run it here; else %runpod_drop {key}"
+            )
 
 
 def _requirement_files(
@@ -208,6 +243,7 @@ def _program(
             *(note for each in cells for note in each.notes),
             *(*found.notes, *_hoisted(cells), *around.asked.notes),
         ),
+        foreign=frozenset(found.foreign),
     )
 
 
@@ -293,8 +329,7 @@ def _files(found: Resolved, around: _Surroundings) -> _Files:
     for each in found.all:
         for path, content in each.files.items():
             gathered.add(path, content)
-    for each in found.all:
-        for path in each.capture.files:
-            if path not in gathered.files and base is not None and path in base.files:
-                gathered.keep(path, base)
+    for path in (*around.kept, *(path for each in found.all for path in each.capture.files)):
+        if path not in gathered.files and base is not None and path in base.files:
+            gathered.keep(path, base)
     return gathered

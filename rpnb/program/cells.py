@@ -23,6 +23,11 @@ _MAGIC = re.compile(r"(?:#[ \t]*)?%%runpod_(\w+)(?:[ \t]+(.*?))?[ \t]*$")
 _OTHER_MAGIC = re.compile(r"%%\w+")
 # Two cells without an id that share this much of their tokens are one cell, edited.
 _ALIKE = 0.6
+# difflib takes 0.1 s for two cells of 1000 tokens and 50 s for 4500: longer ones are compared
+# by how often each token is there. 100 kB take 1 s so; beyond, only the same text is alike.
+_MOST_TOKENS, _LONGEST_COMPARED = 1000, 100_000
+# A worker from before may hand over any number of cells.
+_MOST_COMPARED = 100
 _OWN_ID = re.compile(r"cell:\d+$")
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -124,8 +129,9 @@ class Cells:
         return placed
 
     def add(self, cell: Cell) -> Cell:
-        """Add a cell, however alike others are; return it with its id."""
-        placed = cell if cell.id else dataclasses.replace(cell, id=self._new_id())
+        """Add a cell, however alike others are; return it with its id, which no other has."""
+        is_new = cell.id and self.get(cell.id) is None
+        placed = cell if is_new else dataclasses.replace(cell, id=self._new_id())
         self._cells.append(placed)
         return placed
 
@@ -154,7 +160,8 @@ class Cells:
         if cell.name:
             return next((each for each in others if each.name == cell.name), None)
         unnamed = [each for each in others if each.kind == cell.kind and not each.name]
-        rated = [(likeness(each.source, cell.source), -n) for n, each in enumerate(unnamed)]
+        near = enumerate(unnamed[:_MOST_COMPARED])
+        rated = [(likeness(each.source, cell.source), -n) for n, each in near]
         best = max(rated, default=(0.0, 0))
         return unnamed[-best[1]] if best[0] >= _ALIKE else None
 
@@ -178,10 +185,15 @@ def likeness(old: str, new: str) -> float:
     """
     if old == new:
         return 1.0
+    if max(len(old), len(new)) > _LONGEST_COMPARED:
+        return 0.0
     first, second = _bound(plain(old)), _bound(plain(new))
     if not first & second or first & _needed(plain(new)):
         return 0.0
-    return difflib.SequenceMatcher(None, _tokens(old), _tokens(new), autojunk=False).ratio()
+    tokens = _tokens(old), _tokens(new)
+    compared = difflib.SequenceMatcher(None, *tokens, autojunk=False)
+    is_long = max(map(len, tokens)) > _MOST_TOKENS
+    return compared.quick_ratio() if is_long else compared.ratio()
 
 
 def _needed(text: str) -> set[str]:

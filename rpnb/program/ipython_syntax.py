@@ -44,6 +44,7 @@ _DROPPED = frozenset(
         *("runpod", "runpod_status", "runpod_program", "runpod_explain"),
     }
 )
+_TRIPLE = ('"""', "'''")
 # `$name` of a command; `$$` is the shell's own.
 _NAMED = re.compile(r"(?<![$\\])\$([A-Za-z_]\w*)")
 # What IPython's list of lines has beside a list's own, and what to write instead.
@@ -55,6 +56,9 @@ _LIST_FIELDS = {
     "grep": "`[line for line in {0} if …]`",
     "fields": "`[line.split()[0] for line in {0}]`",
 }
+# A line looks back to the last one that stood in no block, string or bracket, which is near;
+# where it is not, this many characters take 2 s.
+_MOST_LOOKED_BACK = 2_000_000
 _RUN = "subprocess.run({command}, shell=True)"
 _LINES = "subprocess.run({command}, shell=True, capture_output=True, text=True).stdout.splitlines()"
 
@@ -131,20 +135,24 @@ def _refuse_list_fields(found: Translated, label: str, first_line: int) -> None:
 def _translate(text: str, label: str, first_line: int, bound: frozenset[str]) -> Translated:
     found = Translated(text, bound=bound)
     lines = text.split("\n")
+    said = max((n for n, each in enumerate(lines) if _says_something(each)), default=0)
     done: list[str] = []
+    above = _Above(done)
     number = 0
     while number < len(lines):
         taken = _logical(lines, number)
         line = "\n".join(lines[number : number + taken])
         place = f"{label}, line {first_line + number}"
-        changed = _translated(line, place, found) if _is_candidate(line, done) else None
+        changed = None
+        if (_LINE.match(line) or _HELP.match(line)) and not above.is_open(line, place):
+            changed = _translated(line, place, found)
         if changed is None:
             done.append(lines[number])
             number += 1
             continue
         done += [changed, *[""] * (taken - 1)]
         number += taken
-        is_last = not any(_says_something(each) for each in lines[number:])
+        is_last = said < number
         found.ends_with_command = is_last and changed.startswith(_RUN.partition("{")[0])
     found.text = "\n".join(done)
     return found
@@ -161,22 +169,48 @@ def _logical(lines: list[str], number: int) -> int:
     return count
 
 
-def _is_candidate(line: str, before: list[str]) -> bool:
-    return bool(_LINE.match(line) or _HELP.match(line)) and not _is_open("\n".join(before))
+class _Above:
+    """The lines above one, which may end inside a string or a bracket."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+        self._closed = self._seen = self._looked = 0
+        self._open = ""
+
+    def is_open(self, line: str, place: str) -> bool:
+        """Tell whether the lines above `line` end inside a string or a bracket.
+
+        Raises:
+            BadSyntax: too many lines of one block or bracket look like IPython's.
+        """
+        new, self._seen = self._lines[self._seen :], len(self._lines)
+        if self._open == "string" and not any(quotes in each for each in new for quotes in _TRIPLE):
+            return True
+        text = "\n".join(self._lines[self._closed :])
+        self._looked += len(text)
+        if self._looked > _MOST_LOOKED_BACK:
+            raise BadSyntax(f"{place}: too many lines that begin with % or ! stand in one block")
+        self._open = _left_open(text)
+        if not self._open and not line[:1].isspace():
+            self._closed = self._seen
+        return bool(self._open)
 
 
-def _is_open(text: str) -> bool:
-    """Tell whether a text ends inside a string or a bracket."""
+def _left_open(text: str) -> str:
+    """Return "string" or "bracket" where a text ends inside one; else ""."""
     depth = 0
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             if token.type == tokenize.OP:
                 depth += (token.string in "([{") - (token.string in ")]}")
     except tokenize.TokenError as error:
-        return "EOF in multi-line" in str(error) or "unterminated" in str(error)
+        if "multi-line string" in str(error) or "unterminated triple" in str(error):
+            return "string"
+        is_bracket = "EOF in multi-line" in str(error) or "unterminated" in str(error)
+        return "bracket" if is_bracket else ""
     except SyntaxError:
-        return False
-    return depth > 0
+        return ""
+    return "bracket" if depth > 0 else ""
 
 
 def _translated(line: str, place: str, found: Translated) -> str | None:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 
 from ..errors import CannotCapture, MissingName, ProgramError
 from .capture import alias, begun, capture, element, together
+from .cells import Cell
 from .functions import shared_variables
 from .names import Names
+from .own import Own
 from .prepare import Prepared
 from .sources import Captured
 from .steps import Capture, Program
@@ -25,11 +27,16 @@ _NOT_THERE = {
 
 @dataclass(frozen=True)
 class Need:
-    """Who needs a name: a line of a remote cell, or a captured definition on its behalf."""
+    """Who needs a name: a line of a remote cell, or a captured definition on its behalf.
+
+    `taker` is the cell or the capture from before that names it; None for what the
+    notebook holds itself.
+    """
 
     cell: str
     place: str
     via: str = ""
+    taker: Cell | Capture | None = None
 
     def __str__(self) -> str:
         return f"{self.place} (through `{self.via}`)" if self.via else self.place
@@ -37,11 +44,17 @@ class Need:
 
 @dataclass
 class Resolved:
-    """Captures by the id of the cell before which they stand, in order."""
+    """Captures by the id of the cell before which they stand, in order.
+
+    `foreign` are names that came with a worker and are not known to be from here;
+    `withheld` are, by the cell, names of here that it named and did not get.
+    """
 
     before: dict[str, list[Captured]] = field(default_factory=dict)
     problems: list[ProgramError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    foreign: set[str] = field(default_factory=set)
+    withheld: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def all(self) -> list[Captured]:
@@ -64,13 +77,21 @@ def resolve(
     *,
     lazy_annotations: bool = False,
     known: Known | None = None,
+    own: Own | None = None,
 ) -> Resolved:
-    """Return the captures that the cells need; what is missing is among the problems."""
+    """Return the captures that the cells need; what is missing is among the problems.
+
+    `own` tells which of them may take names of here along; without it all may.
+    """
     told = Ties()
     while True:
-        resolver = _Resolver(cells, names, base, lazy_annotations, known or Known(), told)
+        resolver = _Resolver(cells, names, base, lazy_annotations, known or Known(), told, own)
         found = resolver.resolve()
-        more = ties(found.all, names, resolver.refused)
+        if own is not None and resolver.owed:
+            # They travel anyway: the cells from before see the same.
+            own = own.granting(resolver.owed)
+            continue
+        more = ties(resolver.own_captures, names, resolver.refused)
         if more.names() <= told.names():
             return found
         told = told.with_more(more)
@@ -132,8 +153,12 @@ class _Resolver:
         lazy: bool,
         known: Known,
         told: Ties,
+        own: Own | None = None,
     ) -> None:
-        self.cells, self.names, self.told = cells, names, told
+        self.cells, self.names, self.told, self.own = cells, names, told, own
+        # Names that one part did not get, and that another one takes along.
+        self.owed: set[str] = set()
+        self._kept_back: set[str] = set()
         # Names that cannot be captured, as far as this look shows.
         self.refused: list[str] = []
         self.base = {each.name: each for each in base.captures} if base else {}
@@ -166,10 +191,16 @@ class _Resolver:
             self.found.before[cell] = in_reading_order(placed)
         return self.found
 
+    @property
+    def own_captures(self) -> list[Captured]:
+        """The captures less those whose name stands for something else here."""
+        return [each for each in self.found.all if each.capture.name not in self._kept_back]
+
     def _statement(self, prepared: Prepared, one: Uses) -> None:
         def need(line: int) -> Need:
             where = prepared.body.places[line - 1]
-            return Need(prepared.cell.id, f"{prepared.cell.label}, line {where}")
+            place = f"{prepared.cell.label}, line {where}"
+            return Need(prepared.cell.id, place, taker=prepared.cell)
 
         for name, line in one.now.items():
             if name not in self._bound:
@@ -183,7 +214,9 @@ class _Resolver:
 
     def _need(self, name: str, need: Need, *, optional: bool = False) -> None:
         self.wanted.setdefault(name, need)
-        if name in self._done or (name in BUILTINS and not self._is_own(name)):
+        if name in self._kept_back and self._may_take(name, need):
+            self.owed.add(name)
+        if name in self._done or (name in BUILTINS and not self._is_own(name, need)):
             return
         captured = self._captured(name, need)
         if captured is None:
@@ -198,7 +231,7 @@ class _Resolver:
         if name in self.told.held or name in self.told.alias:
             captured = self._tied(name) or captured
         self.found.notes += [captured.note] if captured.note else []
-        inner = Need(need.cell, need.place, name)
+        inner = Need(need.cell, need.place, name, self._taker(captured.capture))
         for each in captured.before:
             self._place(each.capture.name, each, need)
         for wanted in captured.capture.now:
@@ -210,9 +243,28 @@ class _Resolver:
             if wanted not in self._binders:
                 self._need(wanted, inner, optional=wanted in captured.optional)
 
-    def _is_own(self, name: str) -> bool:
+    def _is_own(self, name: str, need: Need | None = None) -> bool:
         """A builtin's name counts as the person's only where a cell of theirs bound it."""
-        return name in self.base or (name in self.names and bool(self.names.definition(name)))
+        is_here = name in self.names and (need is None or self._may_take(name, need))
+        return name in self.base or (is_here and bool(self.names.definition(name)))
+
+    def _may_take(self, name: str, need: Need) -> bool:
+        return self.own is None or need.taker is None or self.own.may_take(need.taker, name)
+
+    def _taker(self, placed: Capture) -> Capture | None:
+        """A capture that is as the worker has it; None for one that was made now."""
+        return placed if self.base.get(placed.name) is placed else None
+
+    def _from_before(self, name: str, need: Need) -> Captured | None:
+        """A name as the worker has it; what is here of that name stays here."""
+        if name in self.names:
+            self._kept_back.add(name)
+            self.found.withheld.setdefault(need.cell, []).append(f"`{name}`")
+        if name not in self.base:
+            return None
+        if self.own is not None and not self.own.knows(self.base[name]):
+            self.found.foreign.add(name)
+        return Captured(self.base[name])
 
     def _tied(self, name: str) -> Captured | None:
         """How a name travels that has something in common with another."""
@@ -247,8 +299,8 @@ class _Resolver:
     def _captured(self, name: str, need: Need) -> Captured | None:
         try:
             tied = self._tied(name)
-            if tied is None and name not in self.names:
-                return Captured(self.base[name]) if name in self.base else None
+            if tied is None and not (name in self.names and self._may_take(name, need)):
+                return self._from_before(name, need)
             return tied or self._in_order(name, self._looked_at(name))
         except ProgramError as problem:
             self._done.add(name)
@@ -259,7 +311,8 @@ class _Resolver:
 
     def _miss(self, name: str, need: Need) -> None:
         self.missing[name] = need
-        self.found.problems.append(MissingName(f"{need}: {self._missing_text(name)}"))
+        told = _kept_back(name, need) if name in self._kept_back else self._missing_text(name)
+        self.found.problems.append(MissingName(f"{need}: {told}"))
 
     def _missing_text(self, name: str) -> str:
         if name in _NOT_THERE:
@@ -285,7 +338,7 @@ class _Resolver:
     def _refuse_shared(self) -> None:
         closures = {
             name: self.names[name]
-            for name in sorted(self._done - set(self.refused))
+            for name in sorted(self._done - set(self.refused) - self._kept_back)
             if name in self.names and isinstance(self.names[name], types.FunctionType)
         }
         for variable, sharing in shared_variables(closures):
@@ -306,3 +359,17 @@ class _Resolver:
         definition = self.names.definition(name)
         imported = definition is not None and definition.is_import
         return not imported and type(value).__name__ != "module"
+
+
+def _kept_back(name: str, need: Need) -> str:
+    """Why a name of here does not travel, and what to do where it should."""
+    if isinstance(need.taker, Cell):
+        came, remedy = "the cell", "If the cell is yours, run it here: then it may use"
+    else:
+        came, remedy = f"`{need.via}`", f"If `{need.via}` is yours, run the cell that defines it:"
+        remedy += " then it may use"
+    return (
+        f"`{name}` of this notebook stays here: {came} came with the worker, and nothing here "
+        f"says that it was sent there with `{name}`. {remedy} `{name}`; else take the cell out "
+        "with %runpod_drop"
+    )

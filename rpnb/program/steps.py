@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ..errors import ProtocolError
-from .cells import Cell
+from .cells import KINDS, Cell
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ class Program:
     bytes that are here; what is in `pieces` by its digest lies there as (digest, size)
     of each. `handler` is the handler's expression, "" for a program
     without one; `python` is the version that its pickled functions are bound to,
-    "" where there are none. `notes` are remarks for the person, not sent.
+    "" where there are none. Not sent are `notes`, remarks for the person, and `foreign`,
+    names of captures that came with the worker and are not known to be from here.
     """
 
     text: str = ""
@@ -99,6 +100,7 @@ class Program:
     pieces: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict, repr=False)
     blobs: Mapping[str, bytes | memoryview] = field(default_factory=dict, repr=False, compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
+    foreign: frozenset[str] = field(default=frozenset(), compare=False)
 
     def where(self, line: int) -> Where | None:
         """Return where a line of the text was typed; None for one that nobody typed."""
@@ -185,6 +187,7 @@ class Program:
 
 def _check_wire(wire: Mapping[str, Any]) -> None:
     """See that a program says no more of its lines than it has, and names no file elsewhere."""
+    _check_kinds(wire)
     lines = wire["text"].count("\n") + 1
     counted = [(first, count) for first, count, _, _ in wire["origins"]]
     if any(first < 1 or not 0 <= count <= lines for first, count in counted):
@@ -198,6 +201,25 @@ def _check_wire(wire: Mapping[str, Any]) -> None:
         is_inside = bool(parts.parts) and not parts.is_absolute() and ".." not in parts.parts
         if not is_inside or "\0" in path:
             raise ProtocolError(f"expected a file of the program, got {path[:40]!r}")
+
+
+def _check_kinds(wire: Mapping[str, Any]) -> None:
+    """See that what is text is text: cells and captures become part of a program here."""
+    said: list[Any] = [wire["text"], *(wire.get("requirements") or ())]
+    said += [each for pair in wire["env"].items() for each in pair]
+    for cell in wire["cells"]:
+        said += [cell[key] for key in ("id", "kind", "name", "label", "source")]
+        if cell["kind"] not in KINDS or not 0 <= cell.get("first_line", 1) < 1 << 31:
+            raise ProtocolError("expected a cell, got another thing")
+    for capture in wire.get("captures") or ():
+        said += [capture.get(key, "") for key in ("name", "kind", "text", "label")]
+        said += [capture.get(key, "") for key in ("bytecode", "use")]
+        for key in ("now", "later", "imports", "future", "files"):
+            said += capture.get(key, ())
+        for asked in capture.get("asks", ()):
+            said += asked
+    if not all(isinstance(each, str) for each in said):
+        raise ProtocolError("expected texts in the worker's program, got others")
 
 
 def _capture_to_wire(capture: Capture) -> dict[str, Any]:

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from rpnb.errors import BadSyntax, NoHandler
@@ -119,6 +121,27 @@ def test_cell_with_ipython_syntax_replaces_by_likeness():
     cells = Cells([cell("%pip install a\nx = load('a', device=3)")])
     cells.put(cell("%pip install a\nx = load('b', device=3)"))
     assert sources(cells) == ["%pip install a\nx = load('b', device=3)"]
+
+
+def repeated(line, size):
+    return f"{line}\n" * (size // (len(line) + 1))
+
+
+@pytest.mark.parametrize("size", [9_000, 90_000, 4_000_000])
+def test_large_cells_are_compared_in_bounded_time(size):
+    cells = Cells([cell(repeated("x = load('a', 1)", size))])
+    began = time.process_time()
+    cells.put(cell(repeated("x = load('b', 2)", size)))
+    assert time.process_time() - began < 5
+    # Beyond 100 kB only the same text is the same cell.
+    assert len(cells) == (1 if size < 100_000 else 2)
+    cells.put(cell(repeated("x = load('b', 2)", size)))
+    assert len(cells) == (1 if size < 100_000 else 2)
+
+
+def test_cell_whose_id_is_taken_gets_another():
+    cells = Cells([cell("a = 1", id="x"), cell("b = 1", id="x")])
+    assert len({each.id for each in cells}) == 2
 
 
 def test_cells_are_called_by_name_else_by_label():

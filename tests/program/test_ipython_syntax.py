@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from rpnb.errors import BadSyntax
@@ -113,3 +115,19 @@ def test_what_only_ipythons_list_can_do_is_an_error_with_a_remedy(use, remedy):
 
 def test_lines_of_a_command_are_a_list():
     assert translate("a = !ls\na.sort()\nb.n").text.endswith("a.sort()\nb.n")
+
+
+def test_many_lines_of_ipython_are_translated_in_bounded_time():
+    began = time.process_time()
+    assert translate("!x\n" * 5000).text.count("subprocess") == 5000
+    text = 's = """\n' + "!x\n" * 5000 + '"""\n!x'
+    assert translate(text).text.count("subprocess") == 1
+    with pytest.raises(BadSyntax, match="too many lines that begin with % or !"):
+        translate("(\n" + "!)(\n" * 5000)
+    assert time.process_time() - began < 15
+
+
+def test_line_below_an_indented_one_is_told_from_one_in_a_string():
+    text = 'if x:\n    !a\n    if y:\n        !b\n    !c\nt = """\n!d\n"""\n!e'
+    found = translate(text).text
+    assert [each for each in "abcde" if RUN.format(f"'{each}'") in found] == ["a", "b", "c", "e"]
