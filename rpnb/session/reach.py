@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 # Starting an agent again may mean installing its overlay again, on a pod that lost its disk.
 _PREPARING = 180.0
-# A stream on a transport that is logged in: two round trips.
-_OPENING = 20.0
+# A stream on a transport that is logged in: two round trips. One more is given less: the link
+# may have frozen after its login. What came to nothing is given twice as long the next time.
+_OPENING, _OPENING_AGAIN = 20.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Reach:
         # The last one: how it was reached and logged in holds for the next.
         self._transport: Transport | None = None
         self._is_gone = False
+        # How long the next stream may take to open.
+        self._patience = _OPENING_AGAIN
 
     @property
     def notes(self) -> Sequence[str]:
@@ -68,7 +71,7 @@ class Reach:
             # Ctrl-C, too: nobody else can close it.
             transport.close()
             raise
-        self._transport = transport
+        self._transport, self._patience = transport, _OPENING_AGAIN
         return _Way(stream, transport, self._miss)
 
     @contextlib.contextmanager
@@ -81,7 +84,7 @@ class Reach:
         if self._transport is None or self.ready is None:
             raise LinkLost("the session is closed")
         with contextlib.closing(self._transport.again()) as transport:
-            yield self._stream(transport, self.ready)
+            yield self._stream(transport, self.ready, _OPENING)
 
     def census(self) -> Mapping[str, Any]:
         """Return what runs on the target now, as `bootstrap.census` does.
@@ -112,8 +115,9 @@ class Reach:
         again = self.ready is not None
         if self.ready is not None and not self._is_gone:
             # Straight to its socket, where an agent listens yet: a round trip less.
+            seconds, self._patience = self._patience, min(2 * self._patience, _OPENING)
             with contextlib.suppress(CannotReach):
-                return self._stream(transport, self.ready)
+                return self._stream(transport, self.ready, seconds)
         # The first time a person watches, and may interrupt it.
         with _limited(_PREPARING, transport) if again else contextlib.nullcontext():
             self.ready = bootstrap.start(
@@ -126,11 +130,11 @@ class Reach:
                 on_progress=None if again else self.options.on_progress,
             )
         self._is_gone = False
-        return self._stream(transport, self.ready)
+        return self._stream(transport, self.ready, _OPENING)
 
-    def _stream(self, transport: Transport, ready: Ready) -> Stream:
+    def _stream(self, transport: Transport, ready: Ready, seconds: float) -> Stream:
         # paramiko waits for the answer to an exec for as long as the connection stands.
-        with _limited(_OPENING, transport):
+        with _limited(seconds, transport):
             return transport.connect(ready.socket, ready.bridge_command)
 
     def _miss(self) -> None:

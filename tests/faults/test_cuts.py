@@ -256,7 +256,12 @@ def test_silent_death_is_noticed_within_two_seconds_and_the_job_goes_on(session,
 @pytest.mark.slow  # it waits for the limits of a login
 @pytest.mark.parametrize(
     "at",
-    [pytest.param(1, marks=pytest.mark.long), 1200, pytest.param(3000, marks=pytest.mark.long)],
+    [
+        pytest.param(1, marks=pytest.mark.long),
+        1200,
+        pytest.param(3000, marks=pytest.mark.long),
+        3400,
+    ],
 )
 def test_redial_that_freezes_has_a_limit(session, processes, proxy, at):
     """In the banner, the key exchange, the login, or after it."""
@@ -270,7 +275,8 @@ def test_redial_that_freezes_has_a_limit(session, processes, proxy, at):
     (processes.directory.app / "go").touch()
     began = time.monotonic()
     assert Seen(running).result.output == "done"
-    assert time.monotonic() - began < 30
+    # Every part of it has a limit of its own; 5 s were measured, 17 before they were short.
+    assert time.monotonic() - began < 12
 
 
 def test_link_that_dies_while_idle_is_mended_at_the_next_run(session, proxy):

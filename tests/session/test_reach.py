@@ -28,6 +28,7 @@ class Frozen:
 @pytest.mark.parametrize("way", ["dial", "beside"])
 def test_stream_that_does_not_open_has_a_limit(monkeypatch, way):
     monkeypatch.setattr(reaches, "_OPENING", 0.05)
+    monkeypatch.setattr(reaches, "_OPENING_AGAIN", 0.05)
     reach = Reach(parse("local"), "w", Options())
     reach._transport, reach.ready = Frozen(), reaches.bootstrap.Ready("s", "b", "p", None, "/", "w")
     with pytest.raises(LinkLost):
@@ -36,3 +37,19 @@ def test_stream_that_does_not_open_has_a_limit(monkeypatch, way):
         else:
             with reach.beside():
                 pass
+
+
+def test_stream_that_did_not_open_in_time_is_given_longer_the_next_time(monkeypatch):
+    monkeypatch.setattr(reaches, "_OPENING", 0.05)
+    monkeypatch.setattr(reaches, "_OPENING_AGAIN", 0.01)
+    reach, given = Reach(parse("local"), "w", Options()), []
+    reach.ready = reaches.bootstrap.Ready("s", "b", "p", None, "/", "w")
+    limited = reaches._limited
+    monkeypatch.setattr(
+        reaches, "_limited", lambda seconds, way: given.append(seconds) or limited(seconds, way)
+    )
+    for _ in range(5):
+        reach._transport = Frozen()
+        with pytest.raises(LinkLost):
+            reach.dial()
+    assert given == [0.01, 0.02, 0.04, 0.05, 0.05]
