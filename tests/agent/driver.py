@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -93,7 +94,8 @@ class Worker:
 
     def history(self) -> list[Event]:
         """Return every event of the journal."""
-        return list(JournalReader(self.directory.journal).poll())
+        with contextlib.closing(JournalReader(self.directory.journal)) as reader:
+            return list(reader.poll())
 
     def send(self, message: Any) -> None:
         """Send any message, as the relay would."""
@@ -156,6 +158,7 @@ class Worker:
     def close(self) -> None:
         """Kill the worker and what it started."""
         self._socket.close()
+        self._reader.close()
         if self.process.poll() is None:
             os.killpg(self.process.pid, 9)
         self.process.wait()
