@@ -12,7 +12,7 @@ PRELUDE = _SLOTS.pop("prelude")
 HIDDEN = frozenset(
     {
         *("M", "CACHE", "MODELS", "BOX", "LOG", "memo", "counts", "S", "P1", "closed", "handler"),
-        *("get", "jf", "jm", "M2", "SET"),
+        *("get", "jf", "jm", "M2", "M3", "SET"),
     }
 )
 _OFTEN = [

@@ -141,6 +141,9 @@ def _statement(rng: random.Random, draft: Draft) -> str:
     if draft.tree and rng.random() < 0.4:
         return re.sub(r"\$n", lambda _: rng.choice("123"), rng.choice(trees.STATEMENTS))
     found = draft.grammar.statement(rng)
+    if draft.has_jobs:
+        # What a task does while jobs run, a process that has not served has not done.
+        found = re.sub(r"ensure_future\(\w+\(", "ensure_future(asyncio.sleep(0, ", found)
     if draft.values and rng.random() < 0.15:
         # Captured values are used like any other name.
         found = re.sub(r"\b[abcd]\b", rng.choice(captured.NAMES), found, count=1)
