@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Iterator, Mapping, Sequence
 
 from .effects import AMBIENT, MUTATORS, WORLD, is_setter, resources
+from .names import bits
 from .sources import Source
 
 _Seen = set[tuple[str, str]]
@@ -164,7 +165,7 @@ class Local:
                 found |= self.touch(path, touch.form).writes
         if facts.has_calls:
             units = source.names.code(facts.reads | facts.deferred_reads)
-            for unit in _bits(units | (1 << number)):
+            for unit in bits(units | (1 << number)):
                 found |= self._unit(file, unit, set()).writes
         return found
 
@@ -231,7 +232,7 @@ class Local:
         shares = frozenset({top}) if source.is_shared(rest) else frozenset[str]()
         changes = frozenset({top}) if source.is_changed_by(rest) else frozenset[str]()
         effect = Effect(changes=changes, shares=shares)
-        for unit in _bits(source.names.code([rest[0]])):
+        for unit in bits(source.names.code([rest[0]])):
             effect |= self._unit(file, unit, seen)
         return effect
 
@@ -297,13 +298,6 @@ def _closure(top: str, loads: Mapping[str, set[str]]) -> set[str]:
 def _dotted(path: str) -> str:
     parts = path[:-3].split("/")
     return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
-
-
-def _bits(units: int) -> Iterator[int]:
-    while units:
-        low = units & -units
-        units ^= low
-        yield low.bit_length() - 1
 
 
 def together(every: Sequence[Import]) -> Import:

@@ -13,7 +13,7 @@ import copy
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Collection, Iterable, Iterator, Mapping, Union
+from typing import Iterable, Iterator, Mapping, Union
 
 from .calls import is_literal
 
@@ -33,52 +33,69 @@ _HOOKS = frozenset(
 )
 
 
+# Attributes that lead from an object to its class, or from a method to its object.
+_LEADING_BACK = frozenset({"__class__", "__self__", "__mro__", "mro", "__subclasses__"})
+
+
 @dataclass(frozen=True)
 class Shape:
     """What a text mentions, and how it uses names.
 
-    `mentions` are attributes and texts that might name one; `called` the names that are called,
-    `made` those where the result may go anywhere; `bare` names of which more is made than a call
-    or an attribute.
+    `mentions` are attributes and texts that might name one, `called` the names that are
+    called; `bare` those of which more is made than a call or an attribute. `made` are called
+    where the result may go anywhere, `kept` are (class, name) where it gets a name, no more.
     """
 
     mentions: frozenset[str]
     bare: frozenset[str]
     called: frozenset[str]
     made: frozenset[str]
+    kept: frozenset[tuple[str, str]]
 
 
 @lru_cache(maxsize=20_000)
 def shape(text: str) -> Shape:
     """Return the shape of a statement."""
-    tree = ast.parse(text)
-    values = [n.value for n in tree.body if isinstance(n, (ast.Assign, ast.AnnAssign, ast.Expr))]
-    return _shape(tree, set(map(id, values)))
+    return _shape(ast.parse(text))
 
 
-def _shape(node: ast.AST, plain: set[int]) -> Shape:
-    """Calls of `plain` nodes, and those that are asked for an attribute, make nothing that goes."""
-    mentions, bare, called, made = set[str](), set[str](), set[str](), set[str]()
-    held = set[int]()
-    for each in ast.walk(node):
-        if isinstance(each, ast.Attribute):
-            mentions.add(each.attr)
-            held.add(id(each.value))
-            plain.add(id(each.value))
-        elif isinstance(each, ast.Constant) and isinstance(each.value, str):
-            mentions.add(each.value)
-    for each in ast.walk(node):
-        if isinstance(each, ast.Call) and isinstance(each.func, ast.Name):
-            held.add(id(each.func))
-            called.add(each.func.id)
-            if id(each) not in plain:
-                made.add(each.func.id)
-        elif isinstance(each, (ast.Global, ast.Nonlocal)):
-            bare.update(each.names)
-    for each in ast.walk(node):
-        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load) and id(each) not in held:
-            bare.add(each.id)
-    return Shape(frozenset(mentions), frozenset(bare), frozenset(called), frozenset(made))
+def _shape(tree: ast.AST) -> Shape:
+    every = list(ast.walk(tree))
+    # Calls whose results are dropped, get a name, or are only asked for an attribute.
+    plain, kept = set[int](), set[tuple[str, str]]()
+    for part in tree.body if isinstance(tree, ast.Module) else ():
+        if isinstance(part, ast.Expr):
+            plain.add(id(part.value))
+        elif isinstance(part, ast.Assign) and all(isinstance(t, ast.Name) for t in part.targets):
+            plain.add(id(part.value))
+            kept |= {(_called(part.value), t.id) for t in part.targets if isinstance(t, ast.Name)}
+    held, called, made = set[int](), set[str](), set[str]()
+    mentions = {n.value for n in every if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    bare = {name for n in every if isinstance(n, (ast.Global, ast.Nonlocal)) for name in n.names}
+    for node in every:
+        if isinstance(node, ast.Attribute):
+            mentions.add(node.attr)
+            held.add(id(node.value))
+            plain.add(id(node.value))
+    for node in every:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            held.add(id(node.func))
+            (called if id(node) in plain else made).add(node.func.id)
+    for node in every:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and id(node) not in held:
+            bare.add(node.id)
+    return Shape(
+        frozenset(mentions),
+        frozenset(bare),
+        frozenset(called | made),
+        frozenset(made),
+        frozenset(pair for pair in kept if pair[0]),
+    )
+
+
+def _called(node: ast.expr) -> str:
+    is_named = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    return node.func.id if is_named else ""  # type: ignore[attr-defined] # a Call of a Name
 
 
 @dataclass(frozen=True)
@@ -148,7 +165,7 @@ def _is_of_class(node: ast.AST) -> bool:
 
 
 def _method(node: _Method) -> Method:
-    found = _shape(node, set())
+    found = _shape(node)
     first = [*node.args.posonlyargs, *node.args.args][:1]
     alone = copy.copy(node)
     alone.decorator_list = []
@@ -177,38 +194,43 @@ def _lines(part: ast.stmt) -> Iterator[str]:
     yield repr(ast.get_docstring(part, clean=False))
 
 
+def objects(plain: PlainClass, every: Iterable[Shape]) -> frozenset[str] | None:
+    """Return the names of a class's objects; None where code that is not seen may have one.
+
+    `every` are the shapes of all that may name the class, but for its own.
+    """
+    shapes = [*every, *(method.shape for method in plain.methods.values())]
+    names = {plain.name, *(name for each in shapes for cls, name in each.kept if cls == plain.name)}
+    if any(method.hands_on for method in plain.methods.values()):
+        return None
+    for each in shapes:
+        is_handed_on = plain.name in each.made or not each.bare.isdisjoint(names)
+        if is_handed_on or not each.mentions.isdisjoint(_LEADING_BACK):
+            return None
+    return frozenset(names - {plain.name})
+
+
 def chosen(
-    seen: Iterable[Shape], classes: Mapping[int, tuple[PlainClass, Collection[str]]]
+    seen: Iterable[Shape], classes: Mapping[int, tuple[PlainClass, frozenset[str]]]
 ) -> dict[int, frozenset[str]]:
     """Return for each class which of its methods code of these shapes may run.
 
-    `classes` tells for each, besides, the names that its objects go by, and its own.
+    `classes` tells for each, besides, the names of its objects.
     """
-    shapes, found = list(seen), dict[int, set[str]]()
+    shapes, found = list(seen), dict[int, frozenset[str]]()
     for number, (plain, _) in classes.items():
-        found[number] = set(plain.methods) & _HOOKS
+        found[number] = _HOOKS.intersection(plain.methods)
         shapes += [plain.methods[name].shape for name in found[number]]
     count = -1
     while count != len(shapes):
         count = len(shapes)
+        mentions = frozenset[str]().union(*(each.mentions for each in shapes))
+        called = frozenset[str]().union(*(each.called for each in shapes))
         for number, (plain, names) in classes.items():
-            mentions = set[str]().union(*(each.mentions for each in shapes))
-            if any(each.called & set(names) - {plain.name} for each in shapes):
-                mentions.add("__call__")
-            is_handed_on = _is_handed_on(plain, names, shapes, found[number])
-            more = {n for n in plain.methods if is_handed_on or n in mentions} - found[number]
+            more = (mentions | ({"__call__"} if called & names else set())) & set(plain.methods)
+            shapes += [plain.methods[name].shape for name in more - found[number]]
             found[number] |= more
-            shapes += [plain.methods[name].shape for name in more]
-    return {number: frozenset(names) for number, names in found.items()}
-
-
-def _is_handed_on(
-    plain: PlainClass, names: Collection[str], shapes: Iterable[Shape], methods: Iterable[str]
-) -> bool:
-    """Tell whether code that is not seen may get an object of the class."""
-    if any(plain.methods[name].hands_on for name in methods):
-        return True
-    return any(not each.bare.isdisjoint(names) or plain.name in each.made for each in shapes)
+    return found
 
 
 def edited(old: PlainClass, new: PlainClass) -> frozenset[str]:

@@ -17,7 +17,7 @@ from typing import Any, Collection, Iterable, Iterator, Mapping, NamedTuple, Pro
 
 from .effects import AMBIENT, QUIET, RANDOM, RESOURCES, WORLD, resources
 from .facts import Facts
-from .methods import PlainClass, chosen, shape
+from .methods import PlainClass, Shape, chosen, objects, shape
 from .scopes import MODULE_NAMES
 
 _numbers = itertools.count()
@@ -51,6 +51,14 @@ def names_in(found: int) -> Iterator[str]:
         low = found & -found
         yield _spellings[low.bit_length() - 1]
         found ^= low
+
+
+def bits(found: int) -> Iterator[int]:
+    """Yield the places of the bits that are set."""
+    while found:
+        low = found & -found
+        found ^= low
+        yield low.bit_length() - 1
 
 
 def resource_mask(found: Iterable[str]) -> int:
@@ -176,6 +184,7 @@ class Names:
             (1 << i if m.has_deferred else 0, m.read_names, m.made_names)
             for i, m in enumerate(self.masks)
         ]
+        self._objects_of: dict[int, frozenset[str] | None] = {}
         # Statements (one bit each) that make plain classes.
         self._plain = sum(1 << i for i, facts in enumerate(every) if facts.plain)
         # Statements (one bit each) whose deferred code may read and bind any name.
@@ -229,10 +238,7 @@ class Names:
     def _running(
         self, units: int, methods: Mapping[int, Collection[str]]
     ) -> Iterator[tuple[Facts, Done]]:
-        while units:
-            low = units & -units
-            units ^= low
-            number = low.bit_length() - 1
+        for number in bits(units):
             for name in methods.get(number, ()):
                 facts = self.every[number].methods[name]
                 yield facts, self._touched(facts, deferred=True)
@@ -240,29 +246,36 @@ class Names:
                 yield self.every[number], self._done_later[number]
 
     def methods(self, units: int, caller: int) -> dict[int, frozenset[str]]:
-        """Return which methods of the plain classes among `units` a statement may run."""
-        if not units & self._plain:
-            return {}
-        found, shapes = dict[int, tuple[PlainClass, set[str]]](), [shape(self.every[caller].text)]
-        while units:
-            low = units & -units
-            units ^= low
-            facts = self.every[low.bit_length() - 1]
-            if facts.plain is None:
-                shapes.append(shape(facts.text))
-                continue
-            names = {name for name, code in (self._code or {}).items() if code & low}
-            found[low.bit_length() - 1] = (facts.plain, names | {facts.plain.name})
-        return chosen(shapes, found)
+        """Return which methods of the plain classes among `units` a statement may run.
+
+        A class is not there if code that is not seen may run any of them.
+        """
+        classes, shapes = dict[int, tuple[PlainClass, frozenset[str]]](), list[Shape]()
+        for number in bits(units) if units & self._plain else ():
+            plain = self.every[number].plain
+            names = self._objects(number) if plain else None
+            if plain is not None and names is not None:
+                classes[number] = plain, names
+            else:
+                shapes.append(shape(self.every[number].text))
+        return chosen([shape(self.every[caller].text), *shapes], classes) if classes else {}
+
+    def _objects(self, number: int) -> frozenset[str] | None:
+        """Return the names of a plain class's objects; None where they may be anywhere."""
+        plain = self.every[number].plain
+        if number not in self._objects_of and plain is not None:
+            others = [f for f in self.every if not f.is_start and f.plain is None]
+            kin = [f for f in self.every if f.plain and f.plain.name != plain.name]
+            is_open = any(f.is_opaque or f.is_opaque_later or f.has_star for f in self.every)
+            shapes = [shape(facts.text) for facts in (*others, *kin)]
+            self._objects_of[number] = None if is_open else objects(plain, shapes)
+        return self._objects_of[number]
 
     def through(self, functions: Collection[str]) -> int:
         """Return what may be changed through the results of these functions."""
-        units = self.code(functions)
         found = 0
-        while units:
-            low = units & -units
-            units ^= low
-            found |= self.masks[low.bit_length() - 1].deferred_reads
+        for number in bits(self.code(functions)):
+            found |= self.masks[number].deferred_reads
         return found
 
     def quiet(self, reads: int, told: tuple[int, int]) -> int:

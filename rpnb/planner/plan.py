@@ -268,7 +268,7 @@ class _Planning:
                 if not any(units & 1 << each for each in numbers):
                     continue
                 found = self.names.methods(units, number)
-                if any(not methods.isdisjoint(found.get(each, ())) for each in numbers):
+                if any(not methods.isdisjoint(found.get(each, methods)) for each in numbers):
                     yield place, hit
             for k, job in enumerate(self.jobs):
                 if any(self.names.code(job.functions) & 1 << each for each in numbers):

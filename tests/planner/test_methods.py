@@ -66,6 +66,18 @@ CHANGED = {
     "an object that is handed on before it loads": (
         _version(make="p = Predictor('a')\nlist(map(repr, [p]))\np.setup()"),
         _version("return [text]", make="p = Predictor('a')\nlist(map(repr, [p]))\np.setup()")),
+    "a library that holds the object": (
+        _version(make="import csv\np = Predictor('a')\nw = csv.writer(p)\nw.writerow([1])\np.setup()", text=_CLASS.replace("predict(self, text, k=1)", "write(self, text)")),
+        _version("return len(text)", make="import csv\np = Predictor('a')\nw = csv.writer(p)\nw.writerow([1])\np.setup()", text=_CLASS.replace("predict(self, text, k=1)", "write(self, text)"))),
+    "a function that makes one": (
+        _version(make="def make(): return Predictor('a')\np = make()\np.setup()"),
+        _version("return [text]", make="def make(): return Predictor('a')\np = make()\np.setup()")),
+    "another of its class": (
+        _version(make="p = Predictor('a')\nq = p.__class__('b')\np.setup()"),
+        _version("return [text]", make="p = Predictor('a')\nq = p.__class__('b')\np.setup()")),
+    "objects in a list": (
+        _version(make="ps = [Predictor('a')]\nps[0].setup()"),
+        _version("return [text]", make="ps = [Predictor('a')]\nps[0].setup()")),
     "a default": (_version(), _version(text=_CLASS.replace("k=1", "k=2"))),
     "a constant of the class": (_version(), _version(text=_CLASS.replace("rate = 1", "rate = 2"))),
     "a method more": (_version(), _version(text=_CLASS + "    def more(self): pass\n")),
