@@ -7,6 +7,7 @@ have. What must run for that is the planner's business; here it is done and meas
 from __future__ import annotations
 
 import os
+import sys
 import time
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Collection, Iterable, Sequence
@@ -342,6 +343,7 @@ class Steps:
         self._starts.running = self._serial
         settings = plan.settings(ran.executed.step for ran in self.ran)
         self._around.begin(step)
+        loaded = frozenset(sys.modules)
         self._watch.start()
         started = time.perf_counter()
         try:
@@ -360,6 +362,7 @@ class Steps:
             writes=traces.writes,
             pure=state is not None and state.is_same(),
             fixed=plan.fixed(step.facts.parts, answers),
+            modules=frozenset() if step.facts.loads else self._imported_since(loaded),
             seconds=seconds,
             settings=settings,
         )
@@ -369,6 +372,11 @@ class Steps:
             sync.failure = failure_of(error, "step", os.fspath(self._directory.app), cell)
         if error is not None or rerun.reason.kind != "always":
             self._count(rerun.index, seconds, sync)
+
+    def _imported_since(self, loaded: Collection[str]) -> frozenset[str]:
+        """Return the local modules that have been imported since these were all."""
+        new = {name.partition(".")[0] for name in sys.modules if name not in loaded}
+        return frozenset(top for top in new if top in self._modules)
 
     def _count(self, index: int, seconds: float, sync: Sync) -> None:
         sync.ran_steps += 1

@@ -193,16 +193,16 @@ class _Planning:
         facts = executed.step.facts
         if facts.is_start or facts.is_inert:
             return 0
-        seen = executed.writes
+        seen, made = executed.writes, mask_of(executed.binds) | module_mask(executed.modules)
         if not seen:
-            return mask_of(executed.binds)
+            return made
         if facts.imports and not facts.has_calls:
             # What a library sets while it is imported goes with the library.
             local = executed.step.imported
             seen &= {WORLD} | (RANDOM | local.writes if local.identity else set())
         found = resource_mask(seen)
         found &= ~resource_mask(RANDOM) | self.names.seeded
-        return found | mask_of(executed.binds)
+        return found | made
 
     def _spread(self, kinds: Mapping[str, str], known: Collection[int]) -> Spread:
         prints = Footprints(self.names, kinds, self._pure(), known, self._fixed())
@@ -357,11 +357,13 @@ class _Planning:
 
     def _purged(self, spread: Spread, gone: Sequence[int]) -> frozenset[str]:
         """What undone steps imported, or may have when they were called, and no kept one has."""
-        kept = (self.executed[i].step for j, i in spread.kept.items() if j < len(self.new))
-        used = frozenset[str]().union(*(s.imported.reached for s in kept if s.facts.loads))
-        undone = [self.executed[i].step.imported for i in gone]
-        found = frozenset[str]().union(*(each.modules | each.setters for each in undone))
-        return found - used
+        kept = [self.executed[i] for j, i in spread.kept.items() if j < len(self.new)]
+        used = frozenset[str]().union(*(each.modules for each in kept))
+        used = used.union(*(e.step.imported.reached for e in kept if e.step.facts.loads))
+        undone = [self.executed[i] for i in gone]
+        found = frozenset[str]().union(*(each.modules for each in undone))
+        parts = (each.step.imported for each in undone)
+        return found.union(*(part.modules | part.setters for part in parts)) - used
 
     def _held(self, spread: Spread) -> set[str]:
         """Names that `# rpnb: keep` holds on to."""

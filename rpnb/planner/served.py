@@ -15,6 +15,7 @@ from typing import Collection, Iterator, Mapping, Sequence
 from .calls import LOOKUPS
 from .effects import resources
 from .facts import Facts
+from .local import Import
 from .names import imported
 from .routines import Routine, Store, depends_on, routines, whole
 from .steps import Settings, Step
@@ -107,6 +108,7 @@ class _Part:
     facts: Facts
     names: frozenset[str]
     routines: tuple[Routine, ...]
+    imported: Import
 
 
 class _Served:
@@ -119,11 +121,12 @@ class _Served:
         self._reached = reached_by(every, self._entry)
         self._every = every
         self._parts = [
-            _Part(step.facts, step.facts.binds, routines(step.statement.text))
+            _Part(step.facts, step.facts.binds, routines(step.statement.text), step.imported)
             for step in steps
             if step.facts.binds & self._reached and not step.facts.is_start
         ]
-        self._parts.append(_Part(start.facts, frozenset(), whole(start.statement.text)))
+        text = whole(start.statement.text)
+        self._parts.append(_Part(start.facts, frozenset(), text, start.imported))
         self._by_name: dict[str, list[tuple[_Part, Routine]]] = {}
         for part in self._parts:
             for routine in part.routines:
@@ -140,7 +143,7 @@ class _Served:
         """Return one write for each statement whose functions store into what outlives a job."""
         found, imports = [], imported(self._every)
         for part in self._parts:
-            binds = part.facts.deferred_binds | (_resources(part.facts, imports) & seen)
+            binds = part.facts.deferred_binds | (_resources(part, imports) & seen)
             changes = set(part.facts.deferred_changes)
             if any(routine.keeps and not routine.parent for routine in part.routines):
                 changes |= part.names
@@ -318,10 +321,11 @@ class _Served:
         return ast.unparse(call) if all(isinstance(a, ast.Constant) for a in given) else ""
 
 
-def _resources(facts: Facts, imports: Mapping[str, str]) -> frozenset[str]:
-    """What the functions of a statement write, as their text shows it."""
-    found = frozenset[str]()
-    for touch in facts.touches:
+def _resources(part: _Part, imports: Mapping[str, str]) -> frozenset[str]:
+    """What the functions of a statement write, and modules that they import late."""
+    late = part.imported.writes | part.imported.again
+    found = frozenset(f"${resource}" for resource in late)
+    for touch in part.facts.touches:
         if touch.deferred and touch.root in imports:
             path = f"{imports[touch.root]}.{touch.path}".rstrip(".")
             found |= {f"${resource}" for resource in resources(path, touch.form)}

@@ -63,6 +63,8 @@ class Executed:
     pure: bool = False
     # Names of which it read only what nothing can change.
     fixed: frozenset[str] = frozenset()
+    # Local modules that functions which it called imported first.
+    modules: frozenset[str] = frozenset()
     seconds: float = 0.0
     # `settings` of the steps that stood when it ran.
     settings: Settings = ()

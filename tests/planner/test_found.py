@@ -207,6 +207,14 @@ FILES: dict[str, list[tuple[str, Mapping[str, str]]]] = {
         (f"undefined\nimport top\n{_READ}",
          {"lm.py": f"N = []\n{_SETS_VARIABLE}", "top.py": "import lm"}),
         (_READ, {"lm.py": ""})],
+    "a module that a called function imports first": [
+        ("def g(v):\n    import lm\n    return lm.N\nb = g(1)\nb.append(1)\nc = g(1)",
+         {"lm.py": f"N = [1]\n{_SETS_VARIABLE}"}),
+        ("def g(v):\n    import lm\n    return lm.N\nb = g(2)\nb.append(1)\nc = g(1)",
+         {"lm.py": f"N = [1]\n{_SETS_VARIABLE}"})],
+    "a module that a module's function imports first": [
+        ("import lh\nb = lh.f(1)", {"lh.py": "def f(v):\n    import lm\n    return lm.N", "lm.py": f"N = [1]\n{_SETS_VARIABLE}"}),
+        ("import lh\nb = lh.f(2)", {"lh.py": "def f(v):\n    import lm\n    return lm.N", "lm.py": f"N = [1]\n{_SETS_VARIABLE}"})],
     "a module that a function imports sets a library": [
         ("def g():\n    import lm\ng()", {"lm.py": "import modelkit\nmodelkit.set_seed(3)"}),
         ("import modelkit\na = modelkit.seed", {"lm.py": "import modelkit\nmodelkit.set_seed(3)"})],
@@ -269,6 +277,16 @@ def test_captured_object_is_made_anew_with_its_class(stage: Stage) -> None:
         )
 
     assert not _stale(stage, version("1"), version("2"))
+
+
+def test_setting_of_a_module_that_a_job_imports_stands_with_who_imports_it(stage: Stage) -> None:
+    steps = ("import os", "def g():\n    import lm\n    return lm.N, os.environ.get('RPNB_A')")
+    files = {"lm.py": f"N = [1]\n{_SETS_VARIABLE}".encode()}
+    versions = [
+        Version((*steps, f"def handler(job):\n    return g(), {n}", _START), files, (1, 1))
+        for n in (1, 2)
+    ]
+    assert not difference(stage, versions)
 
 
 def test_start_that_did_not_run_leaves_no_name(stage: Stage) -> None:
