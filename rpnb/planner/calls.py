@@ -232,6 +232,8 @@ class Calls(ast.NodeVisitor):
         if _is_modules(node.value) and not is_named:
             # `sys.modules[__name__]` is the program itself.
             self._blind()
+        elif _is_modules(node.value):
+            self._touch(node, "load")
         self.generic_visit(node)
 
     def _store(self, target: ast.AST) -> None:

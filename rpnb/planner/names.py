@@ -362,7 +362,8 @@ class Names:
             if start is not None and touch.deferred == deferred:
                 path = f"{start}.{touch.path}" if touch.path else start
                 done = self._effect(path, touch.form)
-                reads |= done.reads
+                # A module that is looked up by its name has none that could be read.
+                reads |= done.reads | (self._seen(start) if touch.root[:7] == "import " else 0)
                 writes |= done.writes
                 changes |= done.changes
                 shares |= done.shares

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import pytest
@@ -12,6 +13,11 @@ from tests.faults.breaking import WORKER, Processes
 
 # Set by `make faults`: more cuts, every combination, real floods. Minutes to an hour.
 IS_LONG = bool(os.environ.get("RPNB_LONG"))
+
+
+def pytest_configure():
+    # A shell starts what it runs in the background deaf to Ctrl-C, which tests here press.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -207,6 +207,9 @@ FILES: dict[str, list[tuple[str, Mapping[str, str]]]] = {
         (f"undefined\nimport top\n{_READ}",
          {"lm.py": f"N = []\n{_SETS_VARIABLE}", "top.py": "import lm"}),
         (_READ, {"lm.py": ""})],
+    "a module that is looked up by its name": [
+        ("m = __import__('lm')\nimport sys\nx = sys.modules['lm'].N\ndef f():\n    return sys.modules['lm'].N\ny = f()", {"lm.py": "N = 1"}),
+        ("m = __import__('lm')\nimport sys\nx = sys.modules['lm'].N\ndef f():\n    return sys.modules['lm'].N\ny = f()", {"lm.py": "N = 3"})],
     "a module that a called function imports first": [
         ("def g(v):\n    import lm\n    return lm.N\nb = g(1)\nb.append(1)\nc = g(1)",
          {"lm.py": f"N = [1]\n{_SETS_VARIABLE}"}),
