@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ProgramError
 from ..session import updates
+from ..session.away import sentence
 from ..session.logs import Lost, hole
 from ..session.pretty import shown
 from ..session.result import Result
@@ -78,13 +79,7 @@ def _show(update: updates.Update, progress: Progress) -> None:
 
 
 def _show_link(changed: updates.LinkChanged, progress: Progress) -> None:
-    if changed.state == "back":
-        text = f"link is back after {changed.seconds:.0f} s"
-    elif changed.state == "away":
-        text = f"no link for {changed.seconds:.0f} s, the run waits, reconnecting"
-    else:
-        text = f"link lost {changed.seconds:.0f} s ago, job runs on, reconnecting"
-    text += f": {changed.why}" if changed.why else ""
+    text = sentence(changed)
     progress.now(text)
     if changed.is_news:
         progress.line(text)

@@ -151,13 +151,16 @@ def not_reloaded(target: str, kept: Sequence[Mapping[str, Any]]) -> Line:
     return target, "not reloaded", keeping(kept) or "all kept", "the edit was not sent"
 
 
-def link(target: str, state: str, seconds: float, why: str = "") -> Line:
+def link(
+    target: str, state: str, seconds: float, why: str = "", *, is_confirmed: bool = True
+) -> Line:
     """The link is silent, lost (which is the same to a person), not there yet, or back."""
     if state == "back":
         return target, f"link is back after {span(seconds)}"
     if state == "away":
         return target, f"no link for {span(seconds)}", "the run waits", "reconnecting", why
-    return target, f"link lost {span(seconds)} ago", "job runs on", "reconnecting", why
+    known = "job runs on" if is_confirmed else "sent, not confirmed yet"
+    return target, f"link lost {span(seconds)} ago", known, "reconnecting", why
 
 
 def cancelled(

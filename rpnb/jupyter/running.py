@@ -151,8 +151,9 @@ class _Drawing:
         """Say what delays the run, or ends its worker."""
         target = self.outcome.target
         match update:
-            case updates.LinkChanged(state, seconds, is_news, why):
-                self.screen.progress(lines.link(target, state, seconds, why), is_news=is_news)
+            case updates.LinkChanged(state, seconds, is_news, why, known):
+                line = lines.link(target, state, seconds, why, is_confirmed=known)
+                self.screen.progress(line, is_news=is_news)
             case updates.Waiting(text):
                 self.screen.line((target, text))
             case updates.Exited(reason=reason) if reason and not self._is_expected():

@@ -12,6 +12,7 @@ from ..protocol import messages
 from .dialogue import Dialogue, OpenRequest
 from .link import Link
 from .run import Run
+from .updates import Waiting
 
 if TYPE_CHECKING:
     from .session import Session
@@ -42,11 +43,15 @@ class _Watching:
         """What the worker's machine says of itself."""
         return self._link.info
 
-    def forget(self, _request: str) -> None:
+    def forget(self, request: str) -> None:
         """Close the link: the run has ended."""
+        self._session.withdraw(request)
         self._link.close()
 
     def cancel(self, cancel: messages.Cancel) -> None:
-        """Send a cancel; only the session's own link may. Without a link it ends the wait."""
-        if not self._link.leave(cancel):
-            self._session.send(cancel)
+        """Let the session's own link send a cancel: one that watches may not."""
+        if not self._session.order(cancel, self._cannot_cancel):
+            self._link.end_wait(cancel)
+
+    def _cannot_cancel(self, request: str, why: str) -> None:
+        self._link.tell(Waiting(f"not cancelled, the job goes on: {why}"), request)

@@ -11,24 +11,25 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from enum import Enum
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LinkLost, ProtocolError, RpnbError
 from ..protocol import messages
+from . import away
 from .dialogue import Dialogue, OpenRequest
 from .line import Line
+from .link_state import TRANSITIONS, State
 from .pulse import TICK, Pulse
 from .redial import Redial
-from .result import RemoteException
-from .updates import Failed, LinkChanged, Waiting
+from .updates import LinkChanged
 from .upload import Upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..transport.stream import Stream
+    from .inbox import Inbox
     from .upload import Bulk
 
     Dial = Callable[[], Stream]
@@ -39,49 +40,9 @@ _STABLE = 2.0
 _TOLD_FIRST, _TOLD_LAST = 2.0, 60.0
 # A clock that ran so far ahead: the machine slept, and what was under way is dead.
 _ASLEEP = 10.0
-# What a cancel comes to while there is no link.
-_UNSENT = RemoteException("JobCancelled", "cancelled before it was sent: there was no link")
-_CANCELS_LATER = "cancelled once the link is back; a second interrupt ends the wait here"
-_LEFT = (
-    "the link is lost, and nothing waits for it any more. The job goes on, unless the first "
-    "interrupt still reached it: `%runpod_run --attach {}` shows what became of it."
-)
 # How soon the reader looks again whether a run has read what it holds; and how long one
 # that reads nothing may keep the others waiting.
 _ROOM, UNREAD = 0.02, 10.0
-
-
-class State(Enum):
-    """Where a link is."""
-
-    DOWN = "down"
-    WANTED = "wanted"
-    UP = "up"
-    SUSPECT = "suspect"
-    LOST = "lost"
-
-
-# Attached: a stream was welcomed. Silent: no sign of life. Heard: one after all. Cut: the
-# stream ended while a request is open. Closed: it ended while none is, or on purpose.
-# Needed: a request came while there was none. Missed: it takes so long that it is told.
-TRANSITIONS = {
-    State.DOWN: {"attached": State.UP, "needed": State.WANTED},
-    State.WANTED: {"attached": State.UP, "missed": State.LOST, "closed": State.DOWN},
-    State.UP: {
-        "silent": State.SUSPECT,
-        # Both answered: the agent has dropped the first one for the second.
-        "attached": State.UP,
-        "cut": State.LOST,
-        "closed": State.DOWN,
-    },
-    State.SUSPECT: {
-        "heard": State.UP,
-        "attached": State.UP,
-        "cut": State.LOST,
-        "closed": State.DOWN,
-    },
-    State.LOST: {"attached": State.UP, "closed": State.DOWN},
-}
 
 
 class Link:
@@ -188,30 +149,61 @@ class Link:
         """Cancel an open request, as soon as the link allows."""
         with self._lock:
             opened = self._dialogue.find(cancel.request)
-            if opened is None or self.leave(cancel):
+            if opened is None:
+                return
+            if self._state is not State.UP and not opened.is_said:
+                self._dialogue.tell(away.UNSENT, cancel.request)
+                self.forget(cancel.request)
                 return
             opened.cancel = cancel
+            # A line that is only silent may live.
             self._send(cancel)
-            if self._state is not State.UP:
-                self._dialogue.tell(Waiting(_CANCELS_LATER), cancel.request)
+            self.end_wait(cancel)
 
-    def leave(self, cancel: messages.Cancel) -> bool:
-        """End the wait for a link where a cancel can do no more; tell whether it did.
-
-        That is so of what was never sent, and of a second cancel while the link is lost.
-        """
+    def end_wait(self, cancel: messages.Cancel) -> None:
+        """Say what a cancel comes to while there is no link: a second one ends the wait for it."""
         with self._lock:
             opened = self._dialogue.find(cancel.request)
             if opened is None or self._state is State.UP:
-                return False
-            if not opened.is_said:
-                self._dialogue.tell(Failed("cancelled", _UNSENT, None), cancel.request)
-            elif cancel.force:
-                self._dialogue.tell(LinkLost(_LEFT.format(cancel.request[:4])), cancel.request)
+                return
+            if cancel.force:
+                self.abandon(cancel.request)
             else:
-                return False
-            self.forget(cancel.request)
-        return True
+                self._dialogue.tell(away.LATER, cancel.request)
+
+    def abandon(self, request: str) -> None:
+        """Wait no longer for a link for this request's sake; nothing where there is one."""
+        with self._lock:
+            opened = self._dialogue.find(request)
+            if opened is not None and self._state is not State.UP:
+                self._dialogue.tell(away.left(request, opened), request)
+                self.forget(request)
+
+    def order(self, cancel: messages.Cancel, inbox: Inbox) -> bool:
+        """Cancel a request that another link follows; tell whether that is on its way.
+
+        It stays open until the request has ended or it is withdrawn, so that no cut loses it.
+        """
+        with self._lock:
+            if self._is_own(cancel.request):
+                self.cancel(cancel)
+            else:
+                self.submit(cancel.request, OpenRequest(cancel, inbox=inbox))
+            return self._state is State.UP
+
+    def withdraw(self, request: str) -> None:
+        """Order its cancel no longer: nobody follows the request any more."""
+        with self._lock:
+            if not self._is_own(request):
+                self.forget(request)
+
+    def _is_own(self, request: str) -> bool:
+        opened = self._dialogue.find(request)
+        return opened is not None and not isinstance(opened.message, messages.Cancel)
+
+    def tell(self, news: Any, request: str) -> None:
+        """Put news that came another way into a request's inbox."""
+        self._dialogue.tell(news, request)
 
     def forget(self, request: str) -> None:
         """Stop listening for a request."""
@@ -376,7 +368,15 @@ class Link:
                 except Exception as bug:  # noqa: BLE001 - whoever waits must hear of it
                     error = bug
             if error is not None:
-                self._end(error)
+                self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        """No link comes any more: each open run ends with the error, and a word on its job."""
+        with self._lock:
+            for request, opened in self._dialogue.open_requests().items():
+                self._dialogue.tell(away.ended(error, request, opened), request)
+                self.forget(request)
+        self._end(error)
 
     def _rest(self) -> None:
         """Nobody waits any more: nor is there a line to be looked for."""
@@ -424,8 +424,10 @@ class Link:
     def _tell_away(self, request: str, opened: OpenRequest, *, is_news: bool = True) -> None:
         state = "suspect" if self._state is State.SUSPECT else "lost"
         silent = time.monotonic() - self._heard_at
-        said = LinkChanged(state if opened.is_said else "away", silent, is_news, self._redial.why)
-        self._dialogue.tell(said, request)
+        known = away.is_confirmed(opened)
+        if not opened.is_said:
+            state, known = "away", True
+        self._dialogue.tell(LinkChanged(state, silent, is_news, self._redial.why, known), request)
 
     def _say(self, request: str, opened: OpenRequest) -> None:
         """Send a request, on the next line where there is none."""

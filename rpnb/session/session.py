@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import CannotReach, LinkLost, RemoteError, WorkerDied
 from ..protocol import messages
 from .dialogue import Dialogue, OpenRequest
+from .inbox import Inbox
 from .link import Link
 from .names import new_name, worker_name
 from .reach import Options, Reach
@@ -173,9 +174,25 @@ class Session:
         fresh.open()
         return fresh
 
-    def send(self, message: messages.Message) -> None:
-        """Send a message that opens no request, such as a `Cancel`."""
-        self._link.send(message)
+    def order(self, cancel: messages.Cancel, fail: Callable[[str, str], None]) -> bool:
+        """Cancel a request that a link of its own follows; tell whether that is on its way.
+
+        It is sent once there is a link. `fail` is called with the request and why, where
+        that is never.
+        """
+
+        def read(news: Any) -> None:
+            if isinstance(news, (Exception, messages.Refused)):
+                self._link.withdraw(cancel.request)
+                fail(cancel.request, news.text if isinstance(news, messages.Refused) else str(news))
+
+        inbox = Inbox()
+        inbox.read = read
+        return self._link.order(cancel, inbox)
+
+    def withdraw(self, request: str) -> None:
+        """Order its cancel no longer."""
+        self._link.withdraw(request)
 
     def ask(self) -> messages.Pong | None:
         """Return what the agent says of the worker now, None where it does not answer."""

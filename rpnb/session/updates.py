@@ -115,13 +115,15 @@ class LinkChanged:
     """The link is "suspect" (silent), "lost", "away" or "back"; `seconds` since the last byte.
 
     "away": there is none, and the request waits for one to be sent on. `is_news` is False
-    where only time has passed since the last one; `why` the last try failed.
+    where only time has passed since the last one; `why` the last try failed. `is_confirmed`
+    is False where the request was sent, and nothing says yet that it arrived.
     """
 
     state: str
     seconds: float
     is_news: bool = True
     why: str = ""
+    is_confirmed: bool = True
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,10 @@ def test_join_without_box_uses_a_bar():
             "my-gpu │ link lost 3 s ago │ job runs on │ reconnecting",
         ),
         (
+            lines.link("my-gpu", "lost", 3, is_confirmed=False),
+            "my-gpu │ link lost 3 s ago │ sent, not confirmed yet │ reconnecting",
+        ),
+        (
             lines.link("my-gpu", "away", 3, "no route to host"),
             "my-gpu │ no link for 3 s │ the run waits │ reconnecting │ no route to host",
         ),

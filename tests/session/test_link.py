@@ -1,6 +1,7 @@
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,9 +21,14 @@ from rpnb.session import chunks, updates
 from rpnb.session import inbox as inboxes
 from rpnb.session import link as links
 from rpnb.session import pulse as pulses
+from rpnb.session.attach import attach
 from rpnb.session.dialogue import Dialogue, OpenRequest
-from rpnb.session.link import Link, State
+from rpnb.session.link import Link
+from rpnb.session.link_state import State
+from rpnb.session.reach import Options
 from rpnb.session.run import Run
+from rpnb.session.session import Session
+from rpnb.transport.targets import parse
 from tests.session.scripted import INFO, ScriptedAgent
 
 
@@ -253,18 +259,157 @@ def test_cancel_of_what_was_never_sent_ends_the_wait_and_it_is_not_sent_later(ag
 def test_second_cancel_while_the_link_is_lost_ends_the_wait_and_says_what_becomes_of_the_job(
     agent, link
 ):
-    run = submitted(link)
-    agent.next(messages.Submit)
+    run = begun(agent, link)
     link._dial = unreachable
     agent.cut()
     assert told(run).state == "lost"
     run.cancel()
-    assert isinstance(
-        next(u for u in run if not isinstance(u, updates.LinkChanged)), updates.Waiting
-    )
+    assert waiting(run)
     run.cancel(force=True)
-    with pytest.raises(LinkLost, match="--attach r1"):
+    with pytest.raises(LinkLost, match="The job goes on, unless .* --attach r1"):
         list(run)
+
+
+def begun(agent, link):
+    """Return a run that the agent has accepted."""
+    run = submitted(link)
+    agent.next(messages.Submit)
+    agent.event("r1", "accepted")
+    until(lambda: link._dialogue.find("r1").is_accepted)
+    return run
+
+
+def waiting(run):
+    """Return the next sentence on why the run waits."""
+    return next(u.text for u in run if isinstance(u, updates.Waiting))
+
+
+@pytest.mark.parametrize("is_accepted", [True, False])
+def test_job_is_said_to_run_on_only_where_the_agent_has_accepted_it(agent, link, is_accepted):
+    run = begun(agent, link) if is_accepted else submitted(link)
+    link._dial = unreachable
+    agent.cut()
+    lost = told(run)
+    assert (lost.state, lost.is_confirmed) == ("lost", is_accepted)
+    run.cancel(force=True)
+    said = "The job goes on" if is_accepted else "Whether what was sent had arrived is not known"
+    with pytest.raises(LinkLost, match=f"{said}.* --attach r1"):
+        list(run)
+
+
+@pytest.mark.parametrize("is_accepted", [True, False])
+def test_redial_that_is_refused_in_mid_job_says_what_becomes_of_the_job(agent, link, is_accepted):
+    def dial():
+        raise LoginRefused("no key is accepted")
+
+    run = begun(agent, link) if is_accepted else submitted(link)
+    link._dial = dial
+    agent.cut()
+    said = "The job goes on" if is_accepted else "Whether what was sent had arrived is not known"
+    with pytest.raises(LoginRefused, match=rf"no key is accepted\n{said}.* --attach r1"):
+        list(run)
+
+
+# Another link follows the request
+
+
+@pytest.fixture
+def session(link):
+    """A session whose links that only watch reach a scripted agent of their own, `there`."""
+    there = ScriptedAgent()
+    session = Session(parse("local"), "w", "test on here", Options())
+    session._link = link
+    session.reach = SimpleNamespace(dial=there.dial, beside=there.bulk, there=there)
+    return session
+
+
+@pytest.fixture
+def there(session):
+    return session.reach.there
+
+
+def test_cancel_of_an_attached_run_is_sent_by_the_own_link_also_when_that_was_cut(
+    agent, link, session, there
+):
+    run = attach(session, "r1")
+    there.next(messages.Replay)
+    dial, link._dial = link._dial, unreachable
+    agent.cut()
+    until(lambda: link._state is State.DOWN)
+    run.cancel()
+    link._dial = dial
+    assert agent.next(messages.Cancel) == messages.Cancel("r1")
+    agent.cut()
+    assert agent.next(messages.Cancel) == messages.Cancel("r1"), "repeated after the cut"
+    there.event("r1", "done")
+    assert list(run)[-1] == updates.Done()
+    assert link._dialogue.is_idle
+
+
+def test_stop_in_the_first_moments_of_an_attach_cancels_the_job(agent, session, there):
+    let_go = threading.Event()
+    dial = session.reach.dial
+
+    def slowly():
+        assert let_go.wait(10)
+        return dial()
+
+    session.reach.dial = slowly
+    run = attach(session, "r1")
+    run.cancel()
+    assert agent.next(messages.Cancel) == messages.Cancel("r1")
+    let_go.set()
+    there.next(messages.Replay)
+    there.event("r1", "done")
+    assert list(run) == [updates.Done()]
+
+
+def test_second_cancel_of_an_attached_run_without_any_link_ends_the_wait(
+    agent, link, session, away
+):
+    session.reach.dial = unreachable
+    run = attach(session, "r1")
+    run.cancel()
+    assert "cancelled once the link is back" in waiting(run)
+    run.cancel(force=True)
+    with pytest.raises(LinkLost, match="The job goes on, unless .* --attach r1"):
+        list(run)
+    assert link._dialogue.is_idle
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_cancel_of_an_attached_run_that_cannot_be_is_told(agent, link, session, there, refuses):
+    def dial():
+        raise LoginRefused("no key is accepted")
+
+    run = attach(session, "r1")
+    there.next(messages.Replay)
+    if refuses:
+        run.cancel()
+        agent.next(messages.Cancel)
+        agent.say(messages.Refused("driver", "no key is accepted", "r1"))
+    else:
+        link._dial = dial
+        agent.cut()
+        until(lambda: link._state is State.DOWN)
+        run.cancel()
+    assert waiting(run).startswith("not cancelled, the job goes on: no key is accepted")
+    until(lambda: link._dialogue.is_idle)
+    there.event("r1", "done")
+    assert list(run)[-1] == updates.Done()
+
+
+def test_cancel_of_an_attached_run_of_this_client_leaves_its_own_run_open(
+    agent, link, session, there
+):
+    own, run = begun(agent, link), attach(session, "r1")
+    there.next(messages.Replay)
+    run.cancel()
+    assert agent.next(messages.Cancel) == messages.Cancel("r1")
+    there.event("r1", "done")
+    assert list(run) == [updates.Done()]
+    agent.event("r1", "done")
+    assert list(own) == [updates.Done()]
 
 
 def test_link_that_nobody_waits_for_any_more_is_dialled_no_more(agent, link, away):
@@ -530,6 +675,21 @@ def test_changed_host_key_ends_the_run_once_the_link_is_lost(agent, watched):
     agent.cut()
     with pytest.raises(HostKeyChanged):
         list(run)
+
+
+def test_second_cancel_on_a_silent_line_is_sent_before_the_wait_ends(agent, watched):
+    watched._dial = unreachable
+    run = begun(agent, watched)
+    agent.freeze()
+    until(lambda: watched._state is State.SUSPECT)
+    agent.frozen.clear()
+    agent.answers_pings = False
+    run.cancel()
+    run.cancel(force=True)
+    with pytest.raises(LinkLost):
+        list(run)
+    assert agent.next(messages.Cancel) == messages.Cancel("r1")
+    assert agent.next(messages.Cancel) == messages.Cancel("r1", force=True)
 
 
 def test_slow_sending_is_life(agent, watched):

@@ -1,0 +1,61 @@
+"""What a person is told while there is no link, and of what nobody here waits for any more."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+from ..errors import LinkLost, RpnbError
+from ..protocol import messages
+from .result import RemoteException
+from .updates import Failed, LinkChanged, Waiting
+
+if TYPE_CHECKING:
+    from .dialogue import OpenRequest
+
+# What the first cancel comes to where the request was sent, and where it was not.
+LATER = Waiting("cancelled once the link is back; a second interrupt ends the wait here")
+UNSENT = Failed(
+    "cancelled",
+    RemoteException("JobCancelled", "cancelled before it was sent: there was no link"),
+    None,
+)
+
+
+def is_confirmed(opened: OpenRequest) -> bool:
+    """Tell whether the agent is known to have the request; one that is replayed was its own."""
+    return opened.is_accepted or isinstance(opened.message, messages.Replay)
+
+
+def sentence(changed: LinkChanged) -> str:
+    """Return in words how the link is, for where there are no columns."""
+    if changed.state == "back":
+        return f"link is back after {changed.seconds:.0f} s"
+    why = f": {changed.why}" if changed.why else ""
+    if changed.state == "away":
+        return f"no link for {changed.seconds:.0f} s, the run waits, reconnecting{why}"
+    known = "job runs on" if changed.is_confirmed else "sent, not confirmed yet"
+    return f"link lost {changed.seconds:.0f} s ago, {known}, reconnecting{why}"
+
+
+def left(request: str, opened: OpenRequest) -> LinkLost:
+    """Return how a run ends whose wait for the link was ended."""
+    shows = f"`%runpod_run --attach {request[:4]}` shows what became of it."
+    text = f"The job goes on, unless an interrupt still reached it: {shows}"
+    if not is_confirmed(opened):
+        text = f"Whether what was sent had arrived is not known; if so, {shows}"
+    return LinkLost(f"the link is lost, and nothing waits for it any more. {text}")
+
+
+def ended(error: Exception, request: str, opened: OpenRequest) -> Exception:
+    """Return the error that ends a wait for the link, with a word on what was sent before."""
+    if not opened.is_said or isinstance(error, LinkLost) or not isinstance(error, RpnbError):
+        return error
+    shows = f"once connected, `%runpod_run --attach {request[:4]}` shows what became of it."
+    text = f"The job goes on: {shows}"
+    if not is_confirmed(opened):
+        text = f"Whether what was sent had arrived is not known; if so, {shows}"
+    own = copy.copy(error)
+    own.args = (f"{error}\n{text}",)
+    own.__cause__ = error
+    return own
