@@ -356,7 +356,7 @@ class Calls(ast.NodeVisitor):
         if node.attr in _NAMESPACES:
             self._blind()
         self.lists_subclasses |= node.attr == "__subclasses__"
-        if not self._depth and isinstance(node.ctx, ast.Load):
+        if isinstance(node.ctx, ast.Load):
             self._touch(node, "load")
         self.generic_visit(node)
 

@@ -47,6 +47,8 @@ class Facts:
     # Names bound to an attribute path of another name -> that path (`s = lib.STATE`).
     paths: Mapping[str, str] = field(default_factory=dict)
     touches: tuple[Touch, ...] = ()
+    # What functions look at, by access paths: it matters where the root is a local module.
+    later_looks: tuple[Touch, ...] = ()
     # Names into whose values it stores: what was a mere function or class then is data.
     stored: frozenset[str] = frozenset()
     # Names that classes are made from, and whether `__subclasses__` is asked for.
@@ -149,7 +151,8 @@ def _facts(text: str, is_wrapped: bool) -> Facts:
         deferred_results=flows.results,
         imports=calls.imports,
         paths=calls.paths,
-        touches=tuple(calls.touches),
+        touches=tuple(t for t in calls.touches if not _is_later_look(t)),
+        later_looks=tuple(filter(_is_later_look, calls.touches)),
         stored=frozenset(calls.stored),
         bases=frozenset(calls.bases),
         lists_subclasses=calls.lists_subclasses,
@@ -166,6 +169,10 @@ def _facts(text: str, is_wrapped: bool) -> Facts:
         loads=frozenset(calls.loads),
         deferred_loads=frozenset(calls.deferred_loads),
     )
+
+
+def _is_later_look(touch: Touch) -> bool:
+    return touch.deferred and touch.form == "load"
 
 
 def _undecorate(node: ast.stmt) -> None:

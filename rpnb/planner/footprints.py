@@ -94,7 +94,7 @@ class Footprints:
     ) -> Footprint:
         """Return the footprint of what jobs stored, which depends on what these functions use."""
         units = self._names.code(functions)
-        reads = mask(functions) | self._names.deferred(units)[0]
+        reads = mask(functions) | self._names.deferred(units).reads
         if units & self._names.opaque:
             reads |= self._names.all | self._names.modules
         reads |= self._names.quiet(mask(functions), _NOT_TOLD) | AMBIENT_MASK
@@ -132,7 +132,7 @@ class Footprints:
         binds, changes = m.binds, (m.changes | m.calls) & ~apart | done.changes
         units = self.units(number)
         more = names.deferred(units, number)
-        reads, binds, changes = reads | more[0], binds | more[1], changes | more[2]
+        reads, binds, changes = reads | more.reads, binds | more.writes, changes | more.changes
         changes |= names.through(facts.results) if facts.results else 0
         changes |= reads & self._active
         is_blind = facts.is_opaque or reads & self._every or units & names.opaque
@@ -145,7 +145,7 @@ class Footprints:
         reads |= names.quiet(reads, _NOT_TOLD) if is_blind else names.quiet(m.reads, m.told)
         # What binds and changes nothing leaves nothing that could share parts.
         touched = (reads | binds) & self._data & ~names.modules if binds or changes else 0
-        touched |= done.shares
+        touched |= done.shares | more.shares
         if facts.loads:
             touched |= names.loaded(facts)
         if facts.has_calls:
@@ -166,13 +166,14 @@ class Footprints:
         units = names.code(others)
         if units & names.opaque:
             return None
-        reads, binds, changes = names.deferred(units, number)
-        reads, binds = reads | m.reads, binds | m.binds
+        more = names.deferred(units, number)
+        reads, binds, changes = more.reads | m.reads, more.writes | m.binds, more.changes
         shared = (reads | binds) & self._data & ~mask(facts.receivers) & ~apart
         changes |= m.reads & ~apart & self._active
         done = names.done(number)
         reads |= names.quiet(m.reads, m.told) | AMBIENT_MASK
-        return reads, binds | done.writes, changes | done.changes, shared | done.shares
+        shared |= done.shares | more.shares
+        return reads, binds | done.writes, changes | done.changes, shared
 
 
 def _classes(touched: Iterable[int]) -> list[int]:

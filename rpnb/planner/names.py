@@ -117,7 +117,8 @@ def _masks(facts: Facts) -> _Masks:
         has_deferred=any(deferred)
         or bool(facts.deferred_loads)
         or facts.is_opaque_later
-        or any(touch.deferred for touch in facts.touches),
+        or any(touch.deferred for touch in facts.touches)
+        or any(touch.root[:7] == "import " for touch in facts.later_looks),
         told=(mask(facts.told[0]), mask(facts.told[1])),
         read_names=tuple(facts.reads | facts.deferred_reads),
         made_names=tuple(made),
@@ -219,21 +220,24 @@ class Names:
         """What the statement does to libraries and local modules when it runs."""
         return self._done[number]
 
-    def deferred(self, units: int, caller: int | None = None) -> tuple[int, int, int]:
-        """Return what the deferred code of these statements reads, binds and changes.
+    def deferred(self, units: int, caller: int | None = None) -> Done:
+        """Return what the deferred code of these statements does.
+
+        It may hand out what it `shares`: parts of local modules' state.
 
         Where a statement is the `caller`, only the methods that it may run count.
         """
         methods = self.methods(units, caller) if caller is not None else {}
-        reads = binds = changes = 0
+        reads = binds = changes = shares = 0
         for facts, done in self._running(units, methods):
             m = _masks(facts)
+            shares |= done.shares
             reads |= m.deferred_reads | done.reads | self.quiet(m.deferred_reads, m.told)
             binds |= m.deferred_binds | done.writes
             changes |= m.deferred_changes | m.deferred_calls | done.changes
             if facts.deferred_results:
                 changes |= self.through(facts.deferred_results)
-        return reads, binds, changes
+        return Done(reads, binds, changes, shares)
 
     def _running(
         self, units: int, methods: Mapping[int, Collection[str]]
@@ -275,7 +279,7 @@ class Names:
         """Return what may be changed through the results of these functions."""
         found = 0
         for number in bits(self.code(functions)):
-            found |= self.masks[number].deferred_reads
+            found |= self.masks[number].deferred_reads | self._done_later[number].shares
         return found
 
     def quiet(self, reads: int, told: tuple[int, int]) -> int:
@@ -354,7 +358,8 @@ class Names:
         return found
 
     def _touched(self, facts: Facts, *, deferred: bool) -> Done:
-        if not facts.touches and not (deferred and facts.deferred_loads):
+        has_later = deferred and (facts.deferred_loads or facts.later_looks)
+        if not facts.touches and not has_later:
             return _NOTHING_DONE
         reads = writes = changes = shares = 0
         for touch in facts.touches:
@@ -374,6 +379,12 @@ class Names:
                 if top in local:
                     found = local.load(top)
                     writes |= resource_mask(found.writes | found.again)
+        for touch in facts.later_looks if deferred and self._local else ():
+            start = self.imports.get(touch.root, "")
+            if any(start.partition(".")[0] in local for local in self._local):
+                path = f"{start}.{touch.path}" if touch.path else start
+                shares |= self._effect(path, "load").shares
+                reads |= self._seen(start) if touch.root[:7] == "import " else 0
         return Done(reads, writes, changes, shares)
 
     def _effect(self, path: str, form: str) -> Done:

@@ -130,6 +130,16 @@ RESOURCES = {
 }
 
 # ruff: noqa: E501 - a file's whole text is one line here
+# How a function hands out the state of a local module, and how that is changed.
+_HANDS_OUT = [
+    "import lm\ndef h(): return lm.N",
+    "import lm\nh = lambda: lm.N",
+    "def h():\n    import lm\n    return lm.N\nimport lm",
+    "import importlib\ndef h(): return importlib.import_module('lm').N\nimport lm",
+    "import sys\nimport lm\ndef h(): return sys.modules['lm'].N",
+    "import lm\nclass A:\n    def m(self): return lm.N\nh = A().m",
+]
+_CHANGES = ["h().append(3)", "x = h()\nx.append(3)", "y = [h()]\ny[0].append(3)"]
 _SETS = "import modelkit\nmodelkit.set_seed({})"
 _SETS_VARIABLE = "import os\nos.environ['RPNB_A'] = '1'"
 _LATE = "try:\n    import late\nexcept ImportError:\n    late = None"
@@ -270,6 +280,16 @@ def test_edited_files_leave_what_a_fresh_process_has(stage: Stage, about: str) -
         for text, files in FILES[about]
     ]
     assert not _stale(stage, *versions)
+
+
+@pytest.mark.parametrize("change", _CHANGES)
+@pytest.mark.parametrize("program", _HANDS_OUT)
+def test_state_of_a_module_that_a_function_handed_out_is_undone(
+    stage: Stage, program: str, change: str
+) -> None:
+    files = {"lm.py": b"N = [2]"}
+    versions = [Version((program, more), files) for more in (change, "z = lm.N")]
+    assert not difference(stage, versions)
 
 
 def test_captured_object_is_made_anew_with_its_class(stage: Stage) -> None:
