@@ -56,8 +56,17 @@ class Line:
         finally:
             watchdog.cancel()
 
+    @property
+    def waiting_bytes(self) -> int:
+        """How much waits to be sent."""
+        return self._outgoing.waiting_bytes if self._outgoing is not None else 0
+
     def put(self, message: messages.Message) -> None:
-        """Send a message when those before it are sent; lost where the stream ends first."""
+        """Send a message when those before it are sent; lost where the stream ends first.
+
+        Raises:
+            ProtocolError: it is larger than an agent accepts, or too much waits.
+        """
         if self._outgoing is None:
             self._outgoing = Outgoing(self._stream)
         self._outgoing.put(message)

@@ -455,6 +455,8 @@ class Link:
         if opened is None:
             return
         if opened.upload is not None:
+            if opened.upload.is_under_way(line):
+                return
             # Asked anew after a cut: what the agent has by now is not sent again.
             opened.upload.stop()
         opened.upload = Upload(

@@ -7,7 +7,7 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from ..errors import RpnbError
+from ..errors import ProtocolError, RpnbError
 from ..protocol import messages
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ _FAREWELL = 0.5
 _SLICE = 1 << 16
 # What is on its way below this is no upload: a ping that only a kernel has seen proves nothing.
 _LARGE = 1 << 15
+# A person's requests and what an agent may ask are a few; of pongs this many are 2 MB.
+MOST_WAITING = 10_000
 
 
 class Sending:
@@ -59,21 +61,41 @@ class Outgoing:
 
     The thread is why Ctrl-C cannot cut a frame in half, why two threads never mix
     theirs, and why a stream that takes nothing any more keeps nobody waiting.
+
+    What waits already is not queued again: an agent that asks on and on and never reads
+    makes it hold each open request, and each block of a small value, once. Every message
+    says the same however often it comes, by its id.
     """
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._sending = Sending(stream)
         self._frames: SimpleQueue[bytes | None] = SimpleQueue()
+        # What is in the queue; what is being sent is not.
+        self._waiting: set[bytes] = set()
+        self._lock = threading.Lock()
         threading.Thread(target=self._work, name="rpnb send", daemon=True).start()
 
     def put(self, message: messages.Message) -> None:
         """Send a message when those before it are sent; lost where the stream ends first.
 
         Raises:
-            ProtocolError: it is larger than an agent accepts.
+            ProtocolError: it is larger than an agent accepts, or too much waits.
         """
-        self._frames.put(messages.encode(message))
+        frame = messages.encode(message)
+        with self._lock:
+            if frame in self._waiting:
+                return
+            if len(self._waiting) >= MOST_WAITING:
+                raise ProtocolError("the agent asks on and on, and does not read the answers")
+            self._waiting.add(frame)
+            self._frames.put(frame)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much waits to be sent."""
+        with self._lock:
+            return sum(map(len, self._waiting))
 
     def has_moved(self) -> bool:
         """Tell whether a large message is arriving, as `Sending.has_moved`."""
@@ -88,6 +110,9 @@ class Outgoing:
         # A cut is the reader's business: it redials, and the link repeats what is open.
         with contextlib.suppress(OSError, RpnbError):
             while (frame := self._frames.get()) is not None:
+                # Before: what is said once its last byte is away answers something newer.
+                with self._lock:
+                    self._waiting.discard(frame)
                 self._sending.send(frame)
             return
         hang_up(self._stream)

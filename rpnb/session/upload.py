@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     Bulk = Callable[[], AbstractContextManager[Stream]]
 
-# Up to here a value shares the control stream; more gets a transport of its own,
-# for a ping behind an upload waited 1.3 s at 20 Mbit/s (facts/ssh.md).
+# Up to here values share the control stream, with what waits there; more gets a transport of
+# its own, for a ping behind an upload waited 1.3 s at 20 Mbit/s (facts/ssh.md).
 SMALL_BYTES = 1 << 20
 # An upload that moves nothing for so long is begun anew.
 STALLED = 20.0
@@ -49,13 +49,17 @@ class Upload:
         self._control, self._bulk, self._again = control, bulk, again
         self._stream: Stream | None = None
         self._sending: Sending | None = None
-        self._is_stopped = False
+        self._is_stopped = self._is_over = False
         # Since anything arrived, in seconds.
         self._still = 0.0
 
     def start(self) -> None:
         """Begin; trouble with the values goes to the inbox of the request."""
         threading.Thread(target=self._work, name="rpnb upload", daemon=True).start()
+
+    def is_under_way(self, line: Line) -> bool:
+        """Tell whether this line's agent gets, or was refused, what it asks for already."""
+        return self._control is line and not self._is_over
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -81,16 +85,19 @@ class Upload:
     def _work(self) -> None:
         try:
             self._send()
+            self._is_over = True
         except (CannotCapture, ProtocolError) as error:
             self._opened.inbox.put(error)
         except (OSError, RpnbError):
             time.sleep(_PAUSE)
+            self._is_over = True
             if not self._is_stopped:
                 self._again()
 
     def _send(self) -> None:
         self._check()
-        if sum(len(self._opened.blobs[digest]) for digest in self._missing) <= SMALL_BYTES:
+        size = sum(len(self._opened.blobs[digest]) for digest in self._missing)
+        if size + self._control.waiting_bytes <= SMALL_BYTES:
             self._each_block(self._control.put)
             return
         with self._bulk() as stream:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import struct
 import threading
+import time
+import tracemalloc
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rpnb.errors import AgentError, CannotCapture, ProtocolError, RpnbError
+from rpnb.errors import AgentError, CannotCapture, LinkLost, ProtocolError, RpnbError
 from rpnb.protocol import bodies, messages
 from rpnb.protocol.blobs import digest
-from rpnb.session import updates
+from rpnb.session import outgoing, pulse, updates
 from rpnb.session.dialogue import Dialogue, OpenRequest
 from rpnb.session.link import Link
 from rpnb.session.run import Run
+from rpnb.session.upload import SMALL_BYTES
 from rpnb.transport.text import LogText, harmless
 from tests.session.scripted import ScriptedAgent
 
@@ -214,3 +218,96 @@ def test_agent_that_never_stops_talking_holds_little_memory(agent, link, monkeyp
         assert held < 2 << 20
         threading.Event().wait(0.01)
     stop.set()
+
+
+class Deaf:
+    """A stream whose other end says what it likes, and after the hello takes nothing."""
+
+    def __init__(self, stream):
+        self._stream, self._is_greeted = stream, False
+        self._closed = threading.Event()
+        self.receive, self.unacknowledged = stream.receive, stream.unacknowledged
+
+    def send(self, data):
+        if self._is_greeted:
+            self._closed.wait()
+            raise LinkLost("closed")
+        self._is_greeted = True
+        self._stream.send(data)
+
+    def close(self):
+        self._closed.set()
+        self._stream.close()
+
+
+@pytest.fixture
+def unheard(agent, monkeypatch):
+    # On a busy machine it would be left for its silence first.
+    monkeypatch.setattr(pulse, "SUSPECT", 60.0)
+    link = Link(lambda: Deaf(agent.dial()), agent.bulk, Dialogue("test on here"))
+    link.open()
+    yield link
+    link.close()
+
+
+def until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def uploads():
+    return {each for each in threading.enumerate() if each.name == "rpnb upload"}
+
+
+def held_after(agent, link, flood):
+    """Return the memory that a flood of messages has taken when all of it is read."""
+    control, mark, before = agent.streams[-1], submitted(link, "mark"), uploads()
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(LinkLost):
+            for message in flood:
+                control.send(messages.encode(message))
+            control.send(messages.encode(messages.Refused("driver", "all is read", "mark")))
+        with pytest.raises(RpnbError):
+            list(mark)
+        until(lambda: uploads() <= before)
+        return tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+
+def test_agent_that_asks_on_and_on_for_a_value_and_takes_nothing_gets_it_queued_once(
+    agent, unheard
+):
+    values = [bytes([number]) * SMALL_BYTES for number in range(3)]
+    submitted(unheard, blobs={digest(value): value for value in values})
+    needs = [messages.Need("r1", {digest(value): [0]}) for value in values]
+    assert held_after(agent, unheard, 20 * needs) < 3 * SMALL_BYTES
+    assert unheard._line.waiting_bytes < 1.1 * SMALL_BYTES
+
+
+def test_agent_that_forgets_on_and_on_and_takes_nothing_gets_a_request_queued_once(agent, unheard):
+    program = {"text": "x" * (1 << 18)}
+    unheard.submit("r1", OpenRequest(messages.Submit("r1", program)))
+    assert held_after(agent, unheard, map(messages.Trimmed, range(1, 50))) < 1 << 20
+    assert unheard._line.waiting_bytes < 1.1 * (1 << 18)
+
+
+def test_agent_that_pings_on_and_on_and_takes_nothing_is_left(agent, unheard, monkeypatch):
+    monkeypatch.setattr(outgoing, "MOST_WAITING", 100)
+    run = submitted(unheard)
+    assert held_after(agent, unheard, map(messages.Ping, range(1, 1000))) < 1 << 20
+    with pytest.raises(ProtocolError, match="does not read"):
+        list(run)
+
+
+def test_small_value_behind_another_that_waits_goes_over_a_stream_of_its_own(agent, unheard):
+    for request in ("r1", "r2"):
+        value = request.encode() * (SMALL_BYTES // 3)
+        submitted(unheard, request, {digest(value): value})
+        agent.streams[0].send(messages.encode(messages.Need(request, {digest(value): [0]})))
+        if request == "r1":
+            until(lambda: unheard._line.waiting_bytes > SMALL_BYTES // 2)
+    assert agent.next(messages.Blob).digest == digest(value)
