@@ -54,18 +54,21 @@ def stream(job: Any, *, timeout: float | None = None) -> Iterator[Any]:
 
 
 def _chunks(notebook: Notebook, request: Run) -> Iterator[Any]:
+    from ..session.away import warner
     from ..session.session import streamed
 
-    outcome = Outcome(notebook.target)
+    outcome, see = Outcome(notebook.target), warner(notebook.target)
 
     def note(update: Any) -> None:
         from ..session.session import raised
-        from ..session.updates import Failed, Finished, Synced
+        from ..session.updates import Failed, Finished, LinkChanged, Synced
 
         if isinstance(update, Finished):
             notebook.memory.saw(request.request)
         if isinstance(update, Failed):
             raise raised(update)
+        if isinstance(update, LinkChanged):
+            see(update)
         if isinstance(update, Synced):
             outcome.synced = update
             jobs.settle(notebook, outcome, request.request)

@@ -64,6 +64,8 @@ class Form:
 
         self._notebook, self._fields = notebook, fields
         self._run: Run | None = None
+        # Of Cancel, since Run was pressed.
+        self._presses = 0
         self._inputs = {each.name: _widget(widgets, each) for each in fields}
         self._whole = None if fields else widgets.Textarea(description="input", value="{}")
         self._button = widgets.Button(description="Run", button_style="primary", icon="play")
@@ -79,15 +81,22 @@ class Form:
     def start(self) -> threading.Thread:
         """Run the form's input on a thread; returns at once."""
         self._button.disabled, self._cancel.disabled = True, False
+        self._presses = 0
         self._screen.clear()
         thread = threading.Thread(target=self._work, name="rpnb form", daemon=True)
         thread.start()
         return thread
 
     def cancel(self) -> None:
-        """Cancel the job that this form runs."""
-        if self._run is not None:
-            self._run.cancel()
+        """Cancel the job that this form runs, as Interrupt does: a second press forces it."""
+        self._presses += 1
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Tell the run of the presses so far; one that has not begun is told later."""
+        run = self._run
+        if run is not None and self._presses:
+            run.cancel(force=self._presses > 1)
 
     def _work(self) -> None:
         # Nobody looks into the log for a callback's traceback: whatever it is, it is shown.
@@ -110,7 +119,11 @@ class Form:
         program, session = notebook.with_handler(), attached(notebook)
         job, _ = whole_job(value)
         self._screen.lead((notebook.target, "handler", "running"), final=False)
+        if self._presses:
+            self._screen.lead(lines.cancelled(notebook.target, 0, notebook.kept))
+            return
         self._run = session.submit(program, job=job)
+        self._pass_on()
         jobs.watch_job(notebook, self._run, job, "the form", self._screen)
         notebook.remember(job)
 

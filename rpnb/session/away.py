@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import sys
+import warnings
 from typing import TYPE_CHECKING
 
 from ..errors import LinkLost, RpnbError
@@ -11,8 +13,12 @@ from .result import RemoteException
 from .updates import Failed, LinkChanged, Waiting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .dialogue import OpenRequest
 
+# A cut that is mended sooner, without a try that failed, is not worth a warning.
+_MENDED = 10.0
 # What the first cancel comes to where the request was sent, and where it was not.
 LATER = Waiting("cancelled once the link is back; a second interrupt ends the wait here")
 UNSENT = Failed(
@@ -36,6 +42,29 @@ def sentence(changed: LinkChanged) -> str:
         return f"no link for {changed.seconds:.0f} s, the run waits, reconnecting{why}"
     known = "job runs on" if changed.is_confirmed else "sent, not confirmed yet"
     return f"link lost {changed.seconds:.0f} s ago, {known}, reconnecting{why}"
+
+
+def warner(target: str) -> Callable[[LinkChanged], None]:
+    """Return what warns once of each outage, for where nothing is drawn."""
+    is_warned = False
+
+    def see(changed: LinkChanged) -> None:
+        nonlocal is_warned
+        if changed.state == "back":
+            is_warned = False
+        elif not is_warned and (changed.why or changed.seconds > _MENDED):
+            is_warned = True
+            warn(f"{target}: {sentence(changed)}")
+
+    return see
+
+
+def warn(text: str) -> None:
+    """Warn at the line of the person's that called, however much of ours lies between."""
+    frame, level = sys._getframe(), 1
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith("rpnb."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, stacklevel=level)
 
 
 def left(request: str, opened: OpenRequest) -> LinkLost:

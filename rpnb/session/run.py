@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -114,6 +115,21 @@ class Run:
         """Ask for the end of what runs; `force` kills the worker without a grace time."""
         if not self.ended:
             self._link.cancel(messages.Cancel(self.request, force))
+
+    def leave(self, seconds: float) -> None:
+        """Cancel, and wait for the end; no longer than this where there is no link.
+
+        Raises:
+            LinkLost: there was none.
+        """
+        self.cancel()
+        deadline = time.monotonic() + seconds
+        while not self.ended:
+            self._inbox.drop(self._given)
+            if self._inbox.first(_PATIENCE) is not None:
+                next(self)
+            elif time.monotonic() > deadline:
+                self._link.abandon(self.request)
 
     def _wait(self) -> Any:
         while (news := self._inbox.first(_PATIENCE)) is None:

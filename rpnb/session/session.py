@@ -9,12 +9,12 @@ import sys
 import threading
 import time
 import uuid
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CannotReach, LinkLost, RemoteError, WorkerDied
 from ..protocol import messages
+from .away import warn, warner
 from .dialogue import Dialogue, OpenRequest
 from .inbox import Inbox
 from .link import Link
@@ -41,6 +41,8 @@ _BIRTH = 120.0
 _LOOK = 0.5
 # A job outlives a lost link for hours; who restarts or stops a worker waits no longer than this.
 _HOLD = 30.0
+# Nor does a loop over a stream that was left: who breaks out of it wants to go on.
+_LEAVE = 10.0
 
 
 def connect(
@@ -229,7 +231,7 @@ class Session:
             NoHandler: there is none.
         """
         program = self._script.with_handler(handler, sys._getframe(1).f_globals)
-        return result_of(self.submit(program, job=_job(job), timeout=timeout), self._note)
+        return result_of(self.submit(program, job=_job(job), timeout=timeout), self._noting())
 
     def stream(
         self, job: Any, handler: Any = None, *, timeout: float | None = None
@@ -240,7 +242,7 @@ class Session:
             RemoteError: a set-up step raised, or the handler did.
         """
         program = self._script.with_handler(handler, sys._getframe(1).f_globals)
-        return streamed(self.submit(program, job=_job(job), timeout=timeout), self._note)
+        return streamed(self.submit(program, job=_job(job), timeout=timeout), self._noting())
 
     def clear(self) -> None:
         """Empty the program; the next run undoes what its steps have made."""
@@ -282,8 +284,11 @@ class Session:
         run = Run(self._link, request, opened, None)
         self._link.submit(request, opened)
         for update in run.watched():
-            self._note(update)
-            if isinstance(update, LinkChanged) and update.seconds > _HOLD:
+            if isinstance(update, Failed):
+                raise raised(update)
+            if not isinstance(update, LinkChanged) or update.state == "back":
+                continue
+            if update.seconds > _HOLD:
                 self._link.forget(request)
                 known = "nothing was sent, as there is no link"
                 if update.state != "away":
@@ -294,14 +299,23 @@ class Session:
                 )
 
     def _finish(self, run: Run) -> None:
+        note = self._noting()
         for update in run.watched():
-            self._note(update)
+            note(update)
 
-    def _note(self, update: Any) -> None:
-        if isinstance(update, Synced):
-            self.names = update.names
-        elif isinstance(update, Failed):
-            raise raised(update)
+    def _noting(self) -> Callable[[Any], None]:
+        """Return what takes note of a run's updates; it warns of an outage, and raises."""
+        see = warner(self.target.label)
+
+        def note(update: Any) -> None:
+            if isinstance(update, Synced):
+                self.names = update.names
+            elif isinstance(update, LinkChanged):
+                see(update)
+            elif isinstance(update, Failed):
+                raise raised(update)
+
+        return note
 
 
 def _part() -> None:
@@ -337,7 +351,7 @@ def result_of(run: Run, note: Callable[[Any], None] = lambda _update: None) -> R
     if result is None:
         raise RemoteError("the request ended without a result")
     if result.left_out:
-        warnings.warn(result.shortfall, stacklevel=3)
+        warn(result.shortfall)
     return result
 
 
@@ -353,10 +367,11 @@ def streamed(run: Run, note: Callable[[Any], None]) -> Iterator[Any]:
             elif not isinstance(update, Done | Exited):
                 note(update)
     finally:
-        run.cancel()
         # Until it has ended the next job would wait behind it.
-        for _ in run:
-            pass
+        try:
+            run.leave(_LEAVE)
+        except LinkLost as error:
+            warn(str(error))
 
 
 def _job(value: Any) -> dict[str, Any]:

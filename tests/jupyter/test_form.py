@@ -1,7 +1,13 @@
+import time
+
 import pytest
 
+from rpnb.errors import CannotReach
+from rpnb.jupyter import connecting
+from rpnb.jupyter.extension import notebook_of
 from rpnb.jupyter.form import Form, FormScreen, text_form
 from rpnb.program.fields import Field
+from rpnb.session.link_state import State
 
 FIELDS = [
     Field("prompt", "str"),
@@ -65,3 +71,87 @@ def test_screen_draws_one_below_the_other():
     screen.draw({"text/plain": "a"})
     screen.draw({"text/plain": "b"})
     assert [each["data"]["text/plain"] for each in screen._output.outputs] == ["a", "b"]
+
+
+# With a worker
+
+STUBBORN = """%%runpod_handler --no-run
+import time
+def handler(job):
+    print("begun", flush=True)
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:
+            pass
+"""
+
+
+@pytest.fixture
+def form(connected):
+    """The form of a notebook whose handler does not end by itself."""
+    connected.run(STUBBORN)
+    return Form(notebook_of(connected.shell), [])
+
+
+@pytest.fixture
+def link(form):
+    return form._notebook.session._link
+
+
+def until(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def begun(form):
+    """Press Run; return the thread once the handler runs."""
+    thread = form.start()
+    until(lambda: "begun" in settled(form))
+    return thread
+
+
+def test_form_second_cancel_forces_the_end_of_a_stubborn_job(form, link, monkeypatch):
+    pressed, cancel = [], link.cancel
+    monkeypatch.setattr(link, "cancel", lambda each: (pressed.append(each.force), cancel(each)))
+    thread = begun(form)
+    form.cancel()
+    form.cancel()
+    thread.join(20)
+    assert pressed == [False, True]
+    assert "cancelled" in form._screen._lead.value
+    assert not form._button.disabled
+
+
+def test_form_second_cancel_in_an_outage_ends_the_wait(form, link, monkeypatch):
+    def unreachable():
+        raise CannotReach("no route to host")
+
+    thread = begun(form)
+    monkeypatch.setattr(link, "_dial", unreachable)
+    link._line.close()
+    until(lambda: link._state is State.LOST)
+    form.cancel()
+    until(lambda: "a second interrupt ends the wait" in settled(form))
+    form.cancel()
+    thread.join(20)
+    assert "The job goes on, unless an interrupt still reached it" in settled(form)
+    assert not form._button.disabled
+
+
+def settled(form):
+    form._screen.settle()
+    return form._screen._log.value
+
+
+def test_form_cancel_before_the_run_has_begun_counts(form, monkeypatch):
+    def pressing(notebook):
+        form.cancel()
+        return notebook.session
+
+    monkeypatch.setattr(connecting, "attached", pressing)
+    form.start().join(20)
+    assert "cancelled" in form._screen._lead.value
+    assert form._notebook.session.jobs == []
