@@ -232,7 +232,7 @@ class Calls(ast.NodeVisitor):
         if _is_modules(node.value) and not is_named:
             # `sys.modules[__name__]` is the program itself.
             self._blind()
-        elif _is_modules(node.value):
+        elif isinstance(node.ctx, ast.Load):
             self._touch(node, "load")
         self.generic_visit(node)
 

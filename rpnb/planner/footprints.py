@@ -148,7 +148,8 @@ class Footprints:
         touched |= done.shares | more.shares
         if facts.loads:
             touched |= names.loaded(facts)
-        if facts.has_calls:
+        if facts.has_calls or units:
+            # A property and an operator of the program's own are code, too.
             reads |= AMBIENT_MASK
         return reads | apart, binds | done.writes, changes, touched
 

@@ -34,23 +34,32 @@ _HOOKS = frozenset(
 
 
 # Attributes that lead from an object to its class, or from a method to its object.
-_LEADING_BACK = frozenset({"__class__", "__self__", "__mro__", "mro", "__subclasses__"})
+_LEADING_BACK = frozenset({"__class__", "__self__", "__mro__", "mro", "__subclasses__", "__dict__"})
+# What makes something that runs its code later.
+_LINGERING = (
+    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.GeneratorExp),
+    *(ast.Yield, ast.YieldFrom),
+)
 
 
 @dataclass(frozen=True)
 class Shape:
     """What a text mentions, and how it uses names.
 
-    `mentions` are attributes and texts that might name one, `called` the names that are
-    called; `bare` those of which more is made than a call or an attribute. `made` are called
-    where the result may go anywhere, `kept` are (class, name) where it gets a name, no more.
+    `mentions` are attributes and texts that might name one, `taken` those of them that are
+    more than what a call calls. `called` are names that are called; `made` those where the
+    result may go anywhere, `kept` (class, name) where it gets a name, no more; `bare` are
+    names of which more is made than a call or an attribute. What `lingers` makes something
+    that runs its code later.
     """
 
     mentions: frozenset[str]
+    taken: frozenset[str]
     bare: frozenset[str]
     called: frozenset[str]
     made: frozenset[str]
     kept: frozenset[tuple[str, str]]
+    lingers: bool
 
 
 @lru_cache(maxsize=20_000)
@@ -61,36 +70,61 @@ def shape(text: str) -> Shape:
 
 def _shape(tree: ast.AST) -> Shape:
     every = list(ast.walk(tree))
-    # Calls whose results are dropped, get a name, or are only asked for an attribute.
-    plain, kept = set[int](), set[tuple[str, str]]()
-    for part in tree.body if isinstance(tree, ast.Module) else ():
-        if isinstance(part, ast.Expr):
-            plain.add(id(part.value))
-        elif isinstance(part, ast.Assign) and all(isinstance(t, ast.Name) for t in part.targets):
-            plain.add(id(part.value))
-            kept |= {(_called(part.value), t.id) for t in part.targets if isinstance(t, ast.Name)}
-    held, called, made = set[int](), set[str](), set[str]()
-    mentions = {n.value for n in every if isinstance(n, ast.Constant) and isinstance(n.value, str)}
-    bare = {name for n in every if isinstance(n, (ast.Global, ast.Nonlocal)) for name in n.names}
+    plain, kept = _results(tree)
+    # Attributes and names that calls call; names that are only asked for an attribute or called.
+    functions = {id(node.func) for node in every if isinstance(node, ast.Call)}
+    shown = {id(part) for node in every for part in _annotations(node)}
+    mentions, taken, bare = set[str](), set[str](), set[str]()
+    called, made, held = set[str](), set[str](), set[int]()
     for node in every:
         if isinstance(node, ast.Attribute):
             mentions.add(node.attr)
+            taken |= {node.attr} if id(node) not in functions else set()
             held.add(id(node.value))
             plain.add(id(node.value))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            taken.add(node.value)
+        elif isinstance(node, (ast.Global, ast.Nonlocal)):
+            bare.update(node.names)
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            bare.add(node.target.id)
     for node in every:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             held.add(id(node.func))
             (called if id(node) in plain else made).add(node.func.id)
     for node in every:
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and id(node) not in held:
-            bare.add(node.id)
+        is_read = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+        if is_read and id(node) not in held | shown:
+            bare.add(node.id)  # type: ignore[attr-defined] # a Name
     return Shape(
-        frozenset(mentions),
+        frozenset(mentions | taken),
+        frozenset(taken),
         frozenset(bare),
         frozenset(called | made),
         frozenset(made),
-        frozenset(pair for pair in kept if pair[0]),
+        frozenset(kept),
+        any(isinstance(n, _LINGERING) and n is not tree for n in every)
+        or isinstance(tree, ast.AsyncFunctionDef),
     )
+
+
+def _results(tree: ast.AST) -> tuple[set[int], set[tuple[str, str]]]:
+    """Return calls whose results are dropped or get a name, and (what is called, name)."""
+    plain, kept = set[int](), set[tuple[str, str]]()
+    for part in tree.body if isinstance(tree, ast.Module) else ():
+        targets = part.targets if isinstance(part, ast.Assign) else [getattr(part, "target", None)]
+        value = part.value if isinstance(part, (ast.Expr, ast.Assign, ast.AnnAssign)) else None
+        names = [t.id for t in targets if isinstance(t, ast.Name)]
+        if value is not None and (isinstance(part, ast.Expr) or len(names) == len(targets)):
+            plain.add(id(value))
+            kept |= {(_called(value), name) for name in names if _called(value)}
+    return plain, kept
+
+
+def _annotations(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the parts of annotations, which only name a class."""
+    for shown in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+        yield from ast.walk(shown) if shown is not None else ()
 
 
 def _called(node: ast.expr) -> str:
@@ -131,7 +165,10 @@ def plain_class(node: ast.stmt, *, is_wrapped: bool) -> PlainClass | None:
     ]
     names = [part.name for part in found]
     is_plain = all(_is_plain(part, names, is_wrapped=is_wrapped) for part in node.body)
-    is_plain = is_plain and len(set(names)) == len(names)
+    is_plain = is_plain and len(set(names)) == len(names) and not any(map(_is_private, names))
+    shown = [part for each in ast.walk(node) for part in _annotations(each)]
+    if any(isinstance(n, ast.Call) or getattr(n, "id", "") in names for n in shown):
+        return None
     if not is_plain or not found or any(map(_is_of_class, ast.walk(node))):
         return None
     return PlainClass(node.name, {part.name: _method(part) for part in found}, _outside(node))
@@ -161,7 +198,12 @@ def _is_quiet(value: ast.expr, methods: list[str]) -> bool:
 def _is_of_class(node: ast.AST) -> bool:
     """Tell whether a node means another thing in a class than outside: `super`, `__private`."""
     name = node.id if isinstance(node, ast.Name) else ""
-    return name in ("super", "__class__") or (name[:2] == "__" and name[-2:] != "__")
+    return name in ("super", "__class__") or _is_private(name)
+
+
+def _is_private(name: str) -> bool:
+    """Tell whether a class gives the name another spelling: `__private`."""
+    return name[:2] == "__" and name[-2:] != "__"
 
 
 def _method(node: _Method) -> Method:
@@ -169,7 +211,10 @@ def _method(node: _Method) -> Method:
     first = [*node.args.posonlyargs, *node.args.args][:1]
     alone = copy.copy(node)
     alone.decorator_list = []
-    hands_on = any(each.arg in found.bare | found.made for each in first)
+    is_static = any(ast.unparse(each) == "staticmethod" for each in node.decorator_list)
+    # `*args` and `locals()` hold the object under no name of its own.
+    is_hidden = not (first or is_static) or bool(found.called & {"locals", "vars"})
+    hands_on = is_hidden or any(each.arg in found.bare | found.made for each in first)
     return Method(ast.unparse(alone), found, hands_on)
 
 
@@ -211,15 +256,18 @@ def objects(plain: PlainClass, every: Iterable[Shape]) -> frozenset[str] | None:
 
 
 def chosen(
-    seen: Iterable[Shape], classes: Mapping[int, tuple[PlainClass, frozenset[str]]]
+    seen: Iterable[Shape],
+    classes: Mapping[int, tuple[PlainClass, frozenset[str]]],
+    late: frozenset[str] = frozenset(),
 ) -> dict[int, frozenset[str]]:
     """Return for each class which of its methods code of these shapes may run.
 
-    `classes` tells for each, besides, the names of its objects.
+    `classes` tells for each, besides, the names of its objects; `late` are methods that may
+    run without being mentioned.
     """
     shapes, found = list(seen), dict[int, frozenset[str]]()
     for number, (plain, _) in classes.items():
-        found[number] = _HOOKS.intersection(plain.methods)
+        found[number] = (_HOOKS | late).intersection(plain.methods)
         shapes += [plain.methods[name].shape for name in found[number]]
     count = -1
     while count != len(shapes):
@@ -231,6 +279,20 @@ def chosen(
             shapes += [plain.methods[name].shape for name in more - found[number]]
             found[number] |= more
     return found
+
+
+def lingering(
+    seen: Iterable[Shape], classes: Mapping[int, tuple[PlainClass, frozenset[str]]]
+) -> frozenset[str]:
+    """Return the methods that may run later, where nothing mentions them any more.
+
+    Code of these shapes has taken them (`f = p.get`), or what they made runs on: a
+    generator, a coroutine, an inner function.
+    """
+    run = chosen(seen, classes)
+    methods = [(n, classes[k][0].methods[n].shape) for k, names in run.items() for n in names]
+    taken = frozenset[str]().union(*(each.taken for each in (*seen, *(s for _, s in methods))))
+    return taken.union(name for name, each in methods if each.lingers)
 
 
 def edited(old: PlainClass, new: PlainClass) -> frozenset[str]:

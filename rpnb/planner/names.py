@@ -17,7 +17,7 @@ from typing import Any, Collection, Iterable, Iterator, Mapping, NamedTuple, Pro
 
 from .effects import AMBIENT, QUIET, RANDOM, RESOURCES, WORLD, resources
 from .facts import Facts
-from .methods import PlainClass, Shape, chosen, objects, shape
+from .methods import PlainClass, Shape, chosen, lingering, objects, shape
 from .scopes import MODULE_NAMES
 
 _numbers = itertools.count()
@@ -182,10 +182,12 @@ class Names:
         if any(facts.lists_subclasses for facts in every):
             self.registries = self.registries.union(*(facts.bases for facts in every))
         self._units = [
-            (1 << i if m.has_deferred else 0, m.read_names, m.made_names)
+            (1 << i if m.has_deferred or every[i].plain else 0, m.read_names, m.made_names)
             for i, m in enumerate(self.masks)
         ]
         self._objects_of: dict[int, frozenset[str] | None] = {}
+        # Methods that may run without being mentioned.
+        self._late: frozenset[str] | None = None
         # Statements (one bit each) that make plain classes.
         self._plain = sum(1 << i for i, facts in enumerate(every) if facts.plain)
         # Statements (one bit each) whose deferred code may read and bind any name.
@@ -254,22 +256,37 @@ class Names:
 
         A class is not there if code that is not seen may run any of them.
         """
+        if not units & self._plain:
+            return {}
+        shapes, classes = self._apart(units)
+        if classes and self._late is None:
+            # A function that nothing of the set-up calls, jobs alone do.
+            runs = [f for f in self.every if not (f.is_start or f.is_definition or f.plain)]
+            seen = self._apart(self.code(name for facts in runs for name in facts.reads))
+            self._late = lingering([*seen[0], *(shape(f.text) for f in runs)], seen[1])
+        late = self._late or frozenset()
+        return chosen([shape(self.every[caller].text), *shapes], classes, late) if classes else {}
+
+    def _apart(
+        self, units: int
+    ) -> tuple[list[Shape], dict[int, tuple[PlainClass, frozenset[str]]]]:
+        """Return the shapes of statements, and apart from these the plain classes among them."""
         classes, shapes = dict[int, tuple[PlainClass, frozenset[str]]](), list[Shape]()
-        for number in bits(units) if units & self._plain else ():
+        for number in bits(units):
             plain = self.every[number].plain
             names = self._objects(number) if plain else None
             if plain is not None and names is not None:
                 classes[number] = plain, names
             else:
                 shapes.append(shape(self.every[number].text))
-        return chosen([shape(self.every[caller].text), *shapes], classes) if classes else {}
+        return shapes, classes
 
     def _objects(self, number: int) -> frozenset[str] | None:
         """Return the names of a plain class's objects; None where they may be anywhere."""
         plain = self.every[number].plain
         if number not in self._objects_of and plain is not None:
             others = [f for f in self.every if not f.is_start and f.plain is None]
-            kin = [f for f in self.every if f.plain and f.plain.name != plain.name]
+            kin = [f for f in self.every if f.plain and f.plain.outside != plain.outside]
             is_open = any(f.is_opaque or f.is_opaque_later or f.has_star for f in self.every)
             shapes = [shape(facts.text) for facts in (*others, *kin)]
             self._objects_of[number] = None if is_open else objects(plain, shapes)
@@ -323,6 +340,7 @@ class Names:
         change; `known` ones keep nothing of what they are given.
         """
         self._code = self._reachable(fixed, partial, known)
+        self._late = None
 
     def _reachable(
         self,
@@ -401,9 +419,11 @@ class Names:
                     found.shares | module_mask(done.shares),
                 )
         if is_local:
-            return found
+            # Asked for an attribute, an object may run code of its module.
+            return found._replace(reads=AMBIENT_MASK) if form == "load" else found
         # What a library's attribute is depends on how the library stands.
-        reads = WORLD_MASK if form == "load" else 0
+        asked = resources(path, "store") & AMBIENT if form == "load" else ()
+        reads = (WORLD_MASK if form == "load" else 0) | resource_mask(asked)
         return Done(reads, resource_mask(resources(path, form)), 0, 0)
 
 

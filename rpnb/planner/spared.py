@@ -59,11 +59,21 @@ class Spared:
         gone = 0
         for maker in chain:
             gone |= bit(maker.name)
+        if not all(self._is_made_alike(maker, gone) for maker in chain):
+            return None
         before, now = self._prints
         return (
             _reading(before[i], [before[maker.old] for maker in chain], gone),
             _reading(now[j], [now[maker.new] for maker in chain], gone),
         )
+
+    def _is_made_alike(self, maker: _Maker, gone: int) -> bool:
+        """Tell whether the same kept steps above a maker make what it reads, but for its class."""
+        before, now = self._prints
+        reads = (before[maker.old].reads | now[maker.new].reads) & ~gone
+        then = {k for k in range(maker.old) if (before[k].binds | before[k].changes) & reads}
+        above = (k for k in range(maker.new) if (now[k].binds | now[k].changes) & reads)
+        return then == {self._match.get(k) for k in above}
 
     def _is_anew(self, maker: _Maker, reader: int) -> bool:
         """Tell whether a maker was edited, or has run since the reader did."""

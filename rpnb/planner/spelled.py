@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import ast
 import re
+import symtable
 from functools import lru_cache
 from typing import Iterator, TypeVar
 
 from .effects import OPAQUE_OUTSIDE
 
 _LOOKS_UP = re.compile(r"\b(globals|locals|vars|dir)\(\)")
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_Comprehension = TypeVar(
+    "_Comprehension", ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp
+)
 _Function = TypeVar("_Function", ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -25,7 +30,15 @@ def spelled(text: str) -> str:
         return text
     speller = _Speller()
     tree = speller.visit(ast.parse(text))
-    return ast.unparse(ast.fix_missing_locations(tree)) if speller.has_found else text
+    if not speller.has_found:
+        return text
+    found = ast.unparse(ast.fix_missing_locations(tree))
+    try:
+        symtable.symtable(found, "<step>", "exec")
+    except SyntaxError:
+        # `global` goes with no annotation, `nonlocal` or later `global` of the name.
+        return text
+    return found
 
 
 class _Speller(ast.NodeTransformer):
@@ -91,12 +104,21 @@ class _Speller(ast.NodeTransformer):
         self._inside(node, {n.id for n in ast.walk(node) if isinstance(n, ast.Name)})
         return node
 
+    def _visit_comprehension(self, node: _Comprehension) -> _Comprehension:
+        targets = [each.target for each in node.generators]
+        hiding = {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+        self._inside(node, hiding)
+        return node
+
+    visit_ListComp = visit_SetComp = _visit_comprehension  # noqa: N815 (ast's naming)
+    visit_DictComp = visit_GeneratorExp = _visit_comprehension  # noqa: N815 (ast's naming)
+
     def _inside(self, node: ast.AST, hiding: set[str]) -> set[str]:
         found = set[str]()
         self._around.append((found, hiding))
         self.generic_visit(node)
         self._around.pop()
-        if isinstance(node, ast.Lambda) and self._around:
+        if isinstance(node, (ast.Lambda, *_COMPREHENSIONS)) and self._around:
             self._around[-1][0].update(found)
         return found
 

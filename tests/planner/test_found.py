@@ -130,6 +130,34 @@ RESOURCES = {
 }
 
 # ruff: noqa: E501 - a file's whole text is one line here
+_P = "class P:\n    def get(self): return RATE\n    def set(self): self.f = self.get\n    def gen(self):\n        yield RATE\n    async def go(self): return RATE\n    def make(self): return lambda: RATE\np = P()\n"
+_LATER = {
+    "bound": ("f = p.get", "x = f()"),
+    "in a dictionary": ("f = {'g': p.get}", "x = f['g']()"),
+    "some arguments given": ("import functools\nf = functools.partial(p.get)", "x = f()"),
+    "mapped": ("f = map(lambda g: g(), [p.get])", "x = list(f)"),
+    "of the class": ("f = P.get", "x = f(p)"),
+    "kept by another method": ("p.set()", "x = p.f()"),
+    "a generator": ("f = p.gen()", "x = list(f)"),
+    "a coroutine": ("import asyncio\nf = p.go()", "x = asyncio.run(f)"),
+    "an inner function": ("f = p.make()", "x = f()"),
+}
+_CLASS = "class P:\n    def go(self): return {}\n    def no(self): return 1\n"
+_EDITED = {
+    "called": _CLASS + "p = P()\ny = p.go()",
+    "called by a function": _CLASS + "def w(o): return o.go()\np = P()\ny = w(p)",
+    "a property": "class P:\n    @property\n    def go(self): return {}\np = P()\ny = p.go",
+    "a static method": "class P:\n    @staticmethod\n    def go(): return {}\ny = P.go()",
+    "what an operator runs": "class P:\n    def __iadd__(self, n): return {}\np = P()\np += 1",
+    "one that hands its object on unnamed": "REG = []\nclass P:\n    def __init__(*a): REG.append(a[0])\n    def go(self): return {}\np = P()\ny = REG[0].go()",
+    "one that hands on what it has": "class P:\n    def __init__(self): self.a = locals()\n    def go(self): return {}\np = P()\ny = p.a['self'].go()",
+    "a private one": "class P:\n    def __hid(self): return {}\np = P()\ny = p._P__hid()",
+    "one out of the class's dictionary": "class P:\n    def hid(self): return {}\ny = P.__dict__['h' + 'id'](None)",
+    "what the environment decides": "import os\nos.environ['RPNB_A'] = '{}'\nx = os.environ['RPNB_A']\ny = 'RPNB_A' in os.environ",
+    "what a property asks the environment": "import os\nclass S:\n    @property\n    def home(self): return os.environ.get('RPNB_A')\ns = S()\nos.environ['RPNB_A'] = '{}'\nx = s.home",
+    "what an operator asks the environment": "import os\nclass S:\n    def __add__(self, n): return os.environ.get('RPNB_A')\ns = S()\nos.environ['RPNB_A'] = '{}'\nx = s + 1",
+    "a name that a comprehension hides": "m = {}\nx = [globals()['m'] + m for m in range(2)]",
+}
 # How a function hands out the state of a local module, and how that is changed.
 _HANDS_OUT = [
     "import lm\ndef h(): return lm.N",
@@ -217,6 +245,9 @@ FILES: dict[str, list[tuple[str, Mapping[str, str]]]] = {
         (f"undefined\nimport top\n{_READ}",
          {"lm.py": f"N = []\n{_SETS_VARIABLE}", "top.py": "import lm"}),
         (_READ, {"lm.py": ""})],
+    "what a module's object asks the environment": [
+        ("import os\nfrom lm import s\nx = s.home\ny = s['k']", {"lm.py": "import os\nclass S:\n    @property\n    def home(self): return os.environ.get('RPNB_A')\n    def __getitem__(self, k): return self.home\ns = S()"}),
+        ("import os\nos.environ['RPNB_A'] = '2'\nfrom lm import s\nx = s.home\ny = s['k']", {"lm.py": "import os\nclass S:\n    @property\n    def home(self): return os.environ.get('RPNB_A')\n    def __getitem__(self, k): return self.home\ns = S()"})],
     "a module that is looked up by its name": [
         ("m = __import__('lm')\nimport sys\nx = sys.modules['lm'].N\ndef f():\n    return sys.modules['lm'].N\ny = f()", {"lm.py": "N = 1"}),
         ("m = __import__('lm')\nimport sys\nx = sys.modules['lm'].N\ndef f():\n    return sys.modules['lm'].N\ny = f()", {"lm.py": "N = 3"})],
@@ -249,6 +280,38 @@ def _stale(stage: Stage, *versions: Version) -> str:
 @pytest.mark.parametrize("about", TEXTS)
 def test_edit_leaves_what_a_fresh_process_has(stage: Stage, about: str) -> None:
     assert not _stale(stage, *(Version((text,)) for text in TEXTS[about]))
+
+
+@pytest.mark.parametrize("about", _EDITED)
+def test_edit_is_seen_by_what_ran_it(stage: Stage, about: str) -> None:
+    assert not _stale(stage, *(Version((_EDITED[about].format(n),)) for n in (1, 2)))
+
+
+@pytest.mark.parametrize("about", _LATER)
+def test_method_that_runs_later_reads_what_it_does_then(stage: Stage, about: str) -> None:
+    first, then = _LATER[about]
+    texts = [f"{_P}{first}\nRATE = {n}\n{then}" for n in (1, 2)]
+    assert not _stale(stage, *(Version((text,)) for text in texts))
+
+
+@pytest.mark.parametrize("maker", ["c = {{'m': A, 'k': {}}}", "c = dict(m=A, k={})"])
+def test_settings_that_moved_past_what_they_read_are_read_again(stage: Stage, maker: str) -> None:
+    read = "x = [c['m']]"
+    first = ("A = 'a'", maker.format(1), "A = 'b'", read)
+    assert not _stale(stage, Version(first), Version(("A = 'a'", "A = 'b'", maker.format(2), read)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def get():\n    model: int = globals().get('model')\n    return model\nx = get()",
+        "def get():\n    if 'model' not in globals():\n        global model\n        model = 1\nget()",
+        "def f():\n    x = 1\n    def g():\n        nonlocal x\n        x = globals().get('x')\n    g()\nf()",
+    ],
+)
+def test_name_in_a_string_never_refuses_a_program(stage: Stage, text: str) -> None:
+    with stage.warm() as warm:
+        assert not warm.sync(Version((text,))).error
 
 
 @pytest.mark.parametrize("about", JOBS)
