@@ -69,10 +69,7 @@ def warn(text: str) -> None:
 
 def left(request: str, opened: OpenRequest) -> LinkLost:
     """Return how a run ends whose wait for the link was ended."""
-    shows = f"`%runpod_run --attach {request[:4]}` shows what became of it."
-    text = f"The job goes on, unless an interrupt still reached it: {shows}"
-    if not is_confirmed(opened):
-        text = f"Whether what was sent had arrived is not known; if so, {shows}"
+    text = _afterwards(request, opened, "goes on, unless an interrupt still reached it")
     return LinkLost(f"the link is lost, and nothing waits for it any more. {text}")
 
 
@@ -80,11 +77,17 @@ def ended(error: Exception, request: str, opened: OpenRequest) -> Exception:
     """Return the error that ends a wait for the link, with a word on what was sent before."""
     if not opened.is_said or isinstance(error, LinkLost) or not isinstance(error, RpnbError):
         return error
-    shows = f"once connected, `%runpod_run --attach {request[:4]}` shows what became of it."
-    text = f"The job goes on: {shows}"
-    if not is_confirmed(opened):
-        text = f"Whether what was sent had arrived is not known; if so, {shows}"
     own = copy.copy(error)
-    own.args = (f"{error}\n{text}",)
+    own.args = (f"{error}\n{_afterwards(request, opened, 'goes on')}",)
     own.__cause__ = error
     return own
+
+
+def _afterwards(request: str, opened: OpenRequest, goes_on: str) -> str:
+    """What becomes of a request that nobody here waits for any more, and what shows it."""
+    has_job = isinstance(opened.message, messages.Replay) or getattr(opened.message, "jobs", None)
+    shows = f"`%runpod_run --attach {request[:4]}` shows what became of it" if has_job else ""
+    if not is_confirmed(opened):
+        known = "Whether what was sent had arrived is not known"
+        return f"{known}; if so, {shows}." if shows else f"{known}."
+    return f"The job {goes_on}: {shows}." if shows else f"What was sent {goes_on}."

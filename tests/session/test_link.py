@@ -45,8 +45,8 @@ def link(agent):
     link.close()
 
 
-def submitted(link, request="r1", blobs=None):
-    opened = OpenRequest(messages.Submit(request), blobs or {})
+def submitted(link, request="r1", blobs=None, **work):
+    opened = OpenRequest(messages.Submit(request, **work), blobs or {})
     run = Run(link, request, opened, None)
     link.submit(request, opened)
     return run
@@ -272,7 +272,7 @@ def test_second_cancel_while_the_link_is_lost_ends_the_wait_and_says_what_become
 
 def begun(agent, link):
     """Return a run that the agent has accepted."""
-    run = submitted(link)
+    run = submitted(link, jobs=[{"id": "j1", "input": {}}])
     agent.next(messages.Submit)
     agent.event("r1", "accepted")
     until(lambda: link._dialogue.find("r1").is_accepted)
@@ -286,7 +286,7 @@ def waiting(run):
 
 @pytest.mark.parametrize("is_accepted", [True, False])
 def test_job_is_said_to_run_on_only_where_the_agent_has_accepted_it(agent, link, is_accepted):
-    run = begun(agent, link) if is_accepted else submitted(link)
+    run = begun(agent, link) if is_accepted else submitted(link, jobs=[{}])
     link._dial = unreachable
     agent.cut()
     lost = told(run)
@@ -302,11 +302,21 @@ def test_redial_that_is_refused_in_mid_job_says_what_becomes_of_the_job(agent, l
     def dial():
         raise LoginRefused("no key is accepted")
 
-    run = begun(agent, link) if is_accepted else submitted(link)
+    run = begun(agent, link) if is_accepted else submitted(link, jobs=[{}])
     link._dial = dial
     agent.cut()
     said = "The job goes on" if is_accepted else "Whether what was sent had arrived is not known"
     with pytest.raises(LoginRefused, match=rf"no key is accepted\n{said}.* --attach r1"):
+        list(run)
+
+
+def test_set_up_that_goes_on_without_a_link_is_no_job_to_attach_to(agent, link):
+    run = submitted(link)
+    link._dial = unreachable
+    agent.cut()
+    assert told(run).state == "lost"
+    run.cancel(force=True)
+    with pytest.raises(LinkLost, match=r"Whether what was sent had arrived is not known\.$"):
         list(run)
 
 
