@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Iterator
 
 from ..errors import ProtocolError
-from .frames import FrameReader
+from .frames import MAX_HEAD, MAX_VALUES, FrameReader
 from .messages import Message, decode
 
 
@@ -45,7 +45,8 @@ class Connection:
 
     def __init__(self, table: dict[State, dict[str, State]]) -> None:
         self._table = table
-        self._reader = FrameReader()
+        # What an agent says is bounded; jobs, which it is told, are a person's own JSON.
+        self._reader = FrameReader(MAX_VALUES if table is CLIENT else MAX_HEAD)
         self.state = State.GREETING
 
     @property

@@ -7,8 +7,11 @@
     head, then the buffers, back to back
 
 The same bytes travel over the wire and lie in the journal. Every length is
-checked before anything is kept, so a hostile peer can make a reader hold at
-most MAX_HEAD + MAX_BUFFERS bytes.
+checked before anything is kept, and the values of a head are counted before one
+is made: a hostile agent can make a client's reader take three times MAX_HEAD +
+MAX_BUFFERS at most, the bytes as they came, the head's objects and the buffers
+together. A reader of jobs, which are a person's own JSON, counts no values: of a
+head it takes up to thirty times its bytes.
 """
 
 from __future__ import annotations
@@ -26,6 +29,10 @@ _to_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 # A program's text and a job fit many times over; results travel in buffers.
 MAX_HEAD = 32 << 20
+# Of a head that an agent sends: a program of 1000 cells with 300 captured functions has 17 000,
+# a piece of a large value 3. Python takes up to 400 bytes for one, and 25 to 32 times its text
+# for a head of nothing but `{},` or `[[]],`.
+MAX_VALUES = 1 << 18
 # Of all buffers together: RunPod's own limit for a result is 20 MB.
 MAX_BUFFERS = 256 << 20
 
@@ -54,9 +61,13 @@ def encode(head: dict[str, Any], buffers: Sequence[bytes] = ()) -> bytes:
 
 
 class FrameReader:
-    """Turns received bytes, however they were split, into frames."""
+    """Turns received bytes, however they were split, into frames.
 
-    def __init__(self) -> None:
+    A head of more than `most_values` is refused; by default it may hold what fits into it.
+    """
+
+    def __init__(self, most_values: int = MAX_HEAD) -> None:
+        self._most_values = most_values
         self._data = bytearray()
         # Parsing starts only when this many bytes are there: a large frame that
         # arrives in small pieces is then looked at once, not once a piece.
@@ -68,7 +79,7 @@ class FrameReader:
         """Yield the frames that are complete now; keep the rest.
 
         Raises:
-            ProtocolError: the bytes are no frame, or are larger than allowed.
+            ProtocolError: the bytes are no frame, or more than allowed.
         """
         self._data += data
         while len(self._data) >= self._wanted:
@@ -101,7 +112,7 @@ class FrameReader:
     def _take(self, start: int, head_size: int, sizes: tuple[int, ...]) -> Frame:
         view = memoryview(self._data)
         try:
-            head = loads(bytes(view[start : start + head_size]))
+            head = loads(bytes(view[start : start + head_size]), self._most_values)
             position, buffers = start + head_size, []
             for size in sizes:
                 buffers.append(bytes(view[position : position + size]))
@@ -114,12 +125,15 @@ class FrameReader:
         return Frame(head, tuple(buffers))
 
 
-def loads(text: bytes) -> dict[str, Any]:
+def loads(text: bytes, most_values: int = MAX_HEAD) -> dict[str, Any]:
     """Return a frame's head.
 
     Raises:
-        ProtocolError: it is no JSON object.
+        ProtocolError: it is no JSON object, or holds too many values.
     """
+    # Each takes a byte at least: most heads are too short to hold so many.
+    if len(text) > most_values and _has_more(text, most_values):
+        raise ProtocolError(f"expected at most {most_values} values in a head, got more")
     try:
         head = json.loads(text.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError) as error:
@@ -127,3 +141,17 @@ def loads(text: bytes) -> dict[str, Any]:
     if not isinstance(head, dict):
         raise ProtocolError(f"expected a JSON object, got {type(head).__name__}")
     return head
+
+
+def _has_more(text: bytes, most: int) -> bool:
+    """Tell whether JSON holds more values, or twice as many strings.
+
+    What no JSON is may be counted wrong from there on, where the parser stops.
+    """
+    # A quote that is left begins or ends a string: what lies between is a person's text.
+    bare = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if bare.count(b'"') > 4 * most:
+        return True
+    outside = b"".join(bare.split(b'"')[::2])
+    # Whatever a list or an object holds stands behind one of these.
+    return sum(map(outside.count, (b"{", b"[", b","))) > most

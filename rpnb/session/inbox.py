@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Of frames as they came. With more unread the link reads on only as this shrinks: what is
-# still to come waits in the agent's files. As Python objects it is some three times as much.
+# still to come waits in the agent's files. As Python objects it is some three times as much,
+# thirty times of an agent that means harm.
 MOST_BYTES = 16 << 20
 
 

@@ -1,4 +1,5 @@
 import contextlib
+import json
 import struct
 import tracemalloc
 
@@ -7,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpnb.errors import ProtocolError
+from rpnb.protocol import frames as bounds
 from rpnb.protocol import messages
+from rpnb.protocol.connection import AGENT, CLIENT, Connection
 from rpnb.protocol.frames import MAGIC, MAX_BUFFERS, MAX_HEAD, Frame, FrameReader, encode
 
 json_values = st.recursive(
@@ -98,3 +101,95 @@ def test_large_frame_takes_twice_its_size_and_little_more():
                 assert len(each.buffers[0]) == 8 << 20
 
     assert peak_of(receive) < 2.5 * len(frame)
+
+
+# One 32nd of the real ones, so that a head of the worst kind takes no gigabyte here.
+SMALLER = {"MAX_HEAD": 1 << 20, "MAX_BUFFERS": 8 << 20}
+FEW = bounds.MAX_VALUES >> 5
+WIDE = "\U0001f600"
+
+
+def nested(count):
+    deep = "".join(f'{{"{WIDE}{at}":' for at in range(90)) + "0" + "}" * 90
+    return ",".join([deep] * (count // 91))
+
+
+# What a head may be made of, each a list of about so many values.
+DENSE = {
+    "objects": lambda count: ",".join(["{}"] * (count // 2)),
+    "lists": lambda count: ",".join(["[]"] * (count // 2)),
+    "lists in lists": lambda count: ",".join(["[[]]"] * (count // 3)),
+    "numbers": lambda count: ",".join(["1000"] * count),
+    "strings": lambda count: ",".join(['"ab"'] * count),
+    "wide strings": lambda count: ",".join(f'"{WIDE}{at}"' for at in range(count)),
+    "keys": lambda count: ",".join(f'{{"{WIDE}{at}":"{WIDE}"}}' for at in range(count // 2)),
+    "deep": nested,
+}
+
+
+def framed(text, *buffers):
+    sizes = struct.pack(f">{len(buffers)}I", *map(len, buffers))
+    return struct.pack(">4sIH", MAGIC, len(text), len(buffers)) + sizes + text + b"".join(buffers)
+
+
+def filled(items):
+    """Return a head of the largest size that holds the items, and a text that makes it wide."""
+    head = f'{{"a":[{items}],"b":"{WIDE}'.encode()
+    return head + b"x" * (SMALLER["MAX_HEAD"] - len(head) - 2) + b'"}'
+
+
+@pytest.mark.parametrize("shape", DENSE)
+def test_largest_frame_takes_three_times_the_limits_whatever_its_head_is_made_of(
+    shape, monkeypatch
+):
+    for name, value in SMALLER.items():
+        monkeypatch.setattr(bounds, name, value)
+    data = framed(filled(DENSE[shape](FEW - 8)), bytes(8 << 20))
+    reader = FrameReader(FEW)
+    assert peak_of(lambda: list(reader.receive_data(data))) < 3 * sum(SMALLER.values())
+
+
+@pytest.mark.parametrize("shape", DENSE)
+def test_head_of_more_values_is_refused_before_they_are_made(shape):
+    data = framed(b'{"a":[%s]}' % DENSE[shape](20 * FEW).encode())
+
+    def receive():
+        with pytest.raises(ProtocolError, match=f"at most {FEW} values"):
+            list(FrameReader(FEW).receive_data(data))
+
+    assert peak_of(receive) < 5 * len(data)
+
+
+@given(json_values)
+def test_no_head_holds_more_values_than_are_counted(value):
+    def values(each):
+        inner = each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
+        return 1 + sum(map(values, inner))
+
+    text = json.dumps({"a": value}, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    counted = next(most for most in range(len(text)) if not bounds._has_more(text, most))
+    assert values({"a": value}) <= counted + 1
+
+
+def test_client_refuses_a_welcome_of_countless_values_and_takes_any_honest_one():
+    """Lists and quotes in a person's text are no values; nor are those of a large result."""
+    source = "x = [{'a': [1, 2, 3]}, \"\\\\\"]\n" * 4000
+    cells = [{"id": str(at), "source": source, "text": source} for at in range(100)]
+    pieces = {"0" * 64: [["0" * 64, 1 << 22]] * 50_000}
+    program = {"text": source, "cells": cells, "pieces": pieces}
+    welcome = messages.Welcome("w", 1, 0, 0, 0, True, program, [], {})
+    event = messages.Event(1, 0.0, 0, 0, "r", "finished", dict.fromkeys(
+        messages.EVENTS["finished"]), (b"[%s]" % b",".join([b"1"] * 4_000_000),))  # fmt: skip
+    client = Connection(CLIENT)
+    assert list(client.receive_data(messages.encode(welcome))) == [welcome]
+    assert list(client.receive_data(messages.encode(event))) == [event]
+    bomb = messages.Welcome("w", 1, 0, 0, 0, True, None, [[]] * bounds.MAX_VALUES, {})
+    with pytest.raises(ProtocolError, match="values in a head"):
+        list(Connection(CLIENT).receive_data(messages.encode(bomb)))
+
+
+def test_agent_takes_jobs_of_countless_values():
+    submit = messages.Submit("r", jobs=[{"id": "j", "input": [1] * (2 * bounds.MAX_VALUES)}])
+    agent = Connection(AGENT)
+    hello = messages.encode(messages.Hello("c"))
+    assert list(agent.receive_data(hello + messages.encode(submit)))[1] == submit
