@@ -38,6 +38,13 @@ def unreachable():
     raise CannotReach("no route to host")
 
 
+def until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def in_thread(action):
     """Run it on a thread; return what waits for its end and gives what it raised."""
     raised = []
@@ -75,14 +82,20 @@ def test_restart_without_a_link_is_given_up(agent, session, monkeypatch):
         session.restart()
 
 
-def test_script_is_warned_once_of_an_outage_and_why(agent, session):
-    dial = session._link._dial
+def test_script_is_warned_once_of_an_outage_and_why(agent, session, monkeypatch):
+    dial, told, tell = session._link._dial, [], session._link._dialogue.tell
+
+    def telling(news, *where):
+        told.append(news)
+        tell(news, *where)
+
+    monkeypatch.setattr(session._link._dialogue, "tell", telling)
 
     def outage():
         submit = agent.next(messages.Submit)
         session._link._dial = unreachable
         agent.cut()
-        time.sleep(1.0)  # it is told at 0, 0.1, 0.2, 0.4 and 0.8 s
+        until(lambda: len([each for each in told if getattr(each, "why", "")]) > 2)
         session._link._dial = dial
         agent.next(messages.Submit)
         agent.event(submit.request, "done")
