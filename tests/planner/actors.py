@@ -59,6 +59,7 @@ def prepare(*, without: str, strategy: str, has_standins: bool, preload: Collect
         Options.patch = ablation.without(without)
         Options.patch.__enter__()
     Options.strategy = strategy or PLANNER
+    Portrait.has_lines = Options.strategy == PLANNER
     asyncio.new_event_loop().close()
     for name in preload:
         with contextlib.suppress(ImportError):

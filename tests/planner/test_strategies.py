@@ -31,3 +31,10 @@ def test_strategy_runs_what_its_name_says(name: str, ran: list[str]) -> None:
 def test_removed_change_in_place_leaves_it_stale(name: str) -> None:
     with Stage(strategy=name) as stage:
         assert difference(stage, [Version((_BEFORE,)), Version((_AFTER,))])
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_program_that_nobody_edits_is_stale_with_none(name: str) -> None:
+    text = "x = [1]\ndef f(): return x\nclass C:\n    def m(self): return f()"
+    with Stage(strategy=name) as stage:
+        assert not difference(stage, [Version((text,))] * 2)
