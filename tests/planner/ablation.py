@@ -36,8 +36,8 @@ def _without_arguments(self: Any, number: int, *, is_pure: bool) -> Any:
     return reads, binds, changes & ~(masks.calls & ~masks.changes), shared
 
 
-def _only_facts(self: Any, number: int, binds: int) -> Any:
-    return _widened(self, number, binds & ~self._names.all)
+def _only_facts(self: Any, number: int, binds: int, *more: int) -> Any:
+    return _widened(self, number, binds & ~self._names.all, *more)
 
 
 def _never_active(value: Any, program: str = "", depth: int = 0) -> str:
@@ -60,10 +60,10 @@ RULES: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "moved steps": (spread.Spread, "_drop_moved", lambda self: None),
     "aliases": (footprints.Footprints, "_finish", _without_aliases),
     "calls change their arguments": (footprints.Footprints, "_draft", _without_arguments),
-    "effects through functions": (names.Names, "deferred", lambda self, units: (0, 0, 0)),
+    "effects through functions": (names.Names, "deferred", lambda *_: names._NOTHING_DONE),
     "results of functions": (names.Names, "through", lambda self, functions: 0),
     "library state": (footprints.Footprints, "_draft", _without_world),
-    "probed resources": (plan._Planning, "_restore", lambda self, gone: {}),
+    "probed resources": (plan._Planning, "_restore", lambda *_: {}),
     "active kinds": (kinds, "kind", _never_active),
     "observed binds": (footprints.Footprints, "widened", _only_facts),
 }
