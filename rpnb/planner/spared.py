@@ -13,7 +13,7 @@ from typing import Mapping, Sequence
 
 from .fields import Fields, fields
 from .footprints import Footprint
-from .names import bit
+from .names import bit, mask
 from .steps import Step
 
 
@@ -56,9 +56,7 @@ class Spared:
             return None
         if not all(_is_same(part, chain) for part in self._steps[1][j].facts.parts[name]):
             return None
-        gone = 0
-        for maker in chain:
-            gone |= bit(maker.name)
+        gone = mask(maker.name for maker in chain)
         if not all(self._is_made_alike(maker, gone) for maker in chain):
             return None
         before, now = self._prints
@@ -107,9 +105,7 @@ class Spared:
         return _Maker(name, old, new, fields(before, self._imports), fields(now, self._imports))
 
     def _is_changed(self, chain: Sequence[_Maker]) -> bool:
-        every = 0
-        for maker in chain:
-            every |= bit(maker.name)
+        every = mask(maker.name for maker in chain)
         apart = {maker.old for maker in chain}, {maker.new for maker in chain}
         return any(
             each.changes & every and k not in own
