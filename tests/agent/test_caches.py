@@ -114,8 +114,11 @@ def test_agent_of_a_process_that_runs_stays(tmp_path, worker):
     agent = aged(_touched(tmp_path / "agent-runs.pyz"), 31)
     held = hold(worker.lock)
     with subprocess.Popen(
-        [sys.executable, "-c", "input()", agent], stdin=subprocess.PIPE
+        [sys.executable, "-c", "print(flush=True), input()", agent],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as keeper:
+        keeper.stdout.readline()  # the kernel shows a command line only once it has laid it out
         worker.pids.write_text(json.dumps({"keeper": keeper.pid, "since": time.time()}))
         collect(tmp_path)
         keeper.communicate(b"\n")
