@@ -166,7 +166,7 @@ def unfinished(notebook: Notebook, outcome: Outcome, screen: Screen, what: str) 
         screen.lead(lines.not_reloaded(target, notebook.kept))
         return RemoteError("cancelled before the reload")
     if outcome.failed.phase == "cancelled":
-        screen.lead(lines.cancelled(target, outcome.chunks, outcome.kept))
+        screen.lead(_cut_short(outcome))
         return RemoteError("cancelled")
     exception = outcome.failed.exception
     reason = reason_of(exception.type, exception.message, exception.where)
@@ -222,6 +222,12 @@ def _plain(said: Any) -> str:
     return pretty.shown(said)
 
 
+def _cut_short(outcome: Outcome, why: str = "cancelled") -> lines.Line:
+    if outcome.is_gone:
+        return lines.killed(outcome.target, outcome.chunks, why)
+    return lines.cancelled(outcome.target, outcome.chunks, outcome.kept, why)
+
+
 def _line(outcome: Outcome, result: Result, source: str) -> lines.Line:
     if result.ok:
         inside = float(result.metrics.get("seconds") or 0.0)
@@ -231,8 +237,7 @@ def _line(outcome: Outcome, result: Result, source: str) -> lines.Line:
         )
         return lines.completed(outcome.target, times, warm, source)
     if result.status == "CANCELLED":
-        why = result.problem or "cancelled"
-        return lines.cancelled(outcome.target, outcome.chunks, outcome.kept, why)
+        return _cut_short(outcome, result.problem or "cancelled")
     exception = result.exception
     if exception is not None:
         reason = reason_of(exception.type, exception.message, exception.where)

@@ -167,8 +167,18 @@ def cancelled(
     target: str, chunks: int, kept: Sequence[Mapping[str, Any]], why: str = "cancelled"
 ) -> Line:
     """A run was cancelled, or timed out; the model stays."""
+    return target, _cut_short(chunks, why), keeping(kept) or "worker kept"
+
+
+def killed(target: str, chunks: int, why: str = "cancelled") -> Line:
+    """A run was cancelled, or timed out, and did not end by itself; nothing stays."""
+    gone = "it did not stop: its worker was ended, and the program is loaded anew"
+    return target, _cut_short(chunks, why), gone
+
+
+def _cut_short(chunks: int, why: str) -> str:
     after = f" after {chunks} chunk{'s' if chunks != 1 else ''}" if chunks else ""
-    return target, f"{why}{after if why == 'cancelled' else ''}", keeping(kept) or "worker kept"
+    return f"{why}{after if why == 'cancelled' else ''}"
 
 
 def unused(target: str, stops_in: float, kept: Sequence[Mapping[str, Any]]) -> Line:

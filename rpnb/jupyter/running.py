@@ -37,6 +37,8 @@ class Outcome:
     failed: updates.Failed | None = None
     values: list[updates.Shown] = field(default_factory=list)
     interrupted: bool = False
+    # Whether the worker has ended since, and what was warm with it.
+    is_gone: bool = False
     chunks: int = 0
     # Of the log: what did not come, or is not drawn.
     left_out: Lost = field(default_factory=Lost)
@@ -52,7 +54,7 @@ class Outcome:
     @property
     def kept(self) -> list[Mapping[str, Any]]:
         """The large values that are warm now."""
-        return list(self.synced.kept) if self.synced else []
+        return list(self.synced.kept) if self.synced and not self.is_gone else []
 
     @property
     def stayed(self) -> list[Mapping[str, Any]]:
@@ -129,7 +131,7 @@ class _Drawing:
             case updates.Planned():
                 self._planned(update)
             case updates.Synced():
-                outcome.synced = update
+                outcome.synced, outcome.is_gone = update, False
                 outcome.setup_seconds = time.monotonic() - self.planned_at
                 for note in update.notes:
                     self.screen.line((outcome.target, note))
@@ -156,8 +158,10 @@ class _Drawing:
                 self.screen.progress(line, is_news=is_news)
             case updates.Waiting(text):
                 self.screen.line((target, text))
-            case updates.Exited(reason=reason) if reason and not self._is_expected():
-                self.screen.line((target, f"the worker ended: {reason}"))
+            case updates.Exited(reason=reason):
+                self.outcome.is_gone = True
+                if reason and not self._is_expected():
+                    self.screen.line((target, f"the worker ended: {reason}"))
 
     def _is_expected(self) -> bool:
         """Whether the plan has said already that a new worker comes."""

@@ -21,6 +21,16 @@ def handler(job):
         time.sleep(0.1)
     return n
 """
+STUBBORN = """%%runpod_handler --input 1
+import time
+def handler(job):
+    print("begun", flush=True)
+    while True:
+        try:
+            time.sleep(0.01)
+        except:
+            pass
+"""
 
 
 @pytest.fixture
@@ -244,14 +254,52 @@ def test_data_frame_of_the_target_is_drawn_here(kernel):
     assert any("<td>2</td>" in each.get("data", {}).get("text/html", "") for each in ran.outputs)
 
 
-def test_second_kernel_may_watch_and_is_told_who_drives(kernel, new_kernel, tmp_path):
+@pytest.mark.slow  # the job outlasts what the second kernel tries
+def test_second_kernel_watches_a_job_from_its_start_and_may_not_drive(kernel, new_kernel, tmp_path):
     (tmp_path / "copy.ipynb").write_text("{}")
     worker = kernel.run("%runpod_status").line.split("worker ")[1].split(" ")[0]
+    request = kernel.start(SLOW.replace("200", "80"), "h")
+    begun = kernel.see(request, "step 3")
     other = new_kernel()
-    other.run("import os\n__vsc_ipynb_file__ = os.path.abspath('copy.ipynb')")
-    other.run(f"%load_ext rpnb\n%runpod_connect local --name {worker} --python {sys.executable}")
-    ran = other.run("%%runpod_setup\nx = 1")
-    assert "book.ipynb" in ran.text + ran.traceback
+    other.run(
+        "import os\nos.environ['MINE'] = 'x'\n__vsc_ipynb_file__ = os.path.abspath('copy.ipynb')"
+    )
+    ran = other.run(
+        f"%load_ext rpnb\n%runpod_connect local --name {worker} --python {sys.executable}"
+    )
+    assert "book.ipynb on " in ran.text and "drives this worker" in ran.text
+    known = re.search(r"job ([0-9a-f]{4}) still runs", ran.text)[1]
+    for cell in (
+        "%%runpod_setup\nx = 1",
+        "%%runpod_remote\n1 + 1",
+        "%runpod_run {}",
+        "%runpod_restart",
+        "%runpod_env MINE",
+    ):
+        ran = other.run(cell)
+        said = ran.text + ran.traceback
+        assert "drives the worker" in said and "can drive once the other one disconnects" in said
+    watching = other.start(f"%runpod_run --attach {known}")
+    seen = other.see(watching, "step 5")
+    assert "step 0" in seen.text
+    other.manager.interrupt_kernel()
+    seen = other.finish(watching, ran=seen)
+    assert "not cancelled, the job goes on: " in seen.text and "drives the worker" in seen.text
+    assert seen.text.count("step 79") == 1 and "✓" in seen.text
+    ran = kernel.finish(request, ran=begun)
+    assert ran.error is None and "step 79" in ran.text
+
+
+@pytest.mark.slow  # the grace time
+def test_handler_that_had_to_be_killed_takes_the_model_along_and_the_line_says_so(kernel):
+    kernel.run("%%runpod_setup\nimport time\ntime.sleep(0.06)\nmodel = bytearray(2_000_000)", "s")
+    request = kernel.start(STUBBORN, "h")
+    seen = kernel.see(request, "begun")
+    kernel.manager.interrupt_kernel()
+    ran = kernel.finish(request, ran=seen)
+    assert "kept" not in ran.text
+    assert ran.line.startswith("local │ cancelled │ it did not stop: its worker was ended")
+    assert "2000000" in kernel.run("%%runpod_remote\nlen(model)").text
 
 
 def test_flood_leaves_a_small_page_its_end_and_where_the_rest_lies(kernel):

@@ -67,6 +67,11 @@ def test_join_without_box_uses_a_bar():
             "my-gpu │ cancelled after 17 chunks │ ocr kept",
         ),
         (
+            lines.killed("my-gpu", 1, "timed out after 3 s"),
+            "my-gpu │ timed out after 3 s │ "
+            "it did not stop: its worker was ended, and the program is loaded anew",
+        ),
+        (
             lines.disconnected(2.0, None),
             "disconnected │ worker stays warm for 2 h · `%runpod_stop` ends it",
         ),
