@@ -345,7 +345,7 @@ class Calls(ast.NodeVisitor):
         if name in _IMPORTERS and node.args:
             self._load(node.args[0])
         if name in SETTERS and node.args:
-            self._touch(node.args[0], "store")
+            self._touch(node.args[0], "reload" if name == "reload" else "store")
             self._change(node.args[0])
             self._stored(node.args[0])
         if not _is_pure_builtin(node):
@@ -385,7 +385,9 @@ class Calls(ast.NodeVisitor):
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         module = "." * node.level + (node.module or "")
         for alias in node.names:
-            self.imports[alias.asname or alias.name] = f"{module}.{alias.name}"
+            # `from . import deep` is `.deep`, no `..deep`.
+            path = f"{module}{alias.name}" if module[-1] == "." else f"{module}.{alias.name}"
+            self.imports[alias.asname or alias.name] = path
             self.has_star = self.has_star or alias.name == "*"
         if module != "__future__":
             (self.deferred_loads if self._depth else self.loads).add(module)

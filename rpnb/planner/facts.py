@@ -63,8 +63,9 @@ class Facts:
     has_calls: bool = False
     # Names that it asks for no setting: if they are `logging`, if they are loggers.
     told: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
-    # Names of which it reads named parts only, at once -> these.
+    # Names of which it reads named parts only -> these; `parts`: that it reads only at once.
     parts: Parts = field(default_factory=dict)
+    all_parts: Parts = field(default_factory=dict)
     # A definition that runs nothing: no decorator, literal defaults.
     is_definition: bool = False
     # A docstring or a bare name: nothing can follow from it.
@@ -106,6 +107,8 @@ def _needing(text: str, needs: frozenset[str], is_wrapped: bool) -> Facts:
         reads=found.reads | needs,
         deferred_reads=found.deferred_reads | needs,
         deferred_calls=found.deferred_calls | needs,
+        parts={n: p for n, p in found.parts.items() if n not in needs},
+        all_parts={n: p for n, p in found.all_parts.items() if n not in needs},
     )
 
 
@@ -124,11 +127,13 @@ def _facts(text: str, is_wrapped: bool) -> Facts:
     names.deferred_reads |= augmented(node) & names.deferred_binds
     calls = Calls()
     calls.visit(node)
+    all_parts = {name: found for name, found in parts(node).items() if name not in names.binds}
     if _is_inert(node):
-        return Facts(reads=frozenset(names.reads), is_inert=True)
+        return Facts(reads=frozenset(names.reads), all_parts=all_parts, is_inert=True)
     if is_start(node):
         every = frozenset(names.reads | names.deferred_reads)
-        return Facts(reads=every, binds=frozenset(names.binds), is_start=True)
+        binds = frozenset(names.binds)
+        return Facts(reads=every, binds=binds, all_parts=all_parts, is_start=True)
     definition = is_definition(node)
     opaque = calls.is_opaque or isinstance(node, ast.Global)
     # Every statement may add to the annotations.
@@ -160,7 +165,8 @@ def _facts(text: str, is_wrapped: bool) -> Facts:
         looks=asks,
         receivers=asked(asks),
         told=told(node),
-        parts={n: p for n, p in parts(node).items() if n not in names.binds | names.deferred_reads},
+        parts={n: p for n, p in all_parts.items() if n not in names.deferred_reads},
+        all_parts=all_parts,
         has_calls=calls.has_calls or has_star or opaque,
         is_definition=definition,
         is_opaque=opaque,

@@ -45,10 +45,11 @@ class Fields:
 
     The text is '' where it does not. `of` is the class whose instance it is, '' where it is
     none; `rest` must stay the same, too. `kind` is that of the dictionary or class, '' where
-    a method may decide it.
+    a method may decide it. Nothing can change `constants`, of which each is given.
     """
 
     given: Mapping[str, str] = field(default_factory=dict)
+    constants: frozenset[str] = frozenset()
     of: str = ""
     rest: str = ""
     kind: str = ""
@@ -68,7 +69,9 @@ def fields(text: str, imports: Mapping[str, str]) -> Fields:
     if len(targets) > 1 or not isinstance(targets[0], ast.Name):
         return _NONE
     return (
-        _of_dict(node.value) if isinstance(node.value, ast.Dict) else _of_call(node.value, imports)
+        _of_dict(node.value, imports)
+        if isinstance(node.value, ast.Dict)
+        else _of_call(node.value, imports)
     )
 
 
@@ -77,27 +80,30 @@ def _parsed(text: str) -> ast.stmt:
     return ast.parse(spelled(text)).body[0]
 
 
-def _of_dict(value: ast.Dict) -> Fields:
+def _of_dict(value: ast.Dict, imports: Mapping[str, str]) -> Fields:
     keys = [key.value if isinstance(key, ast.Constant) else None for key in value.keys]
     if len(set(keys)) < len(keys) or not all(isinstance(key, (str, int)) for key in keys):
         return _NONE
-    pairs = zip(keys, value.values)
-    return Fields({f"[{key!r}]": _text(v) for key, v in pairs}, kind="data")
+    return _of_pairs({f"[{key!r}]": v for key, v in zip(keys, value.values)}, imports)
+
+
+def _of_pairs(pairs: Mapping[str, ast.expr], imports: Mapping[str, str]) -> Fields:
+    constants = frozenset(part for part, value in pairs.items() if _is_constant(value, imports))
+    return Fields({part: _text(v) for part, v in pairs.items()}, constants, kind="data")
 
 
 def _of_call(value: ast.expr, imports: Mapping[str, str]) -> Fields:
     if not isinstance(value, ast.Call) or value.args or not isinstance(value.func, ast.Name):
         return _NONE
-    given = {str(keyword.arg): _text(keyword.value) for keyword in value.keywords}
+    given = {str(keyword.arg): keyword.value for keyword in value.keywords}
     if "None" in given:
         return _NONE
     name = value.func.id
     if name == "dict":
-        return Fields({f"[{key!r}]": text for key, text in given.items()}, kind="data")
-    given = {f".{key}": text for key, text in given.items()}
+        return _of_pairs({f"[{key!r}]": v for key, v in given.items()}, imports)
     if imports.get(name) == _NAMESPACE:
-        return Fields(given, kind="data")
-    return Fields(given, of=name)
+        return _of_pairs({f".{key}": v for key, v in given.items()}, imports)
+    return Fields({f".{key}": _text(v) for key, v in given.items()}, of=name)
 
 
 def _of_class(node: ast.ClassDef, imports: Mapping[str, str]) -> Fields:
@@ -109,19 +115,22 @@ def _of_class(node: ast.ClassDef, imports: Mapping[str, str]) -> Fields:
     if not all(_is_member(part, is_model=bool(bases)) for part in node.body):
         return _NONE
     own = {name for part in node.body for name in _named(part)}
-    given, rest = dict[str, str](), [ast.unparse(e) for e in (*node.decorator_list, *node.bases)]
+    given, constants = dict[str, str](), set[str]()
+    rest = [ast.unparse(each) for each in (*node.decorator_list, *node.bases)]
     for part in node.body:
         value = part.value if isinstance(part, (ast.Assign, ast.AnnAssign)) else None
         is_field = isinstance(part, ast.AnnAssign) and (value is None or is_literal(value))
         for name in _named(part):
             # The annotation may decide what an argument becomes.
             given[f".{name}"] = ast.unparse(part) if is_field or _text(value, own) else ""
+            if _is_constant(value, imports):
+                constants.add(f".{name}")
         if bases and not is_field:
             rest.append(ast.unparse(part))
     has_code = any(isinstance(p, (ast.FunctionDef, ast.AsyncFunctionDef)) for p in node.body)
     is_fixed = all(is_literal(v) for p in node.body if (v := getattr(p, "value", None)))
     kind = "" if has_code else "code" if is_fixed else "data"
-    return Fields(given, rest="\n".join(rest), kind=kind)
+    return Fields(given, frozenset(constants), rest="\n".join(rest), kind=kind)
 
 
 def _is_member(part: ast.stmt, *, is_model: bool) -> bool:
@@ -151,3 +160,16 @@ def _text(value: ast.expr | None, own: Collection[str] = ()) -> str:
         if is_call or is_own or isinstance(node, _UNSTEADY):
             return ""
     return ast.unparse(value) if value is not None else ""
+
+
+def _is_constant(value: ast.expr | None, imports: Mapping[str, str]) -> bool:
+    """Tell whether nothing can change what it gives: a literal, a variable of the environment."""
+    if not isinstance(value, ast.Call):
+        return value is not None and is_literal(value)
+    is_asked = _called(value, imports) in ("os.environ.get", "os.getenv") and not value.keywords
+    return is_asked and all(map(is_literal, value.args))
+
+
+def _called(value: ast.Call, imports: Mapping[str, str]) -> str:
+    root, _, rest = ast.unparse(value.func).partition(".")
+    return f"{imports.get(root, '')}.{rest}"

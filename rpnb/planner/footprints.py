@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Collection, Iterable, Mapping, NamedTuple
 
+from .constants import constants
 from .names import (
     AMBIENT_MASK,
     RANDOM_MASK,
     Names,
     bit,
+    bits,
     mask,
     names_in,
 )
@@ -61,6 +63,8 @@ class Footprints:
                 active |= bit(name)
             elif found == "names":
                 self._every |= bit(name)
+        # Where names may be read that are not named, anything may be held.
+        self.constants = 0 if self._every else constants(names)
         unchanging = frozenset(name for name, found in kinds.items() if found == "imm")
         names.narrow(unchanging, partial, known)
         # What modules keep is data, like any value.
@@ -88,6 +92,22 @@ class Footprints:
         if (m.deferred_reads or m.has_deferred) and facts.has_calls and facts.plain is None:
             units |= names.code(facts.deferred_reads) | 1 << number
         return units
+
+    def taken(self, number: int, name: str) -> Collection[str] | None:
+        """Return the parts of a value that a statement, and what it calls, take.
+
+        None where they may take more of it, or parts that can be changed.
+        """
+        facts, units = self._names.every[number], self.units(number)
+        is_blind = facts.is_opaque or facts.has_star or units & self._names.opaque
+        later = [self._names.every[unit] for unit in bits(units)]
+        later = [each for each in later if name in each.deferred_reads]
+        if is_blind or (later and not bit(name) & self.constants):
+            return None
+        users = [facts, *later] if name in facts.reads else later
+        if not all(name in each.all_parts for each in users):
+            return None
+        return {part for each in users for part in each.all_parts[name]}
 
     def of_job(
         self, functions: Collection[str], binds: Collection[str], changes: Collection[str]
@@ -134,7 +154,7 @@ class Footprints:
         more = names.deferred(units, number)
         reads, binds, changes = reads | more.reads, binds | more.writes, changes | more.changes
         changes |= names.through(facts.results) if facts.results else 0
-        changes |= reads & self._active
+        changes = (changes | reads & self._active) & ~self.constants
         is_blind = facts.is_opaque or reads & self._every or units & names.opaque
         if is_blind:
             every = names.all | names.modules
@@ -144,7 +164,8 @@ class Footprints:
         is_blind = is_blind or facts.has_star
         reads |= names.quiet(reads, _NOT_TOLD) if is_blind else names.quiet(m.reads, m.told)
         # What binds and changes nothing leaves nothing that could share parts.
-        touched = (reads | binds) & self._data & ~names.modules if binds or changes else 0
+        held = reads & ~self.constants | binds
+        touched = held & self._data & ~names.modules if binds or changes else 0
         touched |= done.shares | more.shares
         if facts.loads:
             touched |= names.loaded(facts)
@@ -169,8 +190,9 @@ class Footprints:
             return None
         more = names.deferred(units, number)
         reads, binds, changes = more.reads | m.reads, more.writes | m.binds, more.changes
-        shared = (reads | binds) & self._data & ~mask(facts.receivers) & ~apart
-        changes |= m.reads & ~apart & self._active
+        held = reads & ~self.constants & ~apart | binds
+        shared = held & self._data & ~mask(facts.receivers)
+        changes = (changes | m.reads & ~apart & self._active) & ~self.constants
         done = names.done(number)
         reads |= names.quiet(m.reads, m.told) | AMBIENT_MASK
         shared |= done.shares | more.shares

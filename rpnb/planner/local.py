@@ -15,6 +15,8 @@ from .effects import AMBIENT, MUTATORS, WORLD, is_setter, resources
 from .names import bits
 from .sources import Source
 
+# Forms of a touch that change what is at its path.
+_STORES = ("store", "reload")
 _Seen = set[tuple[str, str]]
 
 
@@ -125,7 +127,7 @@ class Local:
         writes, reads, again = set[str](), set[str](), set[str]()
         sets, order = set[str](), list[str]()
         setters, libraries = set[str](), set[str]()
-        is_asking = False
+        is_asking, apart = False, set(self._sources) - self._files_reached(top)
         for module, file in ((name, file) for name in sorted(reached) for file in self._of[name]):
             is_asking = is_asking or self._sources[file].asks
             libraries |= self._sources[file].loads - set(self._of)
@@ -133,7 +135,9 @@ class Local:
                 found = self._at_once(file, number)
                 setters |= {module} if found else set()
                 if found and module in at_once and self._is_repeatable(file, number):
-                    sets.add(self._sources[file].identities[number])
+                    # One that nothing imports any more is not made again.
+                    has_set = " apart" if file in apart else ""
+                    sets.add(self._sources[file].identities[number] + has_set)
                     order.append(self._sources[file].identities[number])
                     again |= found
                 else:
@@ -147,11 +151,25 @@ class Local:
         parts = (modules, writes, reads, again, sets, libraries, at_once, setters)
         return Import(identity, " ".join(order) if sets else "", *map(frozenset, parts))
 
+    def _files_reached(self, top: str) -> set[str]:
+        """Return the files that are imported with a module, as their text says."""
+        reached, todo = set[str](), [top]
+        while todo:
+            file = todo.pop()
+            if file in reached or file not in self._sources:
+                continue
+            reached.add(file)
+            for facts in self._sources[file].facts:
+                named = (*facts.loads, *facts.imports.values()) if facts.loads else ()
+                for parts in (self._anchored(file, path).split(".") for path in named):
+                    todo += [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+        return reached
+
     def _stored_into(self, file: str) -> Iterator[str]:
         """Yield the local modules that a module's code gives other attributes."""
         for found in self._sources[file].facts:
             for touch in found.touches:
-                path = self._absolute(file, touch.root, touch.path) if touch.form == "store" else ""
+                path = self._absolute(file, touch.root, touch.path) if touch.form in _STORES else ""
                 if path and self._is_local(path):
                     yield path.split(".")[0]
 
@@ -187,6 +205,9 @@ class Local:
         effect = self._effect(path)
         if form == "store":
             return Effect(changes=frozenset({top}))
+        if form == "reload":
+            # What it sets while it is imported, it sets again.
+            return Effect(self.load(top).writes | self.load(top).again, frozenset({top}))
         if form == "load":
             return Effect(shares=effect.shares)
         if path.rpartition(".")[2] in MUTATORS and effect.shares:
@@ -248,8 +269,8 @@ class Local:
                 continue
             if not self._is_local(path):
                 effect |= Effect(resources(path, touch.form))
-            elif touch.form == "store":
-                effect |= Effect(changes=frozenset({path.split(".")[0]}))
+            elif touch.form in _STORES:
+                effect |= self.touch(path, touch.form)
             elif touch.form != "load":
                 found = self._followed(path, seen)
                 changed = path.rpartition(".")[2] in MUTATORS and found.shares
@@ -269,12 +290,17 @@ class Local:
             start = root[:-1].rstrip(".") or root[:-1]
         if start is None:
             return ""
-        if start.startswith("."):
-            level = len(start) - len(start.lstrip("."))
-            package = file.split(".") if file in self._packages else file.split(".")[:-1]
-            package = package[: len(package) - (level - 1)]
-            start = ".".join([*package, *(part for part in start.lstrip(".").split(".") if part)])
+        start = self._anchored(file, start)
         return f"{start}.{path}" if path else start
+
+    def _anchored(self, file: str, path: str) -> str:
+        """Return the dotted path that an import in a file means."""
+        if path[0] != ".":
+            return path
+        level = len(path) - len(path.lstrip("."))
+        package = file.split(".") if file in self._packages else file.split(".")[:-1]
+        package = package[: len(package) - (level - 1)]
+        return ".".join([*package, *(part for part in path.lstrip(".").split(".") if part)])
 
 
 NONE = Local({}, {})

@@ -91,6 +91,8 @@ class _Masks:
     calls: int
     stored: int
     deferred_calls: int
+    # Names of which it reads named parts only.
+    parts: int
     has_deferred: bool
     # Names that it asks for no setting, at once or when called: if `logging`, if loggers.
     told: tuple[int, int]
@@ -114,6 +116,7 @@ def _masks(facts: Facts) -> _Masks:
         calls=mask(facts.calls),
         stored=mask(facts.stored),
         deferred_calls=mask(facts.deferred_calls),
+        parts=mask(facts.all_parts),
         has_deferred=any(deferred)
         or bool(facts.deferred_loads)
         or facts.is_opaque_later

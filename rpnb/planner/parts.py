@@ -11,6 +11,7 @@ import types
 from collections import Counter
 from typing import Any, Collection, Mapping
 
+from .calls import is_literal
 from .kinds import kind
 
 Parts = Mapping[str, frozenset[str]]
@@ -31,14 +32,30 @@ def parts(node: ast.stmt) -> Parts:
 
 def _part(node: ast.AST) -> tuple[ast.AST | None, str]:
     """Return what a part is taken of, and the part; '' where it is none."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) == 1:
-        return node.args[0], "len()" if node.func.id == "len" else ""
+    if isinstance(node, ast.Call):
+        return _asked(node)
     if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
-        return node.value, f".{node.attr}"
-    key = node.slice if isinstance(node, ast.Subscript) else None
-    if isinstance(key, ast.Constant) and isinstance(key.value, (str, int)):
-        return (node.value, f"[{key.value!r}]") if isinstance(node.ctx, ast.Load) else (None, "")  # type: ignore[attr-defined] # a Subscript
+        # `CONFIG.get("top_k", 5)` is the call's part.
+        return node.value, f".{node.attr}" if node.attr != "get" else ""
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+        return node.value, _entry(node.slice)
     return None, ""
+
+
+def _asked(call: ast.Call) -> tuple[ast.AST | None, str]:
+    """Return the part that `len(rows)` or `CONFIG.get("top_k", 5)` takes."""
+    if call.keywords or not call.args:
+        return None, ""
+    if isinstance(call.func, ast.Name) and call.func.id == "len":
+        return call.args[0], "len()" if len(call.args) == 1 else ""
+    if isinstance(call.func, ast.Attribute) and call.func.attr == "get":
+        return call.func.value, _entry(call.args[0]) if all(map(is_literal, call.args)) else ""
+    return None, ""
+
+
+def _entry(key: ast.expr) -> str:
+    is_key = isinstance(key, ast.Constant) and isinstance(key.value, (str, int))
+    return f"[{ast.literal_eval(key)!r}]" if is_key else ""
 
 
 def unchanging(namespace: Mapping[str, Any], wanted: Parts) -> dict[str, frozenset[str]]:

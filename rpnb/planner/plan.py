@@ -224,7 +224,7 @@ class _Planning:
             for binds, reads, again in [_imported(step, ran)]
         ]
         jobs = [prints.of_job(job.functions, job.binds, job.changes) for job in self.jobs]
-        self._spare(old, new, jobs)
+        self._spare(prints, (old, new), jobs)
         now, kept = settings(self.new), dict(self.match)
         for k, job in enumerate(self.jobs):
             is_unset = jobs[k].reads & _parted(job.settings, now)
@@ -238,18 +238,25 @@ class _Planning:
         unset.update((place, hit) for place, hit in self._running_edited(prints) if place in kept)
         return Spread([*old, *jobs], [*new, *jobs], kept, fixed, order, unset)
 
-    def _spare(self, old: list[Footprint], new: list[Footprint], jobs: Sequence[Footprint]) -> None:
+    def _spare(
+        self,
+        found: Footprints,
+        prints: tuple[list[Footprint], list[Footprint]],
+        jobs: Sequence[Footprint],
+    ) -> None:
         """Let readers of settings' fields not depend on what other fields are."""
-        readers = [(j, i) for j, i in self.match.items() if self.executed[i].fixed]
         steps = [e.step for e in self.executed], self.new
-        prints = [*old, *jobs], [*new, *jobs]
-        spared = Spared(steps, prints, self.match, self.names.imports)
-        for j, i in readers:
-            for name in self.executed[i].fixed:
-                found = spared.without(name, j)
-                if found is not None:
-                    old[i], new[j] = found
-                    prints[0][i], prints[1][j] = found
+        every = [*prints[0], *jobs], [*prints[1], *jobs]
+        spared = Spared(steps, every, self.match, self.names.imports)
+        for j, i in self.match.items():
+            facts = self.new[j].facts
+            names = {*self.executed[i].fixed, *names_in(every[1][j].reads & found.constants)}
+            for name in names if self.executed[i].step.facts is facts else ():
+                taken = found.taken(self.names.number(facts), name)
+                pair = spared.without(name, j, taken) if taken is not None else None
+                if pair is not None:
+                    for side, place, one in zip((0, 1), (i, j), pair):
+                        prints[side][place] = every[side][place] = one
 
     def _is_same(self, j: int, i: int) -> bool:
         """Tell whether a matched step does what it did, whatever it imports."""

@@ -9,7 +9,7 @@ field's text decides its value, with what the making statement reads.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Mapping, Sequence
+from typing import Collection, Mapping, Sequence
 
 from .fields import Fields, fields
 from .footprints import Footprint
@@ -43,9 +43,12 @@ class Spared:
         self._match, self._imports = match, imports
         self._chains = dict[str, list[_Maker]]()
 
-    def without(self, name: str, j: int) -> tuple[Footprint, Footprint] | None:
-        """Return what a kept step does, before and now, if its fields of `name` are the same.
+    def without(
+        self, name: str, j: int, taken: Collection[str]
+    ) -> tuple[Footprint, Footprint] | None:
+        """Return what a kept step does, before and now, if the fields of `name` are the same.
 
+        These are the ones that it takes, itself or in functions that it calls.
         None where they may be others, or where nothing that makes them was edited.
         """
         if name not in self._chains:
@@ -54,7 +57,7 @@ class Spared:
         is_below = all(maker.new < j for maker in chain)
         if not is_below or not any(self._is_anew(maker, i) for maker in chain):
             return None
-        if not all(_is_same(part, chain) for part in self._steps[1][j].facts.parts[name]):
+        if not all(_is_same(part, chain) for part in taken):
             return None
         gone = mask(maker.name for maker in chain)
         if not all(self._is_made_alike(maker, gone) for maker in chain):

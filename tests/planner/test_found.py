@@ -174,6 +174,7 @@ _LATE = "try:\n    import late\nexcept ImportError:\n    late = None"
 _READ = "import os\nx = os.environ.get('RPNB_A')"
 _SETS_OTHER = _SETS_VARIABLE.replace("1", "2")
 _CALLED = "@staticmethod\ndef f(v): pass"
+_BASE, _MORE = _SETS.format(1), {"ln.py": _SETS.format(2), "deep.py": f"{_LOAD}"}
 _PKG = {"pkg/__init__.py": "", "pkg/deep.py": "DATA = [1]"}
 # About -> versions, each a text and its files.
 FILES: dict[str, list[tuple[str, Mapping[str, str]]]] = {
@@ -269,6 +270,18 @@ FILES: dict[str, list[tuple[str, Mapping[str, str]]]] = {
     "a module that is imported, now from a module, too": [
         ("import pkg.deep\ndef f():\n    import other", {**_PKG, "other.py": "from pkg.deep import DATA"}),
         ("import pkg.deep\nimport other", {**_PKG, "other.py": "from pkg.deep import DATA"})],
+    "a part of a package that nothing imports any more": [
+        ("import pkg", {"pkg/__init__.py": "from . import part", "pkg/part/__init__.py": "from . import deep", "pkg/part/deep.py": _SETS.format(1)}),
+        ("import pkg", {"pkg/__init__.py": "from . import part", "pkg/part/__init__.py": "", "pkg/part/deep.py": _SETS.format(1)})],
+    "a module that is loaded again": [
+        ("import importlib, lm, ln\nimportlib.reload(lm)", {"lm.py": _BASE, **_MORE}),
+        ("import importlib, lm, ln, deep\nimportlib.reload(lm)", {"lm.py": _BASE, **_MORE})],
+    "a module that is loaded again under a name": [
+        ("import importlib, lm, ln\nlm = importlib.reload(lm)", {"lm.py": _BASE, **_MORE}),
+        ("import importlib, lm, ln, deep\nlm = importlib.reload(lm)", {"lm.py": _BASE, **_MORE})],
+    "a module that another one's function loads again": [
+        ("import lm, ln, lr\nx = lr.f()", {"lm.py": _BASE, **_MORE, "lr.py": "import importlib, lm\ndef f(): return importlib.reload(lm)"}),
+        ("import lm, ln, lr, deep\nx = lr.f()", {"lm.py": _BASE, **_MORE, "lr.py": "import importlib, lm\ndef f(): return importlib.reload(lm)"})],
 }  # fmt: skip
 
 

@@ -19,10 +19,12 @@ _MODEL = (
 _CLASS = "class Conf:\n    {}\n    {}"
 _FIELD, _OTHER = "model: str = 'a'", "n: int = 1"
 _BY_KEY, _BY_NAME, _OF_CLASS = "c['model']", "c.model", "Conf.model"
+_BY_GET = "c.get('model', 'z')"
 
 # About -> what reads the setting, and the settings before and after an edit.
 SPARED = {
     "a value in a dictionary": (_BY_KEY, "c = {'model': 'a', 'n': 1}", "c = {'model': 'a', 'n': 2}"),
+    "a value that is asked for": (_BY_GET, "c = {'model': 'a', 'n': 1}", "c = {'model': 'a', 'n': 2}"),
     "an entry more": (_BY_KEY, "c = {'model': 'a'}", "c = {'n': [1], 'model': 'a'}"),
     "a computed entry": (_BY_KEY, "c = {'model': 'a', 'n': f()}", "c = {'model': 'a', 'n': f() + 1}"),
     "a keyword": (_BY_KEY, "c = dict(model='a', n=1)", "c = dict(model='a', n=2)"),
@@ -53,6 +55,9 @@ SPARED = {
 }  # fmt: skip
 CHANGED = {
     "the value itself": (_BY_KEY, "c = {'model': 'a', 'n': 1}", "c = {'model': 'b', 'n': 1}"),
+    "a value that is asked for": (_BY_GET, "c = {'model': 'a', 'n': 1}", "c = {'model': 'b', 'n': 1}"),
+    "a value that is there no more": (_BY_GET, "c = {'model': 'a', 'n': 1}", "c = {'n': 1}"),
+    "a value that comes": (_BY_GET, "c = {'n': 1}", "c = {'n': 1, 'model': 'a'}"),
     "two of a key": (_BY_KEY, "c = {'model': 'a', 'n': 1}", "c = {'model': 'a', 'n': 1, 'model': 'b'}"),
     "what comes from elsewhere": (
         _BY_KEY, "d = {}\nc = {'model': 'a', **d}", "d = {'model': 'b'}\nc = {'model': 'a', **d}"),
@@ -104,14 +109,42 @@ CHANGED = {
 }  # fmt: skip
 
 
-def _version(reader: str, settings: str) -> Version:
+# Settings that someone holds as a whole, and what is done to them there.
+HELD = {
+    "a function that hands them out": "def g(): return c\ng()['model'] = '{}'",
+    "a parameter": "def g(d): d['model'] = '{}'\ng(c)",
+    "a closure": "def g():\n    d = c\n    return lambda: d.update(model='{}')\ng()()",
+    "a default": "def g(d=c): d['model'] = '{}'\ng()",
+    "a list": "d = [c]\nd[0]['model'] = '{}'",
+    "every name": "globals()['c']['model'] = '{}'",
+    "a name that is worked out": "k = 'c'\nglobals()[k]['model'] = '{}'",
+    "a store into all": "for each in [c]: each['model'] = '{}'",
+    "a function that binds it": "def g():\n    global c\n    c = dict(model='{}')\ng()",
+    "an entry that is deleted": "del c['model']\nc.setdefault('model', '{}')",
+}  # fmt: skip
+
+
+def _version(reader: str, settings: str, *, is_called: bool = False) -> Version:
     load = f"m = modelkit.LOAD({reader})"
+    if is_called:
+        load = f"def load():\n    return modelkit.LOAD({reader})\nm = load()\nm.eval()"
     return Version(("import modelkit", "def f(): return 1", settings, load))
 
 
-@pytest.mark.parametrize("about", SPARED)
-def test_settings_that_a_load_does_not_read_spare_it(stage: Stage, about: str) -> None:
-    versions = [_version(SPARED[about][0], text) for text in SPARED[about][1:]]
+# Objects of a class: what their fields are is known only where a load reads them itself.
+_OBJECTS = {about for about in SPARED if "of a dataclass" in about or "of a frozen" in about}
+_OBJECTS |= {"a field of a pydantic model", "a variable's default"}
+
+
+@pytest.mark.parametrize(
+    ("about", "is_called"),
+    [(about, called) for about in SPARED for called in (False, True)[: 2 - (about in _OBJECTS)]],
+)
+def test_settings_that_a_load_does_not_read_spare_it(
+    stage: Stage, about: str, is_called: bool
+) -> None:
+    reader, *texts = SPARED[about]
+    versions = [_version(reader, text, is_called=is_called) for text in texts]
     assert not difference(stage, [*versions, versions[0]])
     with stage.warm() as warm:
         assert warm.sync(versions[0]).loads
@@ -119,13 +152,46 @@ def test_settings_that_a_load_does_not_read_spare_it(stage: Stage, about: str) -
         assert not warm.sync(versions[0]).loads
 
 
+@pytest.mark.parametrize("is_called", [False, True])
 @pytest.mark.parametrize("about", CHANGED)
-def test_settings_that_a_load_reads_load_again(stage: Stage, about: str) -> None:
-    versions = [_version(CHANGED[about][0], text) for text in CHANGED[about][1:]]
+def test_settings_that_a_load_reads_load_again(stage: Stage, about: str, is_called: bool) -> None:
+    reader, *texts = CHANGED[about]
+    versions = [_version(reader, text, is_called=is_called) for text in texts]
     assert not difference(stage, [*versions, versions[0]])
     with stage.warm() as warm:
         assert warm.sync(versions[0]).loads
         assert warm.sync(versions[1]).loads
+
+
+@pytest.mark.parametrize("about", HELD)
+def test_settings_that_someone_holds_are_what_was_made_of_them(stage: Stage, about: str) -> None:
+    versions = [
+        _version(
+            _BY_KEY, f"c = {{'model': 'a', 'n': {n}}}\n{HELD[about].format(to)}", is_called=True
+        )
+        for n, to in ((1, "b"), (2, "c"), (3, "c"))
+    ]
+    assert not difference(stage, [*versions, versions[0]])
+
+
+def test_entry_that_can_be_changed_is_changed_where_a_load_kept_it(stage: Stage) -> None:
+    program = (
+        "import modelkit\nc = {{'model': ['a'], 'n': {}}}\n"
+        "def load(): return [modelkit.LOAD('a'), c['model']]\nm = load()\nm[1].append({})"
+    )
+    versions = [
+        Version(tuple(program.format(*two).split("\n"))) for two in ((1, 1), (2, 1), (2, 3))
+    ]
+    assert not difference(stage, [*versions, versions[0]])
+
+
+def test_function_that_a_reader_calls_reads_settings_too(stage: Stage) -> None:
+    program = (
+        "import modelkit", "c = {{'model': 'a', 'n': {}}}", "def f(): return c['n']",
+        "m = modelkit.LOAD(c['model']) if f() == 1 else None",
+    )  # fmt: skip
+    versions = [Version(tuple(step.format(n) for step in program)) for n in (1, 2, 1)]
+    assert not difference(stage, versions)
 
 
 def test_settings_below_a_load_do_not_stand_for_those_above_it(stage: Stage) -> None:
