@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -81,9 +82,11 @@ def test_lock_held_by_a_process_is_seen_until_it_dies(tmp_path):
     assert is_locked(lock)
     assert hold(lock, wait=False) is None
     holder.kill()
+    # Not waited for: a zombie holds nothing.
+    until(lambda: not is_locked(lock), "the lock's release")
+    assert Path(f"/proc/{holder.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     holder.wait()
     holder.stdout.close()
-    until(lambda: not is_locked(lock), "the lock's release")
 
 
 def test_lock_nobody_took_is_free(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import socket
 import sys
 import time
@@ -11,6 +12,7 @@ import pytest
 
 from tests.conftest import _end_processes
 from tests.jupyter.kernels import Kernel
+from tests.showing import showing
 
 CONNECT = f"%load_ext rpnb\n%runpod_connect local --python {sys.executable}"
 SLOW = """%%runpod_handler --input {"n": 200}
@@ -209,6 +211,21 @@ def test_second_kernel_on_one_worker_is_told_who_drives_and_drives_when_it_has_l
     assert "drives the worker" in second.run(handler).traceback
     first.run("%runpod_disconnect")
     assert "of the second" in second.run(handler).text
+
+
+def test_secret_that_is_typed_is_in_no_file_no_process_list_and_nothing_that_is_shown(
+    kernel, tmp_path
+):
+    secret = secrets.token_hex(16)
+    said, asked = kernel.answer("%runpod_env HF_TOKEN", secret)
+    assert asked == [("HF_TOKEN: ", True)]
+    shown = [said, kernel.run("%%runpod_setup\nimport os\nkey = os.environ['HF_TOKEN']", "s")]
+    handler = "%%runpod_handler --input 1\ndef handler(job):\n    return len(key)"
+    shown += [kernel.run(handler, "h"), kernel.run("%runpod_status"), kernel.run("%runpod_export")]
+    assert shown[2].text.splitlines()[1] == "32"
+    assert not [ran.text for ran in shown if ran.error or secret in str(ran.outputs)]
+    assert (tmp_path / "handler.py").exists()
+    assert showing(secret, [tmp_path]) == set()
 
 
 def test_base64_image_of_a_result_is_drawn(kernel):
