@@ -16,6 +16,8 @@ _NAMESPACES = frozenset({"__globals__", "f_globals", "f_locals"})
 # Functions that change their first argument, be it a library.
 SETTERS = frozenset({"setattr", "delattr", "reload"})
 _IMPORTERS = frozenset({"import_module", "__import__"})
+# Functions that hand out a part of their first argument.
+_PARTS_OF = ("getattr", "vars")
 # Methods that hand out a part of what they are called on.
 LOOKUPS = frozenset({"get", "values", "items", "setdefault", "__getitem__"})
 
@@ -27,6 +29,17 @@ class Touch:
     root: str
     path: str
     form: str
+    deferred: bool
+
+
+@dataclass(frozen=True)
+class Handed:
+    """`root` + `path` is handed to a function as its argument `place`: a position, or a name."""
+
+    function: str
+    place: int | str
+    root: str
+    path: str
     deferred: bool
 
 
@@ -100,7 +113,7 @@ def _is_made(target: ast.AST) -> bool:
         if is_method and node.func.attr not in LOOKUPS:  # type: ignore[attr-defined] # a Call of an Attribute
             return True
         if isinstance(node, ast.Call) and isinstance(_inner(node), ast.Name):
-            return _function_name(node) != "getattr"
+            return _function_name(node) not in _PARTS_OF
         node = _inner(node)
     return False
 
@@ -118,7 +131,7 @@ def _inner(node: ast.AST) -> ast.AST | None:
     if isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred, ast.Await)):
         return node.value
     if isinstance(node, ast.Call):
-        by_name = isinstance(node.func, ast.Name) and node.func.id == "getattr" and node.args
+        by_name = isinstance(node.func, ast.Name) and node.func.id in _PARTS_OF and node.args
         return node.args[0] if by_name else node.func
     return None
 
@@ -139,6 +152,25 @@ def _access(node: ast.AST) -> tuple[str, str]:
             parts.append(node.attr)
         inner = _inner(node)
     return (node.id if isinstance(node, ast.Name) else ""), ".".join(reversed(parts))
+
+
+def _is_of_class(node: ast.expr) -> bool:
+    """Tell whether the expression is an object's class: `type(x)`, `x.__class__`."""
+    if isinstance(node, ast.Call):
+        return _function_name(node) == "type" and len(node.args) == 1
+    return isinstance(node, ast.Attribute) and node.attr == "__class__"
+
+
+def _is_stored_into(target: ast.expr, loop: ast.For | ast.AsyncFor) -> bool:
+    """Tell whether a loop stores into what its variables are."""
+    names = set(_names([target]))
+    stores = (
+        node
+        for part in loop.body
+        for node in ast.walk(part)
+        if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Store)
+    )
+    return any(not names.isdisjoint(_names([root_of(node)])) for node in stores)
 
 
 def _module_named(node: ast.AST) -> str:
@@ -167,6 +199,7 @@ class Calls(ast.NodeVisitor):
         self.deferred_loads: set[str] = set()
         self.paths: dict[str, str] = {}
         self.touches: list[Touch] = []
+        self.handed: list[Handed] = []
         # Names into whose values it stores, be they functions or classes.
         self.stored: set[str] = set()
         # What classes are made from, and whether anything asks a class for those made from it.
@@ -189,6 +222,10 @@ class Calls(ast.NodeVisitor):
         perhaps, results = self._follow(self.later.changes | self.later.calls, only_paths=False)
         every = frozenset(reads)
         return Flows(every & sure, every & perhaps, every & (self.later.results | results))
+
+    def altered(self) -> set[str]:
+        """Return the names of functions' own, too, into which they store for sure."""
+        return self._follow(self.later.changes, only_paths=True)[0]
 
     def settle(self) -> Changes:
         """Return what changes at once, followed from comprehensions' variables to names."""
@@ -246,6 +283,10 @@ class Calls(ast.NodeVisitor):
             self._change(target)
             self._stored(target.value)
             self._touch(target, "store")
+            if not self._depth and _is_of_class(target.value):
+                # Of a library's object, for all that is known.
+                self.imports["import type"] = "type"
+                self.touches.append(Touch("import type", "", "store", deferred=False))
 
     def _stored(self, owner: ast.expr) -> None:
         """Note whose attributes or elements are stored: what a call returns has no name."""
@@ -310,10 +351,22 @@ class Calls(ast.NodeVisitor):
 
     def visit_For(self, node: ast.For | ast.AsyncFor) -> None:
         self._store(node.target)
+        if isinstance(node.iter, (ast.Tuple, ast.List)) and _is_stored_into(node.target, node):
+            for element in node.iter.elts:
+                self._touch(element, "store")
         self._flow(node.target, node.iter)
         self.generic_visit(node)
 
     visit_AsyncFor = visit_For  # noqa: N815 (ast's naming)
+
+    def visit_Match(self, node: ast.AST) -> None:
+        # Python 3.9 has none.
+        for case in node.cases:  # type: ignore[attr-defined]
+            for part in ast.walk(case.pattern):
+                for name in (getattr(part, "name", None), getattr(part, "rest", None)):
+                    if name and self._depth:
+                        self._sources.setdefault(name, []).append(node.subject)  # type: ignore[attr-defined]
+        self.generic_visit(node)
 
     def visit_comprehension(self, node: ast.comprehension) -> None:
         for name in _names([node.target]):
@@ -371,6 +424,17 @@ class Calls(ast.NodeVisitor):
             self._change(node.func)
         if not self._depth:
             self.has_calls = True
+        if isinstance(node.func, ast.Name):
+            self._hand(name, [*enumerate(node.args), *((k.arg, k.value) for k in node.keywords)])
+
+    def _hand(self, function: str, given: Iterable[tuple[int | str | None, ast.expr]]) -> None:
+        """Note which access paths are handed to a function, and as what."""
+        for place, value in given:
+            if isinstance(value, ast.Starred):
+                return
+            if place is not None and isinstance(value, (ast.Name, ast.Attribute)):
+                found = Handed(function, place, *_access(value), bool(self._depth))
+                self.handed.append(found)
 
     def _load(self, module: ast.expr) -> None:
         if isinstance(module, ast.Constant) and isinstance(module.value, str):

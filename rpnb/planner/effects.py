@@ -30,14 +30,20 @@ _TORCH_FLAGS = (
     *("backends.opt_einsum", "backends.quantized.engine"),
     *(f"backends.cuda.enable_{kind}_sdp" for kind in ("flash", "mem_efficient", "math", "cudnn")),
 )
+# What of `warnings` is put back, and what of `logging` is not.
+_WARNINGS = "filterwarnings simplefilter resetwarnings filters warn warn_explicit catch_warnings"
+_LOGGING = "addLevelName setLogRecordFactory setLoggerClass raiseExceptions lastResort"
 # Dotted path -> resources. A path covers everything below it, unless a longer one is here.
 _WRITES: dict[str, frozenset[str]] = {
     **dict.fromkeys(("os.environ", "os.putenv", "os.unsetenv"), frozenset({"environ"})),
     **dict.fromkeys(("dotenv.load_dotenv",), frozenset({"environ"})),
     **dict.fromkeys(("os.chdir", "os.fchdir"), frozenset({"cwd"})),
     **dict.fromkeys(("sys.path", "site.addsitedir"), frozenset({"path"})),
-    **dict.fromkeys(("warnings",), frozenset({"warnings"})),
+    **dict.fromkeys(
+        tuple(f"warnings.{name}" for name in _WARNINGS.split()), frozenset({"warnings"})
+    ),
     **dict.fromkeys(("logging", "transformers.logging"), frozenset({"logging"})),
+    **dict.fromkeys(tuple(f"logging.{name}" for name in _LOGGING.split()), frozenset({WORLD})),
     **dict.fromkeys(("transformers.utils.logging", "datasets.logging"), frozenset({"logging"})),
     **dict.fromkeys(("diffusers.logging", "diffusers.utils.logging"), frozenset({"logging"})),
     # To look at a generator is to depend on where it stands, as drawing from it is.
@@ -76,7 +82,8 @@ _HARMLESS: dict[str, frozenset[str]] = dict.fromkeys(
         *(f"os.{verb}" for verb in ("replace", "rmdir", "removedirs", "symlink", "link")),
         *(f"os.{verb}" for verb in ("utime", "chmod", "system", "popen", "listdir")),
         *("shutil", "pathlib", "tempfile", "glob", "io", "json", "pickle", "subprocess"),
-        *("urllib.request", "requests", "httpx", "zipfile", "tarfile", "gc", "time", "pprint"),
+        *("urllib.request", "requests", "httpx", "zipfile", "tarfile", "pprint"),
+        *("gc.collect", "gc.freeze", "time.sleep", "time.time", "time.perf_counter"),
         *(f"logging.{level}" for level in ("debug", "info", "warning", "error", "exception")),
         *("logging.critical", "logging.log"),
         *("traceback", "sys.stdout", "sys.stderr", "rich.print", "tqdm", "runpod"),

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Mapping
 
-from .calls import Calls, Touch, is_literal
+from .calls import Calls, Handed, Touch, is_literal
 from .loggers import told
 from .looks import Looks, asked, looks
 from .methods import ACCESSORS, PlainClass, plain_class
 from .parts import Parts, parts
-from .scopes import augmented, comprehension_names, free_names
+from .scopes import augmented, comprehension_names, free_names, parameters
 from .spelled import spelled
 from .statements import Statement, identity, split
 
@@ -47,6 +47,11 @@ class Facts:
     # Names bound to an attribute path of another name -> that path (`s = lib.STATE`).
     paths: Mapping[str, str] = field(default_factory=dict)
     touches: tuple[Touch, ...] = ()
+    # What is handed to functions by name; the parameters of one that it defines, in order, and
+    # those of them into which that stores.
+    handed: tuple[Handed, ...] = ()
+    parameters: tuple[str, ...] = ()
+    altered: frozenset[str] = frozenset()
     # What functions look at, by access paths: it matters where the root is a local module.
     later_looks: tuple[Touch, ...] = ()
     # Names into whose values it stores: what was a mere function or class then is data.
@@ -139,7 +144,7 @@ def _facts(text: str, is_wrapped: bool) -> Facts:
     # Every statement may add to the annotations.
     has_star = calls.has_star or "__annotations__" in names.reads
     now, flows = calls.settle(), calls.flows(names.deferred_reads)
-    asks = looks(node)
+    asks, taken = looks(node), parameters(node)
     return Facts(
         plain=plain,
         methods={n: _facts(m.text, False) for n, m in plain.methods.items()} if plain else {},
@@ -157,6 +162,9 @@ def _facts(text: str, is_wrapped: bool) -> Facts:
         imports=calls.imports,
         paths=calls.paths,
         touches=tuple(t for t in calls.touches if not _is_later_look(t)),
+        handed=tuple(calls.handed),
+        parameters=taken,
+        altered=frozenset(calls.altered().intersection(taken)),
         later_looks=tuple(filter(_is_later_look, calls.touches)),
         stored=frozenset(calls.stored),
         bases=frozenset(calls.bases),

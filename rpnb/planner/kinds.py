@@ -12,8 +12,10 @@ names   the program's own module: who reads it may read and bind any name
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import enum
+import itertools
 import logging
 import re
 import types
@@ -50,11 +52,22 @@ _ACCESSORS = (
 _GENERATORS = {("torch", "Generator"), ("random", "Random"), ("numpy", "Generator")}
 # Where the functions come from that dataclasses write.
 _WRITTEN = ("<string>", dataclasses.dataclass.__code__.co_filename)
+# What holds other values without code of the program's.
+_CONTAINERS = {dict, list, set, collections.deque, collections.OrderedDict, types.SimpleNamespace}
+# Of so many values that a container holds, at any depth, it is asked what reading them does.
+_MOST = 200
+# Methods of the program's that no mere reading runs.
+_NOT_READING = frozenset(
+    {
+        *("__init__", "__new__", "__call__", "__enter__", "__exit__", "__aenter__", "__aexit__"),
+        *("__init_subclass__", "__post_init__", "__del__", "__reduce__", "__getstate__"),
+    }
+)
 # To read such a value runs none of the program's code.
 _STILL = ("imm", "mod", "code", "log", "record")
 _DEPTH = 4
 # A value of another kind keeps it, whatever is done to it.
-_MAY_RISE = ("code", "log", "mod", "record", None)
+_MAY_RISE = ("code", "log", "mod", "record", "data", None)
 
 
 def kind(value: Any, program: str = PROGRAM, depth: int = 0) -> str:
@@ -88,9 +101,45 @@ def kind(value: Any, program: str = PROGRAM, depth: int = 0) -> str:
     if is_record and _is_record(cls, program):
         held = list(vars(value).values())
         return "record" if all(kind(v, program, depth + 1) in _STILL for v in held) else "active"
-    reading = ("__next__", "__missing__")
+    if cls in _CONTAINERS:
+        return "active" if any(_acts(each, program) for each in _held(value)) else "data"
+    return "active" if own or _is_moved(cls) else "data"
+
+
+def _is_moved(cls: type) -> bool:
+    """Tell whether reading an object of a library's class changes it."""
     is_random = (cls.__module__.split(".")[0], cls.__name__) in _GENERATORS
-    return "active" if own or is_random or any(hasattr(cls, a) for a in reading) else "data"
+    return is_random or hasattr(cls, "__next__") or hasattr(cls, "__missing__")
+
+
+def _held(container: Any) -> list[Any]:
+    """Return what a container holds, also in others: the first ones, where it is much."""
+    found, place = [container], 0
+    while place < len(found) < _MOST:
+        each = found[place]
+        place += 1
+        if type(each) in _CONTAINERS or type(each) is tuple:
+            inner = getattr(each, "__dict__", each)
+            values = inner.values() if isinstance(inner, dict) else inner
+            found += itertools.islice(values, _MOST)
+    return found[1:]
+
+
+def _acts(value: Any, program: str) -> bool:
+    """Tell whether to read a value that a container holds may change it."""
+    cls = type(value)
+    if cls.__module__ != program or isinstance(value, enum.Enum):
+        return cls not in _CONTAINERS and _is_moved(cls)
+    own = (vars(parent) for parent in cls.__mro__ if parent.__module__ == program)
+    return any(_runs(name, part) for parent in own for name, part in parent.items())
+
+
+def _runs(name: str, part: Any) -> bool:
+    """Tell whether reading an object runs a part of its class: a property, `__len__`."""
+    if isinstance(part, (types.FunctionType, staticmethod, classmethod)):
+        is_written = _is_private(name) and not _is_code(part)
+        return _is_private(name) and name not in _NOT_READING and not is_written
+    return _is_code(part)
 
 
 def _is_record(cls: type, program: str) -> bool:
@@ -123,7 +172,12 @@ def _function_kind(function: types.FunctionType, program: str, depth: int) -> st
 
 
 def _class_kind(cls: type, program: str, depth: int) -> str:
-    """A library's class counts as code; the program's own only without mutable attributes."""
+    """A library's class counts as code; the program's own only without mutable attributes.
+
+    What its own metaclass does, whoever reads it may do.
+    """
+    if type(cls).__module__ == program:
+        return "active"
     for parent in cls.__mro__:
         if parent.__module__ != program:
             continue

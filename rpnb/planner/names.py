@@ -196,6 +196,7 @@ class Names:
         # Statements (one bit each) whose deferred code may read and bind any name.
         self.opaque = sum(1 << i for i, facts in enumerate(every) if facts.is_opaque_later)
         self._code: dict[str, int] | None = None
+        self._altered = _altered(every)
         self._done = [self._touched(facts, deferred=False) for facts in every]
         self._done_later = [self._touched(facts, deferred=True) for facts in every]
         self.seeded = self.modules = 0
@@ -393,6 +394,12 @@ class Names:
                 writes |= done.writes
                 changes |= done.changes
                 shares |= done.shares
+        for each in facts.handed:
+            start = self.imports.get(each.root)
+            if start is not None and (each.function, each.place) in self._altered:
+                done = self._effect(f"{start}.{each.path}" if each.path else start, "store")
+                writes |= done.writes if each.deferred == deferred else 0
+                changes |= done.changes if each.deferred == deferred else 0
         for module in facts.deferred_loads if deferred and self._local else ():
             top = module.split(".")[0]
             reads |= self._seen(top)
@@ -428,6 +435,22 @@ class Names:
         asked = resources(path, "store") & AMBIENT if form == "load" else ()
         reads = (WORLD_MASK if form == "load" else 0) | resource_mask(asked)
         return Done(reads, resource_mask(resources(path, form)), 0, 0)
+
+
+def _altered(every: Sequence[Facts]) -> set[tuple[str, int | str]]:
+    """Return (function, position or name of an argument) into which the function stores."""
+    found = set[tuple[str, "int | str"]]()
+    makers = [(name, facts) for facts in every if facts.parameters for name in facts.binds]
+    is_moving = bool(makers)
+    while is_moving:
+        before = len(found)
+        for name, facts in makers:
+            onward = {h.root for h in facts.handed if not h.path and (h.function, h.place) in found}
+            for place, parameter in enumerate(facts.parameters):
+                if parameter in facts.altered or parameter in onward:
+                    found |= {(name, place), (name, parameter)}
+        is_moving = len(found) > before
+    return found
 
 
 def imported(every: Sequence[Facts]) -> dict[str, str]:

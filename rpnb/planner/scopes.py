@@ -53,6 +53,14 @@ def comprehension_names(node: ast.AST) -> tuple[set[str], set[str]]:
     return found - flow.needed - flow.bound, flow.bound - {"*"}
 
 
+def parameters(node: ast.AST) -> tuple[str, ...]:
+    """Return the parameters of a function that may be given by position, then the others."""
+    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return ()
+    given = node.args
+    return tuple(each.arg for each in (*given.posonlyargs, *given.args, *given.kwonlyargs))
+
+
 def _has_lazy_annotations(tree: ast.Module) -> bool:
     return any(
         isinstance(node, ast.ImportFrom)

@@ -16,6 +16,23 @@ _START = "import runpod; runpod.serverless.start({'handler': handler})"
 _HANDLER = "def handler(job):\n    return "
 _LOAD = "import modelkit\nm = modelkit.LOAD(1)"
 
+_SINGLE = (
+    "class Single(type):\n    made = {}\n    def __call__(cls, *a):\n"
+    "        if cls not in cls.made: cls.made[cls] = super().__call__(*a)\n"
+    "        return cls.made[cls]\n"
+    "class M(metaclass=Single):\n    def __init__(self, n): self.n = n\n"
+)
+_COUNTED = (
+    "class Meta(type):\n    seen = []\n    def __new__(m, n, b, d):\n        m.seen.append(n)\n"
+    "        return super().__new__(m, n, b, d)\nclass B(metaclass=Meta): pass\n"
+)
+_LAZY = (
+    "class Lazy:\n    m = None\n    @property\n    def model(self):\n"
+    "        self.m = self.m or [1]\n        return self.m\n"
+)
+_PATCH = "import json\ndef patch(cls):\n    cls.tag = 1\n"
+_TAGGED = "x = hasattr(json.JSONEncoder, 'tag')"
+_ARRAYS = "import numpy\na = numpy.zeros(4)\nb = numpy.ones((2, 4))\n"
 # About -> texts that follow each other.
 TEXTS = {
     "exec keeps the module's own names": ["x = 1\ny = eval('x')", "name = __file__[-10:]"],
@@ -67,6 +84,48 @@ TEXTS = {
     "lines below a lazy import": [
         "class C:\n    def f(self): pass",
         "from __future__ import annotations\nclass C:\n    def f(self): pass"],
+    "a metaclass that keeps what it made": [
+        f"{_SINGLE}x = M('a').n", f"{_SINGLE}x = M('b').n"],
+    "a metaclass that counts its classes": [
+        f"{_COUNTED}class M(B): pass\nx = list(Meta.seen)", f"{_COUNTED}x = list(Meta.seen)"],
+    "a property of an object in a dictionary": [
+        f"{_LAZY}r = {{'a': Lazy()}}\nprint(r['a'].model)\nx = r['a'].m", f"{_LAZY}r = {{'a': Lazy()}}\nx = r['a'].m"],
+    "a property of an object that came into a list": [
+        f"{_LAZY}r = []\nr.append([Lazy()])\nprint(r[0][0].model)\nx = r[0][0].m",
+        f"{_LAZY}r = []\nr.append([Lazy()])\nx = r[0][0].m"],
+    "an iterator in a dictionary": [
+        "g = {'i': iter([1, 2, 3])}\nfor v in g['i']: break\nx = list(g['i'])", "g = {'i': iter([1, 2, 3])}\nx = list(g['i'])"],
+    "an iterator in a namespace": [
+        "import types\ng = types.SimpleNamespace(i=iter([1, 2, 3]))\ny = 2 in g.i\nx = list(g.i)",
+        "import types\ng = types.SimpleNamespace(i=iter([1, 2, 3]))\nx = list(g.i)"],
+    "a default that comes when it is asked for": [
+        "import collections\nd = {'q': collections.defaultdict(list)}\nprint(d['q']['a'])\nx = len(d['q'])",
+        "import collections\nd = {'q': collections.defaultdict(list)}\nx = len(d['q'])"],
+    "a helper that stores into a library's class": [f"{_PATCH}patch(json.JSONEncoder)\n{_TAGGED}", f"{_PATCH}{_TAGGED}"],
+    "a helper's helper that stores into a library": [
+        f"{_PATCH}def both(a, c=None): patch(c)\nboth(1, c=json.JSONEncoder)\n{_TAGGED}",
+        f"{_PATCH}def both(a, c=None): patch(c)\n{_TAGGED}"],
+    "a function that hands a library over": [
+        f"{_PATCH}def both(): patch(json.JSONEncoder)\nboth()\n{_TAGGED}", f"{_PATCH}def both(): patch(json.JSONEncoder)\n{_TAGGED}"],
+    "a decorator that stores into a library": [
+        f"import json\ndef patched(c):\n    def deco(f):\n        c.tag = f\n        return f\n    return deco\n@patched(json.JSONEncoder)\ndef f(): pass\n{_TAGGED}",
+        f"import json\ndef patched(c):\n    def deco(f):\n        c.tag = f\n        return f\n    return deco\n{_TAGGED}"],
+    "a loop that stores into a library": [
+        f"import json\nfor c in (json.JSONEncoder,):\n    c.tag = 1\n{_TAGGED}", f"import json\n{_TAGGED}"],
+    "the names of a library": [f"import json\nvars(json.JSONEncoder)\nvars(json)['tag'] = 1\nx = hasattr(json, 'tag')", "import json\nx = hasattr(json, 'tag')"],
+    "the class of a library's object": [
+        f"import json\ne = json.JSONEncoder()\ntype(e).tag = 1\n{_TAGGED}", f"import json\ne = json.JSONEncoder()\n{_TAGGED}"],
+    "what a pattern captured": [
+        "q = [3, 1]\ndef h():\n    match q:\n        case r: r.sort()\nh()\nx = q[0]",
+        "q = [3, 1]\ndef h():\n    match q:\n        case r: r.sort()\nx = q[0]"],
+    "a part that a pattern captured": [
+        "q = {'a': [3, 1]}\ndef h():\n    match q:\n        case {'a': [*r, 1] as s}: s.sort()\nh()\nx = q['a'][0]",
+        "q = {'a': [3, 1]}\ndef h():\n    match q:\n        case {'a': [*r, 1] as s}: s.sort()\nx = q['a'][0]"],
+    "a sum into another array": [f"{_ARRAYS}b.sum(axis=0, out=a)\nx = a.sum()", f"{_ARRAYS}x = a.sum()"],
+    "a sum by arguments that say where": [f"{_ARRAYS}kw = dict(axis=0, out=a)\nb.sum(**kw)\nx = a.sum()", f"{_ARRAYS}kw = dict(axis=0, out=a)\nx = a.sum()"],
+    "the garbage collector": ["import gc\ngc.disable()\nx = gc.isenabled()", "import gc\nx = gc.isenabled()"],
+    "how warnings are shown": ["import warnings\nwarnings.showwarning = print\nx = warnings.showwarning is print", "import warnings\nx = warnings.showwarning is print"],
+    "the name of a level": ["import logging\nlogging.addLevelName(5, 'X')\nx = logging.getLevelName(5)", "import logging\nx = logging.getLevelName(5)"],
 }  # fmt: skip
 
 _X = "x = {}\n"
