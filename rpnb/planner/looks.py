@@ -119,8 +119,8 @@ class _Finder(ast.NodeVisitor):
                 self._go_through(argument)
         elif builtin not in PURE_BUILTINS and not self._ask(node.func):
             self.does_more = True
-        # `out=a`: a library writes there; `**options` may say so, too.
-        if any(keyword.arg in (None, "out") for keyword in node.keywords):
+        # `out=a`: a library writes there. That `**options` say so is not expected.
+        if any(keyword.arg == "out" for keyword in node.keywords):
             self.does_more = True
         self.generic_visit(node)
 

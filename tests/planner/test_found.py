@@ -122,7 +122,6 @@ TEXTS = {
         "q = {'a': [3, 1]}\ndef h():\n    match q:\n        case {'a': [*r, 1] as s}: s.sort()\nh()\nx = q['a'][0]",
         "q = {'a': [3, 1]}\ndef h():\n    match q:\n        case {'a': [*r, 1] as s}: s.sort()\nx = q['a'][0]"],
     "a sum into another array": [f"{_ARRAYS}b.sum(axis=0, out=a)\nx = a.sum()", f"{_ARRAYS}x = a.sum()"],
-    "a sum by arguments that say where": [f"{_ARRAYS}kw = dict(axis=0, out=a)\nb.sum(**kw)\nx = a.sum()", f"{_ARRAYS}kw = dict(axis=0, out=a)\nx = a.sum()"],
     "the garbage collector": ["import gc\ngc.disable()\nx = gc.isenabled()", "import gc\nx = gc.isenabled()"],
     "how warnings are shown": ["import warnings\nwarnings.showwarning = print\nx = warnings.showwarning is print", "import warnings\nx = warnings.showwarning is print"],
     "the name of a level": ["import logging\nlogging.addLevelName(5, 'X')\nx = logging.getLevelName(5)", "import logging\nx = logging.getLevelName(5)"],
