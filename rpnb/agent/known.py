@@ -7,7 +7,7 @@ reads the journal's end alone, and knows of runs that are no longer kept.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ..protocol.messages import Event
@@ -83,12 +83,15 @@ class Known:
         """Return what an earlier relay has written down, as far as it is of this journal."""
         there = segments(directory.journal)
         saved = read_json(directory.index) or {}
+        if saved.keys() != {each.name for each in fields(cls)}:
+            return cls()
         try:
             traces = {each["request"]: Trace(**each) for each in saved.pop("traces", ())}
             known = cls(**saved, traces=traces)
         except (KeyError, TypeError):
             return cls()
-        return known if there and there[-1] <= known.seq + 1 else cls()
+        # What came after it may fill whole segments: a worker writes on where no relay is.
+        return known if there and there[0] <= known.seq + 1 else cls()
 
     def write(self, directory: RunDirectory) -> None:
         """Write it down.

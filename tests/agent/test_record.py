@@ -83,6 +83,21 @@ def test_forgotten_run_is_known_by_its_end_alone(writer):
     assert segments(writer.directory.journal)[0] > 1
 
 
+def test_forgotten_run_stays_known_over_segments_written_while_there_was_no_relay(writer):
+    for name in "abc":
+        writer.run(name, chunks=5)
+    with writer.record() as record:
+        record.forget([record.traces["a"]])
+    before = segments(writer.directory.journal)
+    writer.run("d", chunks=20)
+    assert len(segments(writer.directory.journal)) > len(before) + 1
+    with writer.record() as again:
+        assert again.known.forgotten == {"a": "COMPLETED"}
+        assert [*again.traces] == ["b", "c", "d"]
+        assert again.segments == segments(writer.directory.journal)
+        assert again.traces["d"].ended and again.seq == writer.journal.seq
+
+
 def test_segment_that_a_kept_run_begins_in_stays(writer):
     for name in "abcd":
         writer.run(name, chunks=4)

@@ -1,4 +1,4 @@
-"""Client and agent as one state machine: sends, cuts, silences, kills, restarts, trims, watchers.
+"""Client and agent as one state machine: sends, cuts, silences, kills, trims, watchers.
 
 No process and no clock: the client's dialogue, the agent's desk, charge, record and journal
 are the real ones; sockets are pairs in this process, and a worker is a list of what it does.
@@ -6,6 +6,7 @@ are the real ones; sockets are pairs in this process, and a worker is a list of 
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import shutil
 import socket
@@ -51,6 +52,8 @@ class Wire(RuleBasedStateMachine):
         if clients._MOST_SAID < 1 << 30:
             self.patch.setattr(clients, "_MOST_SAID", MOST_SAID)
         self.main = End(self, Dialogue("machine"))
+        # Clients that were killed, and what of theirs was still open then.
+        self.past, self.orphans = [], []
         self.kinds, self.watchers, self.intruders = {}, {}, 0
         self.clients, self.relay = [], None
         self.begin_relay()
@@ -88,7 +91,11 @@ class Wire(RuleBasedStateMachine):
         record.close()
         if with_worker:
             self.processes.kill()
+        forgotten = record.known.forgotten
         self.begin_relay()
+        found = self.relay[0].known
+        assert found.forgotten.items() >= forgotten.items(), "a run may be executed again"
+        assert not found.traces.keys() & forgotten.keys(), "half a run is shown"
 
     @rule()
     def agent_turns(self):
@@ -188,6 +195,17 @@ class Wire(RuleBasedStateMachine):
         self.agent_turns()
         self._forget(trimmed)
 
+    @precondition(lambda self: self.main.dialogue.open_requests())
+    @rule(rounds=st.integers(0, 2))
+    def restart_client(self, rounds):
+        """The kernel is killed: what it asked for goes on, and the next one knows nothing of it."""
+        if rounds:
+            self.go_on(rounds, 60)
+        self.main.close()
+        self.past.append(self.main)
+        self.orphans += self.main.dialogue.open_requests()
+        self.main = End(self, Dialogue("machine"))
+
     @precondition(lambda self: self.main.stream is not None)
     @rule()
     def ask_and_not_listen(self):
@@ -249,7 +267,7 @@ class Wire(RuleBasedStateMachine):
 
     @invariant()
     def no_request_ends_twice(self):
-        ends = [self.main, *self.watchers.values()]
+        ends = [*self.past, self.main, *self.watchers.values()]
         assert all(count == 1 for end in ends for count in end.ends.values())
 
     @invariant()
@@ -261,11 +279,19 @@ class Wire(RuleBasedStateMachine):
     def teardown(self):
         """Left alone it comes to its end: each request ends once, and all was heard."""
         try:
+            for request in self.orphans:
+                self._watch(request)
             self._come_to_an_end()
             for request in sorted(self.main.ends.keys() - self.watchers.keys())[:2]:
                 self._watch(request)
             self._come_to_an_end()
-            assert dict(self.main.ends) == dict.fromkeys(self.kinds, 1)
+            ends = sum((end.ends for end in [*self.past, self.main]), collections.Counter())
+            for request in self.orphans:
+                ends += self.watchers[request].ends
+                # Nobody knows what the agent never got; but what ran is known.
+                is_unknown = self.watchers[request].refused.get(request) == "unknown"
+                assert not (is_unknown and self.processes.executed[request])
+            assert dict(ends) == dict.fromkeys(self.kinds, 1)
             self._compare()
         finally:
             self._close()
@@ -274,9 +300,12 @@ class Wire(RuleBasedStateMachine):
         ends = [self.main, *self.watchers.values()]
         for request, kind in self.kinds.items():
             if kind == "endless":
-                self.main.cancel(request)
+                self.main.cancel(request, is_own=request not in self.orphans)
         for _ in range(400):
             self.go_on(1, 1 << 20)
+            for request in self.orphans:
+                if self.watchers[request].ends[request]:
+                    self.main.dialogue.drop(request)
             if not any(end.dialogue.open_requests() or end.pending for end in ends):
                 return
         raise AssertionError("a request never ends")
@@ -285,11 +314,13 @@ class Wire(RuleBasedStateMachine):
         """What was heard is what was written, each once; of a run that is watched all of it."""
         with contextlib.closing(Journal(self.directory.journal)) as kept:
             written = {event.seq: event for event in kept.read()}
-        heard = {event.seq: event for event in self.main.heard}
+        heard, log = {}, self.directory.out.read_bytes()
+        for end in [*self.past, self.main]:
+            assert all(heard.get(event.seq, event) == event for event in end.heard)
+            heard.update({event.seq: event for event in end.heard})
+            start = end.base.out if end.base is not None else 0
+            assert end.output == log[start : start + len(end.output)]
         assert all(written.get(seq, event) == event for seq, event in heard.items())
-        if self.main.base is not None:
-            start, log = self.main.base.out, self.directory.out.read_bytes()
-            assert self.main.output == log[start : start + len(self.main.output)]
         for request, end in self.watchers.items():
             numbers = [event.seq for event in end.heard]
             assert numbers == sorted(set(numbers))

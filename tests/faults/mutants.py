@@ -23,7 +23,7 @@ _attach, _again = Client.attach, Feed.again.__func__
 _hello, _meet = Dialogue.hello, Dialogue.meet
 _welcome, _pieces = desk.Desk._welcome, feed._pieces
 _append, _init = journal.Journal.append, journal.Journal.__init__
-_write = known.Known.write
+_read, _write = known.Known.read.__func__, known.Known.write
 
 
 # The client's cursor
@@ -143,6 +143,12 @@ def _write_without_traces(self, directory):
         self.traces = kept
 
 
+def _read_if_nothing_follows(cls, directory):
+    """Give the index up once whole segments lie beyond it, as was done."""
+    found, there = _read(cls, directory), journal.segments(directory.journal)
+    return found if there and there[-1] <= found.seq + 1 else cls()
+
+
 def _run_again(self, obituary, kept):
     del obituary
     if self.requests.current is not None and kept is None:
@@ -185,6 +191,9 @@ MUTANTS = {
     "no request is known": _NO_REQUEST_IS_KNOWN,
     "a request that was forgotten is unknown": [(known.Known, "forget", _forget_all)],
     "the next agent knows of no reply": [(known.Known, "write", _write_without_traces)],
+    "the next agent gives up what was known long ago": [
+        (known.Known, "read", classmethod(_read_if_nothing_follows))
+    ],
     "the next agent knows of no open request": [(Record, "open_requests", lambda self: [])],
     "what a dead worker had is not ended": [(charge.Charge, "_end_requests", lambda *_: None)],
     "what a dead worker had is run again": [(charge.Charge, "_end_requests", _run_again)],
@@ -212,6 +221,7 @@ LIKE = {
     "a newcomer is told the number before",
     "a request that was forgotten is unknown",
     "the next agent knows of no reply",
+    "the next agent gives up what was known long ago",
     "what a dead worker had is run again",
     "answers have no bound",
     "a client that comes back is a stranger",

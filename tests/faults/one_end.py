@@ -20,6 +20,7 @@ class End:
         self.dialogue, self._agent = dialogue, agent
         self.stream, self.connection, self.pending = None, None, bytearray()
         self.heard, self.ends, self.output = [], collections.Counter(), bytearray()
+        self.refused = {}
         self.base = self._next = None
         self._zombies = []
         self._tap()
@@ -56,13 +57,19 @@ class End:
             if is_end or isinstance(news, (Refused, RpnbError)):
                 self.ends[request] += 1
             if isinstance(news, Refused):
+                self.refused[request] = news.reason
                 self.dialogue.drop(request)
 
         opened.inbox.read = read
         self.dialogue.add(request, opened)
         self._say(message)
 
-    def cancel(self, request):
+    def cancel(self, request, *, is_own=True):
+        """Cancel a request; one of an earlier client's is said until it is dropped."""
+        if not is_own and self.dialogue.find(request) is None:
+            self.dialogue.add(request, OpenRequest(Cancel(request)))
+            self._say(Cancel(request))
+            return
         opened = self.dialogue.find(request)
         if opened is not None:
             opened.cancel = Cancel(request)
