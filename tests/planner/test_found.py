@@ -112,7 +112,7 @@ TEXTS = {
         f"import json\ndef patched(c):\n    def deco(f):\n        c.tag = f\n        return f\n    return deco\n{_TAGGED}"],
     "a loop that stores into a library": [
         f"import json\nfor c in (json.JSONEncoder,):\n    c.tag = 1\n{_TAGGED}", f"import json\n{_TAGGED}"],
-    "the names of a library": [f"import json\nvars(json.JSONEncoder)\nvars(json)['tag'] = 1\nx = hasattr(json, 'tag')", "import json\nx = hasattr(json, 'tag')"],
+    "the names of a library": ["import json\nvars(json.JSONEncoder)\nvars(json)['tag'] = 1\nx = hasattr(json, 'tag')", "import json\nx = hasattr(json, 'tag')"],
     "the class of a library's object": [
         f"import json\ne = json.JSONEncoder()\ntype(e).tag = 1\n{_TAGGED}", f"import json\ne = json.JSONEncoder()\n{_TAGGED}"],
     "what a pattern captured": [
