@@ -6,9 +6,6 @@ neither does what it returns.
 
 from __future__ import annotations
 
-from typing import Mapping, Sequence
-
-from .facts import Facts
 from .fields import Fields, fields
 from .names import Names, mask, names_in
 
@@ -22,14 +19,19 @@ def constants(names: Names) -> int:
     for masks in names.masks:
         used |= masks.deferred_reads & masks.parts
         whole |= (masks.reads | masks.deferred_reads) & ~masks.parts | masks.deferred_binds
-    once = names_in(used & ~whole)
-    return mask(name for name in once if _is_held_by_none(name, every, names.imports))
-
-
-def _is_held_by_none(name: str, every: Sequence[Facts], imports: Mapping[str, str]) -> bool:
-    makers = [fields(facts.text, imports) for facts in every if name in facts.binds]
-    taken = frozenset[str]().union(*(facts.all_parts.get(name, ()) for facts in every))
-    return bool(makers) and all(_gives_constants(maker, part) for maker in makers for part in taken)
+    once = used & ~whole
+    taken: dict[str, set[str]] = {name: set() for name in names_in(once)}
+    makers: dict[str, list[Fields]] = {name: [] for name in taken}
+    for facts, masks in zip(every, names.masks):
+        for name in names_in(once & masks.parts):
+            taken[name] |= facts.all_parts[name]
+        for name in names_in(once & masks.binds):
+            makers[name].append(fields(facts.text, names.imports))
+    return mask(
+        name
+        for name, parts in taken.items()
+        if makers[name] and all(_gives_constants(m, part) for m in makers[name] for part in parts)
+    )
 
 
 def _gives_constants(maker: Fields, part: str) -> bool:

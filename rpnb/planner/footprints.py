@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Collection, Iterable, Mapping, NamedTuple
 
-from .constants import constants
 from .names import (
     AMBIENT_MASK,
     RANDOM_MASK,
@@ -42,10 +41,12 @@ class Footprints:
         pure: Collection[int],
         known: Collection[int],
         partial: Mapping[int, frozenset[str]],
+        constants: int,
     ) -> None:
         """`pure` statements change nothing as a comment says; `known` ones as their looks do.
 
-        `partial` tells for statements of which names they read only what nothing can change.
+        `partial` tells for statements of which names they read only what nothing can change;
+        `constants` are names of which all statements do.
         """
         self._partial = partial
         self._names, self._kinds, self._known = names, kinds, known
@@ -64,7 +65,7 @@ class Footprints:
             elif found == "names":
                 self._every |= bit(name)
         # Where names may be read that are not named, anything may be held.
-        self.constants = 0 if self._every else constants(names)
+        self.constants = 0 if self._every else constants
         unchanging = frozenset(name for name, found in kinds.items() if found == "imm")
         names.narrow(unchanging, partial, known)
         # What modules keep is data, like any value.

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Collection, Iterable, Iterator, Mapping, Sequence
 
 from .causes import Causes
+from .constants import constants
 from .effects import RANDOM, WORLD
 from .footprints import Footprint, Footprints
 from .halves import half_written
@@ -141,6 +142,7 @@ class _Planning:
         every = [*(e.step.facts for e in executed), *(step.facts for step in new)]
         unique = list({id(facts): facts for facts in every}.values())
         self.names = Names(unique, local, _stars(executed))
+        self.constants = constants(self.names)
         self.match = match(executed, new)
         self.edited = edited_classes(executed, new, self.match)
         self.match.update({j: i for j, (i, _) in self.edited.items()})
@@ -205,7 +207,7 @@ class _Planning:
         return found | made
 
     def _spread(self, kinds: Mapping[str, str], known: Collection[int]) -> Spread:
-        prints = Footprints(self.names, kinds, self._pure(), known, self._fixed())
+        prints = Footprints(self.names, kinds, self._pure(), known, self._fixed(), self.constants)
         number = self.names.number
         ran, come = _sets(e.step for e in self.executed), _sets(self.new)
         old = [
@@ -249,9 +251,11 @@ class _Planning:
         every = [*prints[0], *jobs], [*prints[1], *jobs]
         spared = Spared(steps, every, self.match, self.names.imports)
         for j, i in self.match.items():
-            facts = self.new[j].facts
-            names = {*self.executed[i].fixed, *names_in(every[1][j].reads & found.constants)}
-            for name in names if self.executed[i].step.facts is facts else ():
+            facts, constants = self.new[j].facts, every[1][j].reads & found.constants
+            is_reader = constants or self.executed[i].fixed
+            if not is_reader or self.executed[i].step.facts is not facts:
+                continue
+            for name in {*self.executed[i].fixed, *names_in(constants)}:
                 taken = found.taken(self.names.number(facts), name)
                 pair = spared.without(name, j, taken) if taken is not None else None
                 if pair is not None:
