@@ -21,8 +21,8 @@ from tests.conftest import _end_processes, _over_ssh
 from tests.faults.breaking import WORKER, Processes, hang_up, heard_by
 from tests.faults.conftest import IS_LONG
 from tests.faults.handlers import ONE
+from tests.faults.killing import check, check_journal
 from tests.faults.scene import Scene
-from tests.faults.test_kills import check_journal, check_whole
 
 pytestmark = [pytest.mark.ssh, pytest.mark.slow]  # each outage takes seconds to notice
 # In seconds; TCP_USER_TIMEOUT, after which the system itself gives a connection up, is 10.
@@ -106,7 +106,7 @@ def test_network_that_goes_down_and_up_again_loses_nothing(session, network, hom
 
         request, seen = scene.play(session, goes_down)
         comes_up.join()
-        check_whole(scene, seen)
+        check(scene, seen, victims=())
         check_journal(scene, request, heard)
         changes = seen.of(LinkChanged)
         assert changes[-1].state == "back", stage
