@@ -15,8 +15,9 @@ ASK = 0.5
 SUSPECT = 1.75
 # Where the alarm was false (a satellite, a machine that swaps) the next one comes later.
 _LAST_SUSPECT = 8.0
-# After so long without such a silence it was an outage that is over, and no slow link.
-CALM = 20.0
+# After so long without such a silence it was an outage that is over, and no slow link. Where
+# it comes again all the same (a radio that roams every half minute), twice as long each time.
+CALM, _LAST_CALM = 20.0, 320.0
 # What a tick that came late counts for at most.
 _LONGEST = 2 * TICK
 
@@ -26,7 +27,8 @@ class Pulse:
 
     def __init__(self) -> None:
         self.silence = self._calm = 0.0
-        self._limit = SUSPECT
+        # How long a calm ends its patience; the first false alarm doubles it.
+        self._limit, self._enough = SUSPECT, CALM / 2
 
     @property
     def is_suspect(self) -> bool:
@@ -42,14 +44,17 @@ class Pulse:
         before, passed = self.silence, min(seconds, _LONGEST)
         self.silence = before + passed
         self._calm = self._calm + passed if self.silence < SUSPECT else 0.0
-        if self._calm >= CALM:
+        if self._calm >= self._enough:
             self._limit = SUSPECT
         return int(self.silence / ASK) > int(before / ASK)
 
     def forgive(self) -> None:
         """Take note that a suspect link lived: it gets more time before the next alarm."""
+        if self._limit == SUSPECT:
+            self._enough = min(2 * self._enough, _LAST_CALM)
         self._limit = min(2 * self._limit, _LAST_SUSPECT)
 
     def renew(self) -> None:
         """Begin anew, for another stream."""
-        self.silence, self._calm, self._limit = 0.0, 0.0, SUSPECT
+        self.silence = self._calm = 0.0
+        self._limit, self._enough = SUSPECT, CALM / 2

@@ -216,7 +216,7 @@ LIKE = {
     "the cursor of the log is ahead",
     "replay of the log begins late",
     "replay begins a number early, and all is new",
-    "events are swapped",
+    "events are swapped, and nobody asks for what is missing",
     "events come twice, and all is new",
     "a newcomer is told the number before",
     "a request that was forgotten is unknown",

@@ -73,3 +73,18 @@ def test_link_that_stays_slow_after_a_false_alarm_keeps_its_time():
     pulse.forgive()
     heard_for(pulse, 3 * CALM, each=first + TICK)
     assert suspect_after(pulse) == 2 * first
+
+
+def test_link_that_stalls_every_half_minute_is_suspected_twice_and_then_has_its_time():
+    pulse, alarms = Pulse(), 0
+    for _ in range(20):
+        heard_for(pulse, 22.5, each=1.0)
+        for _ in range(int(2.5 / TICK)):
+            pulse.tick(TICK)
+        if pulse.is_suspect:
+            alarms += 1
+            pulse.forgive()
+        pulse.hear()
+    assert alarms == 2
+    pulse.renew()
+    assert suspect_after(pulse) + TICK <= 2.0
