@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable, Collection, Iterable, Sequence
 
 from ..planner import kinds, plan
+from ..planner.facts import Facts
 from ..planner.known import models
 from ..planner.local import NONE
 from ..planner.misses import did_nothing
 from ..planner.plan import Executed, Plan, Reason, Rerun, Step
-from ..planner.torch_modules import State
+from ..planner.states import State
 from . import worker_release
 from .directory import RunDirectory
 from .worker_around import Around, Traces
@@ -247,6 +248,12 @@ class Steps:
             return Plan(restart=Reason("thread", thread))
         return todo
 
+    def _state(self, facts: Facts) -> State:
+        """Return how all is now that a statement which only looks calls, and hands over."""
+        called = {name for name, _ in facts.looks}
+        given = sorted(facts.reads - called & self.namespace.keys())
+        return State(*([self.namespace[name] for name in names] for names in (called, given)))
+
     def _models(self, steps: Iterable[Step]) -> dict[str, frozenset[str]]:
         """Return what the values that these steps look at answer now without changing."""
         steps = list(steps)
@@ -338,7 +345,7 @@ class Steps:
         step, error = sync.new[rerun.index], None
         answers = self._models([step])
         is_known = plan.is_known(step.facts.looks, answers)
-        state = State(self.namespace[name] for name, _ in step.facts.looks) if is_known else None
+        state = self._state(step.facts) if is_known else None
         self._serial += 1
         self._starts.running = self._serial
         settings = plan.settings(ran.executed.step for ran in self.ran)

@@ -26,7 +26,7 @@ def constants(names: Names) -> int:
         for name in names_in(once & masks.parts):
             taken[name] |= facts.all_parts[name]
         for name in names_in(once & masks.binds):
-            makers[name].append(fields(facts.text, names.imports))
+            makers[name].append(fields(facts.text, names.stand_for))
     return mask(
         name
         for name, parts in taken.items()

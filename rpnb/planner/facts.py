@@ -18,7 +18,7 @@ from .loggers import told
 from .looks import Looks, asked, looks
 from .methods import ACCESSORS, PlainClass, plain_class
 from .parts import Parts, parts
-from .scopes import augmented, comprehension_names, free_names, parameters
+from .scopes import augmented, comprehension_names, free_names, parameters, quoted
 from .spelled import spelled
 from .statements import Statement, identity, split
 
@@ -130,6 +130,8 @@ def _facts(text: str, is_wrapped: bool) -> Facts:
     names.reads, names.binds = names.reads - inner, (names.binds - inner) | bound
     names.reads |= augmented(node) & names.binds
     names.deferred_reads |= augmented(node) & names.deferred_binds
+    late = quoted(node) - names.binds
+    names.reads, names.deferred_reads = names.reads | late, names.deferred_reads | late
     calls = Calls()
     calls.visit(node)
     all_parts = {name: found for name, found in parts(node).items() if name not in names.binds}

@@ -19,7 +19,8 @@ from .spelled import spelled
 _STEADY = frozenset(
     {
         *("os.environ.get", "os.getenv", "os.path.join", "os.path.dirname", "os.path.abspath"),
-        *("Path", "pathlib.Path", "str", "int", "float", "bool", "len", "torch.device"),
+        *("pathlib.Path", "torch.device"),
+        *(f"builtins.{name}" for name in ("str", "int", "float", "bool", "len")),
     }
 )
 # What may give another value each time it is read, runs elsewhere, or binds names.
@@ -59,7 +60,7 @@ _NONE = Fields()
 
 
 def fields(text: str, imports: Mapping[str, str]) -> Fields:
-    """Return the fields that a statement gives; `imports` tells what names stand for."""
+    """Return the fields that a statement gives; `imports` is `Names.stand_for`."""
     node = _parsed(text)
     if isinstance(node, ast.ClassDef):
         return _of_class(node, imports)
@@ -89,7 +90,8 @@ def _of_dict(value: ast.Dict, imports: Mapping[str, str]) -> Fields:
 
 def _of_pairs(pairs: Mapping[str, ast.expr], imports: Mapping[str, str]) -> Fields:
     constants = frozenset(part for part, value in pairs.items() if _is_constant(value, imports))
-    return Fields({part: _text(v) for part, v in pairs.items()}, constants, kind="data")
+    given = {part: _text(value, imports) for part, value in pairs.items()}
+    return Fields(given, constants, kind="data")
 
 
 def _of_call(value: ast.expr, imports: Mapping[str, str]) -> Fields:
@@ -99,11 +101,11 @@ def _of_call(value: ast.expr, imports: Mapping[str, str]) -> Fields:
     if "None" in given:
         return _NONE
     name = value.func.id
-    if name == "dict":
+    if imports.get(name) == "builtins.dict":
         return _of_pairs({f"[{key!r}]": v for key, v in given.items()}, imports)
     if imports.get(name) == _NAMESPACE:
         return _of_pairs({f".{key}": v for key, v in given.items()}, imports)
-    return Fields({f".{key}": _text(v) for key, v in given.items()}, of=name)
+    return Fields({f".{key}": _text(v, imports) for key, v in given.items()}, of=name)
 
 
 def _of_class(node: ast.ClassDef, imports: Mapping[str, str]) -> Fields:
@@ -122,7 +124,8 @@ def _of_class(node: ast.ClassDef, imports: Mapping[str, str]) -> Fields:
         is_field = isinstance(part, ast.AnnAssign) and (value is None or is_literal(value))
         for name in _named(part):
             # The annotation may decide what an argument becomes.
-            given[f".{name}"] = ast.unparse(part) if is_field or _text(value, own) else ""
+            is_steady = is_field or _text(value, imports, own)
+            given[f".{name}"] = ast.unparse(part) if is_steady else ""
             if _is_constant(value, imports):
                 constants.add(f".{name}")
         if bases and not is_field:
@@ -152,10 +155,10 @@ def _named(part: ast.stmt) -> list[str]:
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
-def _text(value: ast.expr | None, own: Collection[str] = ()) -> str:
+def _text(value: ast.expr | None, imports: Mapping[str, str], own: Collection[str] = ()) -> str:
     """Return the text of an expression that what it reads decides, no name of `own`; else ''."""
     for node in ast.walk(value) if value is not None else ():
-        is_call = isinstance(node, ast.Call) and ast.unparse(node.func) not in _STEADY
+        is_call = isinstance(node, ast.Call) and _called(node, imports) not in _STEADY
         is_own = isinstance(node, ast.Name) and node.id in own
         if is_call or is_own or isinstance(node, _UNSTEADY):
             return ""
@@ -172,4 +175,4 @@ def _is_constant(value: ast.expr | None, imports: Mapping[str, str]) -> bool:
 
 def _called(value: ast.Call, imports: Mapping[str, str]) -> str:
     root, _, rest = ast.unparse(value.func).partition(".")
-    return f"{imports.get(root, '')}.{rest}"
+    return ".".join(part for part in (imports.get(root, ""), rest) if part)

@@ -12,16 +12,15 @@ names   the program's own module: who reads it may read and bind any name
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import enum
-import itertools
 import logging
 import re
 import types
 from typing import Any, Collection
 
 from . import loggers
+from .holdings import CONTAINERS, held, items
 
 PROGRAM = "__main__"
 RANK = {"imm": 0, "mod": 1, "log": 1, "code": 1, "record": 2, "data": 2, "active": 3, "names": 4}
@@ -52,10 +51,6 @@ _ACCESSORS = (
 _GENERATORS = {("torch", "Generator"), ("random", "Random"), ("numpy", "Generator")}
 # Where the functions come from that dataclasses write.
 _WRITTEN = ("<string>", dataclasses.dataclass.__code__.co_filename)
-# What holds other values without code of the program's.
-_CONTAINERS = {dict, list, set, collections.deque, collections.OrderedDict, types.SimpleNamespace}
-# Of so many values that a container holds, at any depth, it is asked what reading them does.
-_MOST = 200
 # Methods of the program's that no mere reading runs.
 _NOT_READING = frozenset(
     {
@@ -99,10 +94,10 @@ def kind(value: Any, program: str = PROGRAM, depth: int = 0) -> str:
         return _class_kind(value, program, depth)
     is_record = own and depth < _DEPTH and hasattr(value, "__dict__")
     if is_record and _is_record(cls, program):
-        held = list(vars(value).values())
-        return "record" if all(kind(v, program, depth + 1) in _STILL for v in held) else "active"
-    if cls in _CONTAINERS:
-        return "active" if any(_acts(each, program) for each in _held(value)) else "data"
+        parts = list(vars(value).values())
+        return "record" if all(kind(v, program, depth + 1) in _STILL for v in parts) else "active"
+    if cls in CONTAINERS:
+        return "active" if any(_acts(each, program) for each in held(value, items)) else "data"
     return "active" if own or _is_moved(cls) else "data"
 
 
@@ -112,24 +107,11 @@ def _is_moved(cls: type) -> bool:
     return is_random or hasattr(cls, "__next__") or hasattr(cls, "__missing__")
 
 
-def _held(container: Any) -> list[Any]:
-    """Return what a container holds, also in others: the first ones, where it is much."""
-    found, place = [container], 0
-    while place < len(found) < _MOST:
-        each = found[place]
-        place += 1
-        if type(each) in _CONTAINERS or type(each) is tuple:
-            inner = getattr(each, "__dict__", each)
-            values = inner.values() if isinstance(inner, dict) else inner
-            found += itertools.islice(values, _MOST)
-    return found[1:]
-
-
 def _acts(value: Any, program: str) -> bool:
     """Tell whether to read a value that a container holds may change it."""
     cls = type(value)
     if cls.__module__ != program or isinstance(value, enum.Enum):
-        return cls not in _CONTAINERS and _is_moved(cls)
+        return cls not in CONTAINERS and _is_moved(cls)
     own = (vars(parent) for parent in cls.__mro__ if parent.__module__ == program)
     return any(_runs(name, part) for parent in own for name, part in parent.items())
 

@@ -12,9 +12,10 @@ import types
 from typing import Any, Collection, Mapping
 
 from . import loggers
+from .holdings import attributes, held
 from .kinds import PROGRAM
 from .loggers import EMITTERS
-from .torch_modules import is_module, is_ready, top
+from .torch_modules import is_module, is_ready, module_of, top
 
 # In place of a method: a lookup on the value itself, or on a part, an element or a result.
 SELF, PART = "$self", "$part"
@@ -141,10 +142,23 @@ def _answers(value: Any, own: frozenset[str]) -> frozenset[str]:
     rows = _rows(cls)
     if top(cls.__module__) in own or not (rows or top(cls.__module__) in _PACKAGES):
         return _NOTHING
+    if cls.__module__.startswith("torch.utils.data") or _runs_own(value, rows, own):
+        # To go through a loader moves its generator, and runs a dataset of the person's.
+        return _NOTHING
     found = frozenset().union({SELF, PART}, *rows)
     if not is_module(value) or is_ready(value, own):
         return found
     return found - _ROWS["torch", "Module"]
+
+
+def _runs_own(value: Any, rows: Collection[frozenset[str]], own: frozenset[str]) -> bool:
+    """Tell whether a library's object holds code of the person's, which its methods may call."""
+    if not rows or is_module(value):
+        return False
+    return any(
+        top(module_of(each if callable(each) else type(each))) in own
+        for each in held(value, attributes)
+    )
 
 
 def _rows(cls: type) -> list[frozenset[str]]:

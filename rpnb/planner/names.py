@@ -20,6 +20,8 @@ from .facts import Facts
 from .methods import PlainClass, Shape, chosen, lingering, objects, shape
 from .scopes import MODULE_NAMES
 
+# Python's own names that are asked what they stand for.
+_TYPES = ("dict", "str", "int", "float", "bool", "len")
 _numbers = itertools.count()
 _spellings: list[str] = []
 
@@ -178,6 +180,7 @@ class Names:
             self.stored |= m.stored
             self.all |= m.reads | m.binds | m.deferred_reads | m.deferred_binds
         self.imports = {**(stars or {}), **imported(every)}
+        self.stand_for = self._stand_for()
         self._local = [each for each in local if each]
         self._quiet = [(bit(n), found) for n, p in self.imports.items() if (found := self._seen(p))]
         # A class that is asked for its subclasses is changed by each that is made.
@@ -208,6 +211,12 @@ class Names:
         """Tell whether the name is Python's or every module's, and no statement binds it."""
         is_own = hasattr(builtins, name) or name in MODULE_NAMES
         return is_own and not bit(name) & self._bound
+
+    def _stand_for(self) -> dict[str, str]:
+        """Return what names stand for that nothing binds but imports, or Python itself."""
+        own = frozenset[str]().union(*(f.binds - f.imports.keys() for f in self.every))
+        found = {name: f"builtins.{name}" for name in _TYPES if self.is_builtin(name)}
+        return {**found, **{n: path for n, path in self.imports.items() if n not in own}}
 
     def number(self, facts: Facts) -> int:
         """Return the position of `facts` in `every`."""

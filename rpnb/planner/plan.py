@@ -249,7 +249,7 @@ class _Planning:
         """Let readers of settings' fields not depend on what other fields are."""
         steps = [e.step for e in self.executed], self.new
         every = [*prints[0], *jobs], [*prints[1], *jobs]
-        spared = Spared(steps, every, self.match, self.names.imports)
+        spared = Spared(steps, every, self.match, self.names.stand_for)
         for j, i in self.match.items():
             facts, constants = self.new[j].facts, every[1][j].reads & found.constants
             is_reader = constants or self.executed[i].fixed
@@ -295,7 +295,7 @@ class _Planning:
             before = self.kinds.get(name, "imm")
             shown = self._shown_kind(name)
             if shown is None and name in self.kinds:
-                kept = kind_kept(name, self._every_step, self.names.imports)
+                kept = kind_kept(name, self._every_step, self.names.stand_for)
                 shown = before if kept == "" else kept
             if shown is None:
                 kinds.pop(name, None)

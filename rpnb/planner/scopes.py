@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import symtable
-from typing import Iterable
+from typing import Iterable, Iterator
 
 # What every module has of its own.
 MODULE_NAMES = frozenset(
@@ -59,6 +60,36 @@ def parameters(node: ast.AST) -> tuple[str, ...]:
         return ()
     given = node.args
     return tuple(each.arg for each in (*given.posonlyargs, *given.args, *given.kwonlyargs))
+
+
+def quoted(node: ast.AST) -> set[str]:
+    """Return the names in quoted annotations of a class's fields.
+
+    Libraries like pydantic look them up when the class is made, or first used.
+    """
+    found = set[str]()
+    bodies = [each.body for each in ast.walk(node) if isinstance(each, ast.ClassDef)]
+    for part in (part for body in bodies for part in body if isinstance(part, ast.AnnAssign)):
+        for text in _quotes(part.annotation):
+            with contextlib.suppress(SyntaxError):
+                parsed = ast.parse(text, mode="eval")
+                found |= {each.id for each in ast.walk(parsed) if isinstance(each, ast.Name)}
+    return found
+
+
+def _quotes(annotation: ast.expr) -> Iterator[str]:
+    """Yield the texts in an annotation that stand for types: none of `Literal["a"]`."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        yield annotation.value
+    elif isinstance(annotation, ast.Subscript):
+        name = ast.unparse(annotation.value).rpartition(".")[2]
+        parts = getattr(annotation.slice, "elts", [annotation.slice])
+        # What follows the type in `Annotated` is no type.
+        parts = {"Literal": [], "Annotated": parts[:1]}.get(name, parts)
+        for part in parts:
+            yield from _quotes(part)
+    elif isinstance(annotation, ast.BinOp):
+        yield from (*_quotes(annotation.left), *_quotes(annotation.right))
 
 
 def _has_lazy_annotations(tree: ast.Module) -> bool:

@@ -32,6 +32,11 @@ _LAZY = (
 )
 _PATCH = "import json\ndef patch(cls):\n    cls.tag = 1\n"
 _TAGGED = "x = hasattr(json.JSONEncoder, 'tag')"
+_QUOTED = (
+    "from typing import Optional\nfrom pydantic import BaseModel\n"
+    "class B(BaseModel):\n    y: int = {}\nclass A(BaseModel):\n    b: {} = None\n"
+)
+_CHOICE = "from pydantic import BaseModel\nC = {}\nclass A(BaseModel):\n    c: 'C' = 1\n"
 _ARRAYS = "import numpy\na = numpy.zeros(4)\nb = numpy.ones((2, 4))\n"
 # About -> texts that follow each other.
 TEXTS = {
@@ -122,6 +127,12 @@ TEXTS = {
         "q = {'a': [3, 1]}\ndef h():\n    match q:\n        case {'a': [*r, 1] as s}: s.sort()\nh()\nx = q['a'][0]",
         "q = {'a': [3, 1]}\ndef h():\n    match q:\n        case {'a': [*r, 1] as s}: s.sort()\nx = q['a'][0]"],
     "a sum into another array": [f"{_ARRAYS}b.sum(axis=0, out=a)\nx = a.sum()", f"{_ARRAYS}x = a.sum()"],
+    "a class in a quoted annotation": [
+        _QUOTED.format(n, "Optional['B']") + "x = A(b={}).b.y" for n in (1, 2)],
+    "a class in a quoted type": [
+        _QUOTED.format(n, "'Optional[B]'") + "x = A(b={}).b.y" for n in (1, 2)],
+    "a choice in a quoted annotation": [
+        f"{_CHOICE.format('int')}x = A(c='1').c", f"{_CHOICE.format('str')}x = A(c='1').c"],
     "the garbage collector": ["import gc\ngc.disable()\nx = gc.isenabled()", "import gc\nx = gc.isenabled()"],
     "how warnings are shown": ["import warnings\nwarnings.showwarning = print\nx = warnings.showwarning is print", "import warnings\nx = warnings.showwarning is print"],
     "the name of a level": ["import logging\nlogging.addLevelName(5, 'X')\nx = logging.getLevelName(5)", "import logging\nx = logging.getLevelName(5)"],

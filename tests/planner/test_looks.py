@@ -10,7 +10,7 @@ import pytest
 
 from rpnb.planner.known import PART, SELF, models
 from rpnb.planner.looks import asked, looks
-from rpnb.planner.torch_modules import State
+from rpnb.planner.states import State
 from tests.planner.differential import differing
 from tests.planner.stage import Stage
 from tests.planner.version import Version
@@ -136,7 +136,7 @@ def test_value_of_an_unknown_library_answers_nothing() -> None:
 def test_state_of_a_module_that_changed_is_not_the_same(change: Any) -> None:
     net = Namespace().net
     net.table, net.seen = {"a": object()}, []
-    state = State([net])
+    state = State([net], [])
     assert state.is_same()
     change(net)
     assert not state.is_same()

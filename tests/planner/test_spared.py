@@ -21,6 +21,12 @@ _FIELD, _OTHER = "model: str = 'a'", "n: int = 1"
 _BY_KEY, _BY_NAME, _OF_CLASS = "c['model']", "c.model", "Conf.model"
 _BY_GET = "c.get('model', 'z')"
 
+_OWN_DICT = "def dict(**k): return {'model': k['model'] + str(k['n'])}\n"
+_OWN_DATACLASS = (
+    "from dataclasses import dataclass\ndef dataclass(c):\n"
+    "    c.model = c.model * c.n\n    return c\n"
+)
+
 # About -> what reads the setting, and the settings before and after an edit.
 SPARED = {
     "a value in a dictionary": (_BY_KEY, "c = {'model': 'a', 'n': 1}", "c = {'model': 'a', 'n': 2}"),
@@ -84,6 +90,14 @@ CHANGED = {
         _DATACLASS.format("", _FIELD, "def __post_init__(self): self.model = 'b'", "")),
     "a default that an argument hid": (
         _BY_NAME, _DATACLASS.format("", _FIELD, _OTHER, "model='c'"), _DATACLASS.format("", _FIELD, _OTHER, "")),
+    "what the program calls dict": (
+        _BY_KEY, _OWN_DICT + "c = dict(model='a', n=1)", _OWN_DICT + "c = dict(model='a', n=2)"),
+    "what the program calls a dataclass": (
+        _BY_NAME, _OWN_DATACLASS + "@dataclass\nclass Conf:\n    model: str = 'a'\n    n: int = 1\nc = Conf()",
+        _OWN_DATACLASS + "@dataclass\nclass Conf:\n    model: str = 'a'\n    n: int = 2\nc = Conf()"),
+    "what the program calls a number": (
+        _BY_KEY, "k = [1]\ndef int(v): return len(k)\nc = {'model': int(1), 'n': 1}",
+        "k = [1, 2]\ndef int(v): return len(k)\nc = {'model': int(1), 'n': 1}"),
     "an argument by position": (
         _BY_NAME, _DATACLASS.format("", _FIELD, _OTHER, "'a'"), _DATACLASS.format("", _FIELD, _OTHER, "'b'")),
     "an argument that a function gives": (

@@ -16,7 +16,8 @@ import pytest
 from rpnb.planner import known
 from rpnb.planner.known import PART, SELF, models
 from rpnb.planner.loggers import EMITTERS
-from rpnb.planner.torch_modules import State, is_module
+from rpnb.planner.states import State
+from rpnb.planner.torch_modules import is_module
 from tests.real.libraries import need, needing
 
 libraries = needing("torch", "onnxruntime", "sklearn", "silero_vad")
@@ -271,7 +272,7 @@ def test_known_call_changes_nothing(
     assert not row or look in known._ROWS[_key(row)]
     assert not row or _key(row) in _places(type(value))
     modules = _modules(value)
-    state, before = State(modules), _held(value)
+    state, before = State(modules, []), _held(value)
     eval(call, names)
     assert state.is_same()
     assert _held(value) == before

@@ -1,0 +1,41 @@
+"""What values hold: the items of containers, the attributes of objects."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import types
+from typing import Any, Callable, Iterable, Iterator
+
+# Containers that run no code of the program's when they are read.
+CONTAINERS = {dict, list, set, collections.deque, collections.OrderedDict, types.SimpleNamespace}
+# So many values are looked at: those that lie deepest, or last in a long container, are not.
+_MOST = 200
+
+
+def held(value: Any, parts: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
+    """Yield what a value leads to by its parts, and theirs, the nearest first."""
+    todo, place, seen = list(itertools.islice(parts(value), _MOST)), 0, {id(value)}
+    while place < len(todo):
+        each = todo[place]
+        place += 1
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        todo += itertools.islice(parts(each), max(0, _MOST - len(todo)))
+
+
+def items(value: Any) -> Iterable[Any]:
+    """Return what a container holds; nothing of any other value."""
+    if type(value) not in CONTAINERS and type(value) is not tuple:
+        return ()
+    inner = getattr(value, "__dict__", value)
+    return list(inner.values()) if isinstance(inner, dict) else list(inner)
+
+
+def attributes(value: Any) -> Iterable[Any]:
+    """Return the items of a container, or what an object's attributes are."""
+    if isinstance(value, (types.ModuleType, type, types.FunctionType)):
+        return ()
+    return items(value) or list(getattr(value, "__dict__", {}).values())
