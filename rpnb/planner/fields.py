@@ -7,7 +7,8 @@ model, and an instance of these.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Collection, Mapping
 
@@ -31,6 +32,7 @@ _UNSTEADY = (
 _DATACLASSES = ("dataclasses.dataclass", "pydantic.dataclasses.dataclass")
 _MODEL = "pydantic.BaseModel"
 _NAMESPACE = "types.SimpleNamespace"
+_SIMPLE = {"str", "int", "float", "bool", "None", "Optional", "Union", "typing", ""}
 # Methods that decide what an object's or a class's fields are.
 _MAKERS = frozenset(
     {
@@ -46,11 +48,13 @@ class Fields:
 
     The text is '' where it does not. `of` is the class whose instance it is, '' where it is
     none; `rest` must stay the same, too. `kind` is that of the dictionary or class, '' where
-    a method may decide it. Nothing can change `constants`, of which each is given.
+    a method may decide it. Nothing can change `constants`, of which each is given; of a
+    class, what is given to its objects as one of `typed` stays what it is.
     """
 
     given: Mapping[str, str] = field(default_factory=dict)
     constants: frozenset[str] = frozenset()
+    typed: frozenset[str] = frozenset()
     of: str = ""
     rest: str = ""
     kind: str = ""
@@ -105,7 +109,8 @@ def _of_call(value: ast.expr, imports: Mapping[str, str]) -> Fields:
         return _of_pairs({f"[{key!r}]": v for key, v in given.items()}, imports)
     if imports.get(name) == _NAMESPACE:
         return _of_pairs({f".{key}": v for key, v in given.items()}, imports)
-    return Fields({f".{key}": _text(v, imports) for key, v in given.items()}, of=name)
+    parts = {f".{key}": value for key, value in given.items()}
+    return replace(_of_pairs(parts, imports), of=name, kind="")
 
 
 def _of_class(node: ast.ClassDef, imports: Mapping[str, str]) -> Fields:
@@ -117,7 +122,7 @@ def _of_class(node: ast.ClassDef, imports: Mapping[str, str]) -> Fields:
     if not all(_is_member(part, is_model=bool(bases)) for part in node.body):
         return _NONE
     own = {name for part in node.body for name in _named(part)}
-    given, constants = dict[str, str](), set[str]()
+    given, constants, typed = dict[str, str](), set[str](), set[str]()
     rest = [ast.unparse(each) for each in (*node.decorator_list, *node.bases)]
     for part in node.body:
         value = part.value if isinstance(part, (ast.Assign, ast.AnnAssign)) else None
@@ -126,14 +131,24 @@ def _of_class(node: ast.ClassDef, imports: Mapping[str, str]) -> Fields:
             # The annotation may decide what an argument becomes.
             is_steady = is_field or _text(value, imports, own)
             given[f".{name}"] = ast.unparse(part) if is_steady else ""
-            if _is_constant(value, imports):
-                constants.add(f".{name}")
+            # pydantic may make anything of what it is given.
+            is_typed = not bases or _is_simple(part)
+            typed |= {f".{name}"} if is_typed and isinstance(part, ast.AnnAssign) else set()
+            is_constant = is_typed and _is_constant(value, imports)
+            (constants.add if is_constant else constants.discard)(f".{name}")
         if bases and not is_field:
             rest.append(ast.unparse(part))
     has_code = any(isinstance(p, (ast.FunctionDef, ast.AsyncFunctionDef)) for p in node.body)
     is_fixed = all(is_literal(v) for p in node.body if (v := getattr(p, "value", None)))
     kind = "" if has_code else "code" if is_fixed else "data"
-    return Fields(given, frozenset(constants), rest="\n".join(rest), kind=kind)
+    seen = frozenset(constants), frozenset(typed)
+    return Fields(given, *seen, rest="\n".join(rest), kind=kind)
+
+
+def _is_simple(part: ast.stmt) -> bool:
+    """Tell whether a field is a number or a text, whatever it is given as."""
+    names = ast.unparse(part.annotation) if isinstance(part, ast.AnnAssign) else ""
+    return bool(names) and set(re.split(r"\W+", names)) <= _SIMPLE
 
 
 def _is_member(part: ast.stmt, *, is_model: bool) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Collection, Iterable, Mapping, NamedTuple
 
+from .constants import Constants
 from .names import (
     AMBIENT_MASK,
     RANDOM_MASK,
@@ -41,12 +42,12 @@ class Footprints:
         pure: Collection[int],
         known: Collection[int],
         partial: Mapping[int, frozenset[str]],
-        constants: int,
+        constants: Constants,
     ) -> None:
         """`pure` statements change nothing as a comment says; `known` ones as their looks do.
 
         `partial` tells for statements of which names they read only what nothing can change;
-        `constants` are names of which all statements do.
+        `constants` tells of which names nobody holds more than parts.
         """
         self._partial = partial
         self._names, self._kinds, self._known = names, kinds, known
@@ -65,7 +66,8 @@ class Footprints:
             elif found == "names":
                 self._every |= bit(name)
         # Where names may be read that are not named, anything may be held.
-        self.constants = 0 if self._every else constants
+        self._constants = constants
+        self.unheld = 0 if self._every else constants.unheld
         unchanging = frozenset(name for name, found in kinds.items() if found == "imm")
         names.narrow(unchanging, partial, known)
         # What modules keep is data, like any value.
@@ -103,12 +105,18 @@ class Footprints:
         is_blind = facts.is_opaque or facts.has_star or units & self._names.opaque
         later = [self._names.every[unit] for unit in bits(units)]
         later = [each for each in later if name in each.deferred_reads]
-        if is_blind or (later and not bit(name) & self.constants):
+        if is_blind or (later and not bit(name) & self.unheld):
             return None
         users = [facts, *later] if name in facts.reads else later
         if not all(name in each.all_parts for each in users):
             return None
-        return {part for each in users for part in each.all_parts[name]}
+        found = {part for each in users for part in each.all_parts[name]}
+        return None if later and not self._constants.are(name, found) else found
+
+    def _constant(self, number: int, reads: int) -> int:
+        """Return the settings, as a mask, of which a statement takes constants only."""
+        found = ((name, self.taken(number, name)) for name in names_in(reads & self.unheld))
+        return mask(name for name, parts in found if parts and self._constants.are(name, parts))
 
     def of_job(
         self, functions: Collection[str], binds: Collection[str], changes: Collection[str]
@@ -155,7 +163,8 @@ class Footprints:
         more = names.deferred(units, number)
         reads, binds, changes = reads | more.reads, binds | more.writes, changes | more.changes
         changes |= names.through(facts.results) if facts.results else 0
-        changes = (changes | reads & self._active) & ~self.constants
+        constants = self._constant(number, reads)
+        changes = (changes | reads & self._active) & ~constants
         is_blind = facts.is_opaque or reads & self._every or units & names.opaque
         if is_blind:
             every = names.all | names.modules
@@ -165,7 +174,7 @@ class Footprints:
         is_blind = is_blind or facts.has_star
         reads |= names.quiet(reads, _NOT_TOLD) if is_blind else names.quiet(m.reads, m.told)
         # What binds and changes nothing leaves nothing that could share parts.
-        held = reads & ~self.constants | binds
+        held = reads & ~constants | binds
         touched = held & self._data & ~names.modules if binds or changes else 0
         touched |= done.shares | more.shares
         if facts.loads:
@@ -191,9 +200,10 @@ class Footprints:
             return None
         more = names.deferred(units, number)
         reads, binds, changes = more.reads | m.reads, more.writes | m.binds, more.changes
-        held = reads & ~self.constants & ~apart | binds
+        constants = self._constant(number, reads)
+        held = reads & ~constants & ~apart | binds
         shared = held & self._data & ~mask(facts.receivers)
-        changes = (changes | m.reads & ~apart & self._active) & ~self.constants
+        changes = (changes | m.reads & ~apart & self._active) & ~constants
         done = names.done(number)
         reads |= names.quiet(m.reads, m.told) | AMBIENT_MASK
         shared |= done.shares | more.shares

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import Collection, Iterable, Iterator, Mapping, Sequence
 
 from .causes import Causes
-from .constants import constants
+from .constants import Constants
 from .effects import RANDOM, WORLD
 from .footprints import Footprint, Footprints
 from .halves import half_written
@@ -142,7 +142,7 @@ class _Planning:
         every = [*(e.step.facts for e in executed), *(step.facts for step in new)]
         unique = list({id(facts): facts for facts in every}.values())
         self.names = Names(unique, local, _stars(executed))
-        self.constants = constants(self.names)
+        self.constants = Constants(self.names)
         self.match = match(executed, new)
         self.edited = edited_classes(executed, new, self.match)
         self.match.update({j: i for j, (i, _) in self.edited.items()})
@@ -251,11 +251,11 @@ class _Planning:
         every = [*prints[0], *jobs], [*prints[1], *jobs]
         spared = Spared(steps, every, self.match, self.names.stand_for)
         for j, i in self.match.items():
-            facts, constants = self.new[j].facts, every[1][j].reads & found.constants
-            is_reader = constants or self.executed[i].fixed
+            facts, unheld = self.new[j].facts, every[1][j].reads & found.unheld
+            is_reader = unheld or self.executed[i].fixed
             if not is_reader or self.executed[i].step.facts is not facts:
                 continue
-            for name in {*self.executed[i].fixed, *names_in(constants)}:
+            for name in {*self.executed[i].fixed, *names_in(unheld)}:
                 taken = found.taken(self.names.number(facts), name)
                 pair = spared.without(name, j, taken) if taken is not None else None
                 if pair is not None:

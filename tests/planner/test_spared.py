@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import pytest
 
+from rpnb.planner.statements import split
+
 from .differential import difference
 from .stage import Stage
 from .version import Version
@@ -145,15 +147,8 @@ def _version(reader: str, settings: str, *, is_called: bool = False) -> Version:
     return Version(("import modelkit", "def f(): return 1", settings, load))
 
 
-# Objects of a class: what their fields are is known only where a load reads them itself.
-_OBJECTS = {about for about in SPARED if "of a dataclass" in about or "of a frozen" in about}
-_OBJECTS |= {"a field of a pydantic model", "a variable's default"}
-
-
-@pytest.mark.parametrize(
-    ("about", "is_called"),
-    [(about, called) for about in SPARED for called in (False, True)[: 2 - (about in _OBJECTS)]],
-)
+@pytest.mark.parametrize("is_called", [False, True])
+@pytest.mark.parametrize("about", SPARED)
 def test_settings_that_a_load_does_not_read_spare_it(
     stage: Stage, about: str, is_called: bool
 ) -> None:
@@ -186,6 +181,24 @@ def test_settings_that_someone_holds_are_what_was_made_of_them(stage: Stage, abo
         for n, to in ((1, "b"), (2, "c"), (3, "c"))
     ]
     assert not difference(stage, [*versions, versions[0]])
+
+
+@pytest.mark.parametrize("steps", ["2", "3, 'guidance': [1]"])
+def test_entry_that_only_others_take_may_be_a_dictionary(stage: Stage, steps: str) -> None:
+    program = (
+        "import modelkit\nc = {{'model': 'a', 'defaults': {{'steps': {}}}}}\n"
+        "def load(): return modelkit.LOAD(c['model'])\nm = load()\nm.eval()\n"
+        "def run():\n    d = c['defaults']\n    return d['steps']\nx = run()"
+    )
+    versions = [Version(tuple(_split(program.format(text)))) for text in ("1", steps)]
+    assert not difference(stage, [*versions, versions[0]])
+    with stage.warm() as warm:
+        assert warm.sync(versions[0]).loads
+        assert not warm.sync(versions[1]).loads
+
+
+def _split(program: str) -> list[str]:
+    return [each.text for each in split(program)]
 
 
 def test_entry_that_can_be_changed_is_changed_where_a_load_kept_it(stage: Stage) -> None:
