@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Collection
 
+from ..planner.facts import Facts
 from ..planner.local import Local, top_of
 from ..planner.sources import Source
 from .directory import RunDirectory
@@ -23,6 +24,17 @@ def local_modules(directory: RunDirectory, program: WireProgram) -> Local:
         if path.endswith(".py")
     }
     return Local(files, sources)
+
+
+def statements(
+    directory: RunDirectory, program: WireProgram, tops: Collection[str]
+) -> dict[str, list[Facts]]:
+    """Return what the statements of these local modules do."""
+    found: dict[str, list[Facts]] = {each: [] for each in tops}
+    for path, (digest, _size) in program.files.items():
+        if path.endswith(".py") and top_of(path) in found:
+            found[top_of(path)] += _source(os.fspath(directory.values / digest)).facts
+    return found
 
 
 @lru_cache(maxsize=5_000)

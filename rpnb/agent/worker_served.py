@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Iterable, Sequence
+from typing import Callable, Iterable, Sequence
 
 from ..planner import kinds, plan
-from ..planner.plan import JobWrite, Step
+from ..planner.local import Local
+from ..planner.plan import STATE, JobWrite, Modules, Step, is_state
+from .worker_kept import Kept
 from .worker_probe import Prober, Probes, differing
 from .worker_running import Background
 
@@ -24,6 +26,7 @@ class Served:
         # Of the jobs that ran since the last plan: the step that registered their
         # handler, and the names that were bound while they ran.
         self._start: Step | None = None
+        self._kept = Kept(watch.namespace)
         self._bound: frozenset[str] = frozenset()
 
     def note(self, start: Step | None) -> None:
@@ -36,13 +39,24 @@ class Served:
         self._watch.mark()
         self._start = start or self._start
 
-    def work_out(self, steps: Sequence[Step]) -> None:
-        """Add to `writes` what the jobs since the last time have left; `steps` have run."""
+    def work_out(
+        self, steps: Sequence[Step], local: Local, texts: Callable[[frozenset[str]], Modules]
+    ) -> None:
+        """Add to `writes` what the jobs since the last time have left; `steps` have run.
+
+        `texts` gives the statements of the local modules that are asked for.
+        """
         settings, found = plan.settings(steps), list[JobWrite]()
         if self._start is not None:
             written = differing(self._calm, self._prober.read())
             seen = self._bound | {f"${resource}" for resource in written}
-            found += plan.served(steps, self._start, self._watch.kinds, seen)
+            moved, new = self._kept.moved(local.tops())
+            states = frozenset(name for each in moved for name in each.names | each.makers)
+            near = new | {name[len(STATE) :] for name in filter(is_state, states)}
+            found += plan.served(
+                steps, self._start, self._watch.kinds, seen, moved, texts(near) if near else {}
+            )
+            found = [_with_importers(job, local) for job in found]
         for name in self._background.functions():
             # It stands as long as what it runs, and what may have started it.
             for each in {name, *plan.mentioning(steps, name)}:
@@ -55,9 +69,10 @@ class Served:
         """Functions that jobs left running, and that do not stand any more."""
         return {write.runs for write in {*self.writes} - {*kept} if write.runs}
 
-    def rest(self) -> None:
+    def rest(self, local: Local) -> None:
         """Note how things are before jobs run; what earlier jobs wrote still stands."""
         self._watch.mark()
+        self._kept.mark(local.tops())
         self._calm = self._prober.read()
         standing = {name[1:] for job in self.writes for name in job.binds}
         kept = {name: state for name, state in self.before.items() if name in standing}
@@ -66,3 +81,12 @@ class Served:
     def forgive_environment(self) -> None:
         """Whoever changed the environment just now, no job did."""
         self._calm = {**self._calm, "environ": self._prober.read()["environ"]}
+
+
+def _with_importers(job: JobWrite, local: Local) -> JobWrite:
+    """A module that was changed comes anew with those that have imported it."""
+    states = {name[len(STATE) :] for name in job.binds if is_state(name)}
+    if not states:
+        return job
+    near = [each for each in local.tops() if not states.isdisjoint(local.load(each).reached)]
+    return replace(job, binds=job.binds | {STATE + each for each in near})

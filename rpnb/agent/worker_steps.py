@@ -25,7 +25,7 @@ from .worker_around import Around, Traces
 from .worker_code import Executor, compile_docstring, compile_statement, future_flags
 from .worker_failure import NeedsRestart, RequestFailed, failure_of
 from .worker_lines import refresh_lines
-from .worker_modules import local_modules, purge, unseen_change
+from .worker_modules import local_modules, purge, statements, unseen_change
 from .worker_probe import Prober
 from .worker_program import WireProgram, write_files
 from .worker_requirements import Requirements
@@ -205,11 +205,20 @@ class Steps:
             place = sync.cell_of(index)
             if place is not None:
                 place.names += [name for name in step.names if name not in place.names]
+        self._work_out()
         before, now = self._modules.tops(), modules.tops()
         self._changed |= {name for name in before if before[name] != now.get(name)}
         self.program, self._before, self._modules = program, self._modules, modules
-        self._served.work_out([ran.executed.step for ran in self.ran])
         return sync
+
+    def _work_out(self) -> None:
+        """Find out what jobs have left since the last sync."""
+        program = self.program
+        self._served.work_out(
+            [ran.executed.step for ran in self.ran],
+            self._modules,
+            lambda tops: statements(self._directory, program, tops) if program else {},
+        )
 
     def _lay_out(self, program: WireProgram) -> None:
         """Write the program's files, where they are not there.
@@ -282,7 +291,7 @@ class Steps:
                 return
         self._complete = (todo, sync)
         self.spoiled.clear()
-        self._served.rest()
+        self._served.rest(self._modules)
         self._settled = self._serial
 
     def _apply(self, todo: Plan, sync: Sync) -> None:

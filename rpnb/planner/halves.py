@@ -12,8 +12,8 @@ from typing import Iterator, Sequence
 
 from .calls import root_of
 from .effects import MUTATORS
-from .served import reached_by
 from .steps import Executed, Step
+from .stored import reached_by
 
 _LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.comprehension)
 

@@ -34,15 +34,18 @@ from .matching import edited_classes, match
 from .names import Names, mask_of, module_mask, names_in, resource_mask
 from .parts import fixed, unchanging
 from .reasons import Reason
-from .served import JobWrite, mentioning, served, stands
+from .served import STATE, JobWrite, Modules, Moved, is_state, mentioning, served, stands
 from .spared import Spared, kind_kept
 from .spread import Hit, Spread
 from .steps import Executed, Settings, Step, is_known, settings, steps
 
 __all__ = [
+    "STATE",
     "Executed",
     "JobWrite",
     "Local",
+    "Modules",
+    "Moved",
     "Plan",
     "Reason",
     "Rerun",
@@ -50,6 +53,7 @@ __all__ = [
     "fixed",
     "half_written",
     "is_known",
+    "is_state",
     "mentioning",
     "plan",
     "served",
@@ -374,7 +378,9 @@ class _Planning:
         undone = [self.executed[i] for i in gone]
         found = frozenset[str]().union(*(each.modules for each in undone))
         parts = (each.step.imported for each in undone)
-        return found.union(*(part.modules | part.setters for part in parts)) - used
+        found = found.union(*(part.modules | part.setters for part in parts)) - used
+        lost = [j for k, j in enumerate(self.jobs) if len(self.new) + k not in spread.kept]
+        return found | {n[len(STATE) :] for job in lost for n in job.binds if is_state(n)}
 
     def _held(self, spread: Spread) -> set[str]:
         """Names that `# rpnb: keep` holds on to."""
@@ -405,7 +411,7 @@ class _Planning:
         place = sum(i < self.settled for i in gone)
         for k, job in enumerate(self.jobs):
             if len(self.new) + k not in spread.kept:
-                written = frozenset(n[1:] for n in job.binds if n.startswith("$"))
+                written = frozenset(n[1:] for n in job.binds if n[:1] == "$" and not is_state(n))
                 writes.insert(place, (len(self.executed), written))
         for i, resources in writes:
             for resource in resources:

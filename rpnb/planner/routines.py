@@ -31,7 +31,7 @@ class Store:
 
 
 # Decorators that keep nothing of a call, by the last part of their names.
-_FORGETFUL = {path.rpartition(".")[2] for path in WRAPPERS} | {
+_FORGETFUL = frozenset(path.rpartition(".")[2] for path in WRAPPERS) | {
     *("property", "staticmethod", "classmethod"),
     *("overload", "abstractmethod", "override", "final", "deprecated"),
 }
@@ -52,10 +52,12 @@ class Routine:
     params: list[str] = field(default_factory=list)
     # Parameters that are not filled by position.
     others: list[str] = field(default_factory=list)
+    # Those of them that take any number of arguments: what says where, and what is stored.
+    packed: set[str] = field(default_factory=set)
     defaults: dict[str, ast.expr] = field(default_factory=dict)
     sort: str = ""
-    # A decorator may keep something of its calls: a cache.
-    keeps: bool = False
+    # Decorators that may keep something of its calls (a cache), by the last parts of their names.
+    wrappers: set[str] = field(default_factory=set)
     globals: set[str] = field(default_factory=set)
     cells: set[str] = field(default_factory=set)
     sources: dict[str, list[ast.expr]] = field(default_factory=dict)
@@ -64,6 +66,11 @@ class Routine:
     # `x.m` that is not called here, but handed on.
     bound: list[ast.Attribute] = field(default_factory=list)
     returns: list[ast.expr] = field(default_factory=list)
+
+    @property
+    def keeps(self) -> bool:
+        """Tell whether calls of it may be kept, with what they returned."""
+        return bool(self.wrappers)
 
     def place(self, name: str) -> str:
         """Return what a name is in this routine: `global`, `param`, `local` or `cell`."""
@@ -130,7 +137,9 @@ class _Finder(ast.NodeVisitor):
         args = node.args
         places = [*args.posonlyargs, *args.args]
         routine = Routine(name, self._cls, self._into, params=[a.arg for a in places])
-        more = [*args.kwonlyargs, *(a for a in (args.vararg, args.kwarg) if a)]
+        packed = [each for each in (args.vararg, args.kwarg) if each]
+        routine.packed = {each.arg for each in packed}
+        more = [*args.kwonlyargs, *packed]
         routine.others = [a.arg for a in more]
         given = [
             *zip(reversed(places), reversed(args.defaults)),
@@ -142,7 +151,7 @@ class _Finder(ast.NodeVisitor):
             routine.sort = next(
                 (m for m in ("classmethod", "staticmethod") if m in marks), "method"
             )
-        routine.keeps = any(_last(d) not in _FORGETFUL for d in getattr(node, "decorator_list", ()))
+        routine.wrappers = {_last(d) for d in getattr(node, "decorator_list", ())} - _FORGETFUL
         body = node.body if isinstance(node.body, list) else [ast.Return(node.body)]
         inner = _Finder(routine)
         for part in body:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -187,6 +188,47 @@ JOBS = {
     "a lazy global that an argument chooses": (
         "M = None\ndef get(name):\n    global M\n    M = M or [name]\n    return M\n"
         + _HANDLER + "get(x)\n" + _START),
+}  # fmt: skip
+
+_KEPT = "N = {!r}\ndef f(): return [N]\n"
+_LAZY = "_m = None\ndef get(n):\n    global _m\n    if _m is None: _m = [n]\n    return _m"
+_SVC = "class Svc:\n    m = None\n    def get(self, f):\n        if self.m is None: self.m = f()\n        return self.m"
+_LM = "import lm\n"
+# How a job keeps what it made, where no text shows it: set-up, what the handler does, `lm.py`.
+KEPT = {
+    "a module's lazy global": (_LM, "return lm.get(N)", _LAZY),
+    "a module's function under another name": ("from lm import get as g", "return g(N)", _LAZY),
+    "a module that the handler imports": ("", "import lm\nreturn lm.get(N)", _LAZY),
+    "a module's attribute": (_LM, "if lm.M is None: lm.M = f()\nreturn lm.M", "M = None"),
+    "a module's dictionary": (_LM, "if not lm.C: lm.C['m'] = f()\nreturn lm.C['m']", "C = {}"),
+    "a module's cache by name": (_LM, "return lm.cached('m', f)", "C = {}\ndef cached(k, f):\n    if k not in C: C[k] = f()\n    return C[k]"),
+    "an object of a module's class": ("from lm import Svc\ns = Svc()", "return s.get(f)", _SVC),
+    "a module's object": (_LM, "return lm.s.get(f)", _SVC + "\ns = Svc()"),
+    "a module's default": (_LM, "return lm.get(N)", "def get(n, c=[]):\n    c.append(n)\n    return c[0]"),
+    "a module's closure": (_LM, "return lm.get(f)", "def make():\n    c = []\n    def get(f):\n        if not c: c.append(f())\n        return c[0]\n    return get\nget = make()"),
+    "a module's function with a cache": (_LM, "return lm.get(f)", "import functools\n@functools.lru_cache\ndef one(): return []\ndef get(f):\n    if not one(): one().append(f())\n    return one()[0]"),
+    "what a thread has of its own": (_LM, "return lm.get(f)", "import threading\nT = threading.local()\ndef get(f):\n    if not hasattr(T, 'm'): T.m = f()\n    return T.m"),
+    "a class's dictionary": ("class S:\n    items = {}\n    def get(self):\n        if 'm' not in self.items: self.items['m'] = f()\n        return self.items['m']", "return S().get()", ""),
+    "a class, through its object": ("class S:\n    m = None\n    def get(self):\n        if self.m is None: type(self).m = f()\n        return self.m\ns = S()", "return s.get()", ""),
+    "a context variable": ("import contextvars\nV = contextvars.ContextVar('V', default=None)", "if V.get() is None: V.set(f())\nreturn V.get()", ""),
+    "what a pattern names": ("C = {}", "match C:\n    case {1: v}: return v\n    case c: c[1] = f()\nreturn C[1]", ""),
+    "a bound method": ("C = []\nadd = C.append", "if not C: add(f())\nreturn C[0]", ""),
+    "a method handed on": ("C = []", "if not C: list(map(C.append, [f()]))\nreturn C[0]", ""),
+    "a callback": ("C = []\nCB = [lambda v: C.append(v)]", "if not C:\n    for cb in CB: cb(f())\nreturn C[0]", ""),
+    "arguments by place": ("C = []\ndef put(*a): a[0].append(a[1])", "if not C: put(C, f())\nreturn C[0]", ""),
+    "arguments by name": ("C = {}\ndef put(**k): k['c'][1] = k['v']", "if not C: put(c=C, v=f())\nreturn C[1]", ""),
+    "an object's dictionary": ("class S: m = None\ns = S()", "if s.m is None: vars(s)['m'] = f()\nreturn s.m", ""),
+    "an attribute set by object": ("class S: m = None\ns = S()", "if s.m is None: object.__setattr__(s, 'm', f())\nreturn s.m", ""),
+    "a library's function that stores": ("import heapq\nC = []", "if not C: heapq.heappush(C, f())\nreturn C[0]", ""),
+    "a class's method on an object": ("C = {}", "if not C: dict.__setitem__(C, 1, f())\nreturn C[1]", ""),
+}  # fmt: skip
+# The same with what says under which key: an edit of the handler leaves it there.
+_LOADS = "import modelkit\n"
+STAYS = {
+    "a module's lazy global": ("lm.get()", _LOADS + "_m = None\ndef get():\n    global _m\n    if _m is None: _m = modelkit.LOAD(1)\n    return _m"),
+    "a module's lazy global of a constant": ("lm.get('a')", _LOADS + _LAZY.replace("[n]", "modelkit.LOAD(n)")),
+    "a module's cache": ("lm.get(N)", _LOADS + "C = {}\ndef get(n):\n    if n not in C: C[n] = modelkit.LOAD(n)\n    return C[n]"),
+    "a module's function with a cache": ("lm.get(N)", _LOADS + "import functools\n@functools.lru_cache\ndef get(n): return modelkit.LOAD(n)"),
 }  # fmt: skip
 
 # About -> what a job does, and a line that is added below the handler afterwards.
@@ -404,6 +446,38 @@ def test_what_a_job_kept_goes_with_what_made_it(stage: Stage, about: str) -> Non
     assert not _stale(stage, *served)
     # The same where all else went with it.
     assert not _stale(stage, served[0], Version(served[0].steps[1:], {}, jobs, hidden))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="one case is a match statement")
+@pytest.mark.parametrize("about", KEPT)
+def test_what_a_job_kept_where_no_text_shows_it_goes(stage: Stage, about: str) -> None:
+    setup, does, module = KEPT[about]
+    handler = "def handler(job):\n    " + does.replace("\n", "\n    ")
+    files = {"lm.py": module.encode()} if module else {}
+    hidden = frozenset({"lm", "s", "S", "C", "CB", "V", "g", "add", "put", "Svc"})
+    versions = [
+        Version((_KEPT.format(n), setup, handler, _START), files, (1, 1), hidden) for n in "ab"
+    ]
+    assert not _stale(stage, *versions)
+
+
+@pytest.mark.parametrize("about", STAYS)
+def test_what_a_job_kept_in_a_module_outlives_an_edit_of_the_handler(
+    stage: Stage, about: str
+) -> None:
+    call, module = STAYS[about]
+    versions = [
+        Version(
+            (_LM, "N = 'a'", f"def handler(job):\n    {call}\n    return {n}", _START),
+            {"lm.py": module.encode()},
+            (1,),
+            frozenset({"lm"}),
+        )
+        for n in (1, 2)
+    ]
+    with stage.warm() as warm:
+        assert len(warm.sync(versions[0]).lazy) == 1
+        assert warm.sync(versions[1]).lazy == []
 
 
 @pytest.mark.parametrize("about", RESOURCES)
