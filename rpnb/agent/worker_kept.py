@@ -22,8 +22,8 @@ from ..planner.kinds import PROGRAM
 from ..planner.plan import STATE, Moved
 from ..planner.torch_modules import top
 
-# So many take some 4 to 7 ms, once an edit; a program of 200 names has about 400, in 1.3 ms.
-_MOST = 2_000
+# So many objects and parts take 5 to 6 ms, once an edit; a program of 200 names has some 900, in 1.3 ms.
+_MOST = 6_000
 # Of a longer container only the length and the ends count: it is data, or a cache that grows.
 _WIDE = 500
 _ENDS = 4
@@ -68,6 +68,8 @@ class _Walk:
         # The id of each object -> its parts' ids, or their values.
         self.marks: dict[int, Any] = {}
         self.modules: frozenset[str] = frozenset()
+        # Objects and parts that were looked at.
+        self._count = 0
         # Where an object was met: ids, or names.
         self._met: dict[int, set[int | str]] = {}
         # The classes and modules whose code may have changed it.
@@ -81,7 +83,7 @@ class _Walk:
         for name, value in list(namespace.items()):
             if not name.startswith("__"):
                 self._meet(value, name)
-        while self._todo and len(self.marks) < _MOST:
+        while self._todo and self._count < _MOST:
             self._mark(self._todo.popleft())
         self._todo.clear()
 
@@ -124,6 +126,7 @@ class _Walk:
         except Exception:  # noqa: BLE001 - an object of the program's may do anything when asked
             return
         self.marks[id(value)] = (type(value), *mark)
+        self._count += 1 + len(mark)
         for part in inner:
             self._meet(part, id(value))
 
