@@ -22,7 +22,7 @@ from ..planner.kinds import PROGRAM
 from ..planner.plan import STATE, Moved
 from ..planner.torch_modules import top
 
-# So many objects and parts take 5 to 6 ms, once an edit; a program of 200 names has some 900, in 1.3 ms.
+# So many objects and parts take 5 to 6 ms, once an edit; a program of 200 names has some 900.
 _MOST = 6_000
 # Of a longer container only the length and the ends count: it is data, or a cache that grows.
 _WIDE = 500
