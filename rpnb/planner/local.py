@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, fields
-from typing import Iterator, Mapping, Sequence
+from typing import Collection, Iterator, Mapping, Sequence
 
 from .effects import AMBIENT, MUTATORS, WORLD, is_setter, resources
+from .keeping import CLASS
+from .known import EVERY, LOOKUPS
 from .names import bits
 from .sources import Source
 
 # Forms of a touch that change what is at its path.
 _STORES = ("store", "reload")
 _Seen = set[tuple[str, str]]
+# Methods that leave a library's value as it is, as far as their name tells.
+_HARMLESS = EVERY | LOOKUPS | {"acquire", "release", "locked", "isoformat", "submit", "render"}
+# Modules whose functions change what they are given.
+_SHUFFLERS = ("heapq.", "bisect.insort", "random.shuffle")
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,13 @@ class Local:
             top: {load for file in of for load in self._sources[file].loads_at_once} & tops
             for top, of in self._of.items()
         }
+        self._properties = {n for each in self._sources.values() for n in each.properties}
+        self._methods = {r.name for each in self._sources.values() for r in each.routines}
+        # Attribute -> the modules with a class that has it.
+        self._of_classes: dict[str, set[str]] = {}
+        for dotted, each in self._sources.items():
+            for attribute in each.attributes:
+                self._of_classes.setdefault(attribute, set()).add(dotted.split(".")[0])
         self._stateful = {
             t for t, of in self._of.items() if any(self._sources[f].state for f in of)
         }
@@ -209,7 +222,7 @@ class Local:
             # What it sets while it is imported, it sets again.
             return Effect(self.load(top).writes | self.load(top).again, frozenset({top}))
         if form == "load":
-            return Effect(shares=effect.shares)
+            return effect if self._is_moving(path) else Effect(shares=effect.shares)
         if path.rpartition(".")[2] in MUTATORS and effect.shares:
             return effect | Effect(changes=frozenset({top}))
         if form == "bare" and not self._is_known(path):
@@ -220,6 +233,12 @@ class Local:
         if path not in self._effects:
             self._effects[path] = self._followed(path, set())
         return self._effects[path]
+
+    def _is_moving(self, path: str) -> bool:
+        """Tell whether to read what is at a path runs code of it: a property, an iterator."""
+        file, rest = self._split(path)
+        is_iterator = bool(rest) and rest[0] in self._sources[file].iterators
+        return is_iterator or not self._properties.isdisjoint(rest[1:])
 
     def _is_known(self, path: str) -> bool:
         file, rest = self._split(path)
@@ -251,18 +270,26 @@ class Local:
             onward = self._absolute(file, rest[0], ".".join(rest[1:]))
             return self._followed(onward, seen) if self._is_local(onward) else Effect()
         shares = frozenset({top}) if source.is_shared(rest) else frozenset[str]()
-        changes = frozenset({top}) if source.is_changed_by(rest) else frozenset[str]()
-        effect = Effect(changes=changes, shares=shares)
-        for unit in bits(source.names.code([rest[0]])):
+        is_moved = self._moves(file, rest[0], rest[-1] if rest[1:] else "")
+        effect = Effect(changes=frozenset({top} if is_moved else ()), shares=shares)
+        units = list(source.reached(rest[0]))
+        for unit in units:
             effect |= self._unit(file, unit, seen)
-        return effect
+        # An object may do at any time what its class does.
+        is_object = any(map(source.is_class, units))
+        return effect | Effect(shares=effect.changes if is_object else frozenset())
 
     def _unit(self, file: str, unit: int, seen: _Seen) -> Effect:
         """Return what the deferred code of a statement of a module does."""
         facts, top = self._sources[file].facts[unit], file.split(".", maxsplit=1)[0]
         stored = facts.deferred_binds | (facts.deferred_changes - set(facts.imports))
-        is_stored = stored or facts.is_opaque_later
+        is_stored = stored or facts.is_opaque_later or self._keeps(file, unit)
         effect = Effect(changes=frozenset({top} if is_stored else ()))
+        kept = self._sources[file].keeping[unit]
+        classes = frozenset[str]().union(*(self._of_classes.get(each, ()) for each in kept.asides))
+        effect |= Effect(changes=classes, shares=frozenset({top} if kept.lends else ()))
+        for base in self._meant(file, facts.bases) if facts.bases else ():
+            effect |= self._followed(base, seen)
         for touch in facts.touches:
             path = self._absolute(file, touch.root, touch.path) if touch.deferred else ""
             if not path:
@@ -274,8 +301,70 @@ class Local:
             elif touch.form != "load":
                 found = self._followed(path, seen)
                 changed = path.rpartition(".")[2] in MUTATORS and found.shares
-                effect |= Effect(found.writes, found.changes | (found.shares if changed else set()))
+                changes = found.changes | (found.shares if changed else frozenset())
+                effect |= Effect(found.writes, changes, found.shares & found.changes)
         return effect
+
+    def _meant(self, file: str, names: Collection[str]) -> Iterator[str]:
+        """Yield the paths of other local modules that a file's uses of imported names mean."""
+        touches = (t for facts in self._sources[file].facts for t in facts.touches)
+        used = {(t.root, t.path) for t in touches if t.root in names} | {(n, "") for n in names}
+        paths = (self._absolute(file, *each) for each in used)
+        return (path for path in paths if path and self._is_local(path))
+
+    def _keeps(self, file: str, unit: int) -> bool:
+        """Tell whether the functions of a statement keep anything of their calls."""
+        source = self._sources[file]
+        found = source.keeping[unit]
+        return (
+            found.always
+            or bool(source.facts[unit].deferred_reads & source.iterators)
+            or any(self._moves(file, name, method) for name, method in found.asked)
+            or any(
+                not given.isdisjoint({CLASS, *source.values, *source.classes})
+                and self._is_given(file, function)
+                for function, given in found.handed
+            )
+        )
+
+    def _moves(self, file: str, name: str, method: str) -> bool:
+        """Tell whether a call of a module's value, or of a method of it, changes it."""
+        if name not in self._sources[file].values:
+            return False
+        is_own = method in self._methods
+        return self._holds(file, name, set()) or not (is_own or method in _HARMLESS)
+
+    def _holds(self, file: str, name: str, seen: _Seen) -> bool:
+        """Tell whether a value is made of functions or classes whose objects keep something."""
+        source = self._sources[file]
+        if (file, name) in seen:
+            return False
+        seen.add((file, name))
+        return name in source.iterators or any(
+            self._is_kept(file, each, seen)
+            for each in (source.makers(name) if name in source.values else ())
+        )
+
+    def _is_kept(self, file: str, name: str, seen: _Seen) -> bool:
+        """Tell whether what a function returns, or an object of a class, keeps something."""
+        source = self._sources[file]
+        if name in source.names.imports and name not in source.defined:
+            ends = map(self._split, self._meant(file, {name}))
+            return any(rest and self._is_kept(f, rest[0], seen) for f, rest in ends)
+        return self._holds(file, name, seen) or any(
+            source.keeping[unit].objects for unit in source.reached(name)
+        )
+
+    def _is_given(self, file: str, function: str) -> bool:
+        """Tell whether a function stores into what it is given."""
+        source, (root, _, rest) = self._sources[file], function.partition(".")
+        path = self._absolute(file, root, rest)
+        if not path:
+            return any(source.keeping[unit].given for unit in source.reached(root))
+        if not self._is_local(path):
+            return path.startswith(_SHUFFLERS)
+        target, names = self._split(path)
+        return bool(names) and target != file and self._is_given(target, ".".join(names))
 
     def _is_near(self, path: str) -> bool:
         return path.startswith(".") or self._is_local(path)

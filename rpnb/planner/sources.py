@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import ast
 from functools import lru_cache
-from typing import Iterator, Sequence
+from typing import Iterable, Iterator, Sequence
 
 from .calls import is_literal
 from .facts import facts
+from .keeping import FIXED_CALLS, assigned, decorators, is_fixed, keeping, kept
 from .methods import ACCESSORS
-from .names import Names
+from .names import Names, bits
 from .routines import Routine, routines
 from .statements import Statement, split
 
-# Calls at module level that make nothing anybody changes.
-_FIXED_CALLS = frozenset(
-    {
-        *("logging.getLogger", "re.compile", "Path", "pathlib.Path", "os.environ.get"),
-        *("os.getenv", "os.path.join", "os.path.dirname", "os.path.abspath", "frozenset"),
-        *("TypeVar", "typing.TypeVar", "str", "int", "float", "bool", "tuple"),
-    }
-)
-_PLAIN_CALLS = _FIXED_CALLS | {
+_PLAIN_CALLS = FIXED_CALLS | {
     *("print", "len", "list", "dict", "set", "range", "sorted", "zip", "enumerate", "open"),
     *("field", "dataclasses.field", "namedtuple", "collections.namedtuple", "json.load"),
     *("json.loads", "yaml.safe_load", "defaultdict", "collections.defaultdict", "Enum"),
 }
+_ITERATORS = frozenset({"iter", "map", "filter", "zip", "enumerate", "reversed", "count", "cycle"})
 
 
 class Source:
@@ -47,38 +41,52 @@ class Source:
         self.loads_at_once = {path.split(".")[0] for f in self.facts for path in f.loads}
         later = {path.split(".")[0] for f in self.facts for path in f.deferred_loads}
         self.loads = self.loads_at_once | later
-        # Names of values that may be changed; "" stands for state without a name.
-        self.state = {
-            name
-            for each, found in zip(statements, self.facts)
-            if _keeps_state(each)
-            for name in (found.binds | found.deferred_binds or {""})
-        }
+        # What each statement's functions keep from one call to the next.
+        self.keeping = [keeping(each.text) for each in statements]
+        # Names of values that may be changed; `state`: also of what keeps something. "" stands
+        # for state without a name.
+        self.values = _bound(each for each in statements if _makes_value(each))
+        self.state = self.values | _bound(each for each in statements if _keeps_state(each))
         # Whether importing it asks libraries for anything that their settings may decide.
         self.asks = any(_asks(each.node) for each in statements)
-        self._keepers = {n.name: _kept(n) for e in statements for n in _classes(e.node)}
-        self._routines = [r for each in statements for r in routines(each.text)]
-        # Functions that keep something of their calls (a cache), and classes with such methods.
-        self._memos = {r.cls or r.name for r in self._routines if r.keeps and not r.parent}
+        self.classes = {n.name: n for e in statements for n in _classes(e.node)}
+        self.attributes = {name for each in self.classes.values() for name, _ in assigned(each)}
+        self.routines = [r for each in statements for r in routines(each.text)]
+        # Attributes that run code when they are read.
+        self.properties = {n for each in self.classes.values() for n in _properties(each)}
+        self._makers: dict[str, list[int]] = {}
+        for number, each in enumerate(self.facts):
+            for name in each.binds:
+                self._makers.setdefault(name, []).append(number)
+        self._parts = [_parts(each) for each in statements]
+        self.iterators = {
+            n for e, f in zip(statements, self.facts) if _makes_iterator(e.node) for n in f.binds
+        }
 
-    def is_changed_by(self, path: Sequence[str]) -> bool:
-        """Tell whether calls of the class or function at `path` change what it holds itself."""
-        return path[0] in self._memos or (
-            path[0] in self._keepers
-            and any(
-                _first(store.target) in self._keepers[path[0]]
-                for routine in self._routines
-                if routine.cls == path[0]
-                for store in routine.stores
-                if _base(store.target) in routine.params[:1]
-            )
-        )
+    def makers(self, name: str) -> set[str]:
+        """Return the names that the value of a name is made with."""
+        return set[str]().union(*(self._parts[number] for number in self._makers.get(name, ())))
+
+    def reached(self, name: str) -> Iterator[int]:
+        """Yield the statements that a name leads to: its own, and those of all that they read."""
+        found, seen, todo = self.names.code([name]), {name}, [name]
+        while todo:
+            for number in self._makers.get(todo.pop(), ()):
+                each = self.facts[number]
+                found |= 1 << number
+                todo += (each.reads | each.deferred_reads) - seen
+                seen |= each.reads | each.deferred_reads
+        return bits(found)
+
+    def is_class(self, unit: int) -> bool:
+        """Tell whether a statement makes a class."""
+        return not self.classes.keys().isdisjoint(self.facts[unit].binds)
 
     def is_shared(self, path: Sequence[str]) -> bool:
         """Tell whether what is at `path`, or what its call returns, is part of the state."""
-        if path[0] in self._keepers:
-            return bool(self._keepers[path[0]])
-        made = [r for r in self._routines if r.name == path[0] and not r.cls]
+        if path[0] in self.classes:
+            return bool(kept(self.classes[path[0]])) or path[0] in self.values
+        made = [r for r in self.routines if r.name == path[0] and not r.cls]
         if not made:
             return path[0] in self.state or path[0] not in self.bound
         return any(
@@ -107,37 +115,28 @@ def _classes(node: ast.stmt) -> Iterator[ast.ClassDef]:
     return (part for part in ast.walk(node) if isinstance(part, ast.ClassDef))
 
 
-def _kept(node: ast.ClassDef) -> set[str]:
-    """Names of a class body that are bound to values which may be changed."""
-    found = set[str]()
+def _properties(node: ast.ClassDef) -> Iterator[str]:
     for part in node.body:
-        if isinstance(part, (ast.Assign, ast.AnnAssign)) and part.value is not None:
-            targets = part.targets if isinstance(part, ast.Assign) else [part.target]
-            if not _is_fixed(part.value):
-                found |= {t.id for t in targets if isinstance(t, ast.Name)}
-    return found
+        marks = {ast.unparse(each) for each in getattr(part, "decorator_list", ())}
+        if isinstance(part, ast.FunctionDef) and any("property" in mark for mark in marks):
+            yield part.name
 
 
-def _first(target: ast.AST) -> str:
-    """`kept` of `self.kept[k].x`."""
-    name = ""
-    while isinstance(target, (ast.Attribute, ast.Subscript)):
-        name = target.attr if isinstance(target, ast.Attribute) else name
-        target = target.value
-    return name
-
-
-def _base(target: ast.AST) -> str:
-    while isinstance(target, (ast.Attribute, ast.Subscript)):
-        target = target.value
-    return target.id if isinstance(target, ast.Name) else ""
+def _bound(statements: Iterable[Statement]) -> set[str]:
+    every = map(facts, statements)
+    return {name for each in every for name in (each.binds | each.deferred_binds or {""})}
 
 
 def _keeps_state(statement: Statement) -> bool:
+    """Tell whether what a statement defines keeps something of its calls."""
+    found = facts(statement)
+    is_kept = found.deferred_binds or found.deferred_changes - set(found.imports)
+    return bool(is_kept) or found.is_opaque_later or keeping(statement.text).always
+
+
+def _makes_value(statement: Statement) -> bool:
     """Tell whether a module-level statement leaves anything that could be changed later."""
     node, found = statement.node, facts(statement)
-    if found.deferred_binds or found.is_opaque_later:
-        return True
     if found.is_definition or found.is_inert or _is_main_guard(node):
         return False
     if isinstance(node, ast.ClassDef):
@@ -145,17 +144,26 @@ def _keeps_state(statement: Statement) -> bool:
     if isinstance(node, (ast.Import, ast.ImportFrom)):
         return found.has_star
     if isinstance(node, ast.Assign):
-        return not _is_fixed(node.value)
+        return not is_fixed(node.value)
     only_imports = found.binds <= set(found.imports) and not found.has_calls
     return not (only_imports and isinstance(node, (ast.If, ast.Try)))
 
 
-def _is_fixed(value: ast.expr) -> bool:
-    calls = [n for n in ast.walk(value) if isinstance(n, ast.Call)]
-    made = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp, ast.GeneratorExp)
-    return not any(isinstance(n, made) for n in ast.walk(value)) and all(
-        ast.unparse(call.func) in _FIXED_CALLS for call in calls
-    )
+def _parts(statement: Statement) -> Iterable[str]:
+    """Return the names that a value is made with; of a function or class, its decorators."""
+    node = statement.node
+    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return facts(statement).reads
+    return {n.id for each in decorators(node) for n in ast.walk(each) if isinstance(n, ast.Name)}
+
+
+def _makes_iterator(node: ast.stmt) -> bool:
+    """Tell whether a statement binds an iterator, which any reading moves."""
+    value = getattr(node, "value", None)
+    if isinstance(value, ast.Call):
+        called = ast.unparse(value.func)
+        return called in _ITERATORS or called.startswith("itertools.")
+    return isinstance(value, ast.GeneratorExp)
 
 
 def _asks(node: ast.AST) -> bool:

@@ -492,6 +492,105 @@ def test_what_a_job_does_to_the_process_reaches_no_statement(stage: Stage, about
     assert not difference(stage, versions)
 
 
+_GET = "import lm\nx = lm.get('{}')"
+_DEFAULT = "def get(n, c=[]):\n    c.append(n)\n    return c[0]\n"
+_CLOSURE = "def make():\n    c = []\n    def get(n):\n        c.append(n)\n        return c[0]\n    return get\nget = make()\n"
+_ONCE = "        cls._one = cls._one or [n]\n        return cls._one\n"
+# About -> a program, and a local module that keeps something of its calls where no global shows it.
+KEPT = {
+    "a class method": (
+        "import lm\nx = lm.M.get('{}')",
+        "class M:\n    _one = None\n    @classmethod\n    def get(cls, n):\n" + _ONCE,
+    ),
+    "an object's class method": (
+        "from lm import M\nm = M()\nx = m.get('{}')",
+        "class M:\n    _one = None\n    @classmethod\n    def get(cls, n):\n" + _ONCE,
+    ),
+    "a class that makes one object": (
+        "import lm\nx = lm.M('{}').n",
+        "class M:\n    _one = None\n    def __new__(cls, n):\n        if cls._one is None:\n            cls._one = super().__new__(cls)\n            cls._one.n = n\n        return cls._one",
+    ),
+    "a class that counts": (
+        "from lm import M\nx = M('{}').i",
+        "class M:\n    n = 0\n    def __init__(self, v):\n        type(self).n += 1\n        self.i = self.n",
+    ),
+    "a class that an alias counts": (
+        "from lm import M\nx = M().go('{}')",
+        "class M:\n    n = 0\n    def go(self, v):\n        c = self.__class__\n        c.n += 1\n        return c.n",
+    ),
+    "a class that a function is handed": (
+        _GET,
+        "class A: v = None\ndef put(c, n): c.v = c.v or n\ndef get(n):\n    put(A, n)\n    return A.v",
+    ),
+    "a class that the program hands on": (
+        "from lm import A, put\nput(A, '{}')\nx = A.v",
+        "class A: v = None\ndef put(c, n): c.v = c.v or n",
+    ),
+    "a list that a function is handed": (
+        _GET,
+        "A = []\ndef put(c, n): c.append(n)\ndef get(n):\n    put(A, n)\n    return A[0]",
+    ),
+    "a default": (_GET, _DEFAULT),
+    "a default of a lambda": (_GET, "get = lambda n, c=[]: c.append(n) or c[0]"),
+    "a default that is handed out": (
+        "import lm\nx = lm.get()\nx.append('{}')",
+        "def get(c=[]): return c",
+    ),
+    "a default behind a class": (
+        "from lm import M\nx = M('{}').m",
+        _DEFAULT + "class M:\n    def __init__(self, n): self.m = get(n)",
+    ),
+    "a default behind an object": (
+        "import lm\nm = lm.M()\nx = m.get('{}')",
+        _DEFAULT + "class M:\n    def get(self, n): return get(n)",
+    ),
+    "a closure": (_GET, _CLOSURE),
+    "a closure behind a function": (
+        "import lm\nx = lm.h('{}')",
+        _CLOSURE + "def h(n): return get(n)",
+    ),
+    "a counter of a closure": (
+        _GET,
+        "def make():\n    c = None\n    def get(n):\n        nonlocal c\n        c = c or n\n        return c\n    return get\nget = make()",
+    ),
+    "a decorator of classes": (
+        "import lm\nx = lm.M('{}').n",
+        "def one(c):\n    got = {}\n    def make(*a):\n        if c not in got: got[c] = c(*a)\n        return got[c]\n    return make\n@one\nclass M:\n    def __init__(self, n): self.n = n",
+    ),
+    "a context variable": (
+        _GET,
+        "import contextvars\nV = contextvars.ContextVar('V', default=None)\ndef get(n):\n    if V.get() is None: V.set(n)\n    return V.get()",
+    ),
+    "an object": (
+        "import lm\nx = lm.s.see('{}')",
+        "class S:\n    m = None\n    def see(self, n):\n        self.m = self.m or n\n        return self.m\ns = S()",
+    ),
+    "a library's object": (
+        "import lm\nlm.C.subtract('{}')\nx = dict(lm.C)",
+        "from collections import Counter\nC = Counter()",
+    ),
+    "an iterator": (
+        "import lm\nx = [lm.go(), '{}']",
+        "C = iter([1, 2, 3])\ndef go():\n    for n in C: return n",
+    ),
+    "a property": (
+        "import lm\nx = [lm.s.m, '{}']",
+        "class S:\n    n = 0\n    @property\n    def m(self):\n        self.n += 1\n        return self.n\ns = S()",
+    ),
+    "a metaclass": (
+        "import lm\nx = lm.M('{}').n",
+        "class One(type):\n    _all = {}\n    def __call__(cls, *a):\n        if cls not in cls._all: cls._all[cls] = super().__call__(*a)\n        return cls._all[cls]\nclass M(metaclass=One):\n    def __init__(self, n): self.n = n",
+    ),
+}
+
+
+@pytest.mark.parametrize("about", KEPT)
+def test_what_a_local_module_keeps_goes_with_who_called_it(stage: Stage, about: str) -> None:
+    program, module = KEPT[about]
+    files = {"lm.py": module.encode()}
+    assert not _stale(stage, *(Version((program.format(n),), files) for n in "ab"))
+
+
 @pytest.mark.parametrize("about", FILES)
 def test_edited_files_leave_what_a_fresh_process_has(stage: Stage, about: str) -> None:
     versions = [
