@@ -497,7 +497,7 @@ _DEFAULT = "def get(n, c=[]):\n    c.append(n)\n    return c[0]\n"
 _CLOSURE = "def make():\n    c = []\n    def get(n):\n        c.append(n)\n        return c[0]\n    return get\nget = make()\n"
 _ONCE = "        cls._one = cls._one or [n]\n        return cls._one\n"
 # About -> a program, and a local module that keeps something of its calls where no global shows it.
-KEPT = {
+OF_MODULES = {
     "a class method": (
         "import lm\nx = lm.M.get('{}')",
         "class M:\n    _one = None\n    @classmethod\n    def get(cls, n):\n" + _ONCE,
@@ -584,9 +584,9 @@ KEPT = {
 }
 
 
-@pytest.mark.parametrize("about", KEPT)
+@pytest.mark.parametrize("about", OF_MODULES)
 def test_what_a_local_module_keeps_goes_with_who_called_it(stage: Stage, about: str) -> None:
-    program, module = KEPT[about]
+    program, module = OF_MODULES[about]
     files = {"lm.py": module.encode()}
     assert not _stale(stage, *(Version((program.format(n),), files) for n in "ab"))
 
