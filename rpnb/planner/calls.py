@@ -7,19 +7,28 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import Iterable, Mapping
+from typing import Iterable
 
-from .effects import MUTATORS, OPAQUE, OPAQUE_OUTSIDE, PURE_BUILTINS, is_effect_verb
+from .access import (
+    IMPORTERS,
+    access_path,
+    called,
+    function_name,
+    is_made,
+    is_modules,
+    is_of_class,
+    is_pure_builtin,
+    makes_new,
+    module_named,
+    names_of,
+    root_of,
+)
+from .effects import MUTATORS, OPAQUE, OPAQUE_OUTSIDE, is_effect_verb
 
 # Attributes that hold every name of the program.
 _NAMESPACES = frozenset({"__globals__", "f_globals", "f_locals"})
 # Functions that change their first argument, be it a library.
 SETTERS = frozenset({"setattr", "delattr", "reload"})
-_IMPORTERS = frozenset({"import_module", "__import__"})
-# Functions that hand out a part of their first argument.
-_PARTS_OF = ("getattr", "vars")
-# Methods that hand out a part of what they are called on.
-LOOKUPS = frozenset({"get", "values", "items", "setdefault", "__getitem__"})
 
 
 @dataclass(frozen=True)
@@ -61,132 +70,16 @@ class Flows:
     results: frozenset[str]
 
 
-def is_literal(node: ast.expr) -> bool:
-    """Tell whether the expression is a literal that nothing can change."""
-    try:
-        ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return False
-    return not any(isinstance(n, (ast.List, ast.Dict, ast.Set)) for n in ast.walk(node))
-
-
-def path_of(node: ast.expr, imports: Mapping[str, str]) -> str:
-    """Return what a name or an attribute path stands for, called with constants or not at all.
-
-    '' where it is more than that; `imports` tells what names stand for.
-    """
-    if isinstance(node, ast.Call):
-        given = [*node.args, *(keyword.value for keyword in node.keywords)]
-        if not all(isinstance(each, ast.Constant) for each in given):
-            return ""
-        node = node.func
-    root, _, rest = ast.unparse(node).partition(".")
-    path = imports.get(root, "")
-    return f"{path}.{rest}" if rest else path
-
-
-def _names(nodes: Iterable[ast.AST]) -> set[str]:
-    return {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
-
-
-def _called(nodes: Iterable[ast.AST]) -> set[str]:
-    """The names that stand in the function of a call inside these expressions."""
-    calls = (n for node in nodes for n in ast.walk(node) if isinstance(n, ast.Call))
-    return _names(c.func for c in calls if not _is_pure_builtin(c))
-
-
-def _is_pure_builtin(call: ast.Call) -> bool:
-    return isinstance(call.func, ast.Name) and call.func.id in PURE_BUILTINS
-
-
-def _makes_new(value: ast.AST) -> bool:
-    """A call makes a new value, unless it only looks something up."""
-    calls = (n.func for n in ast.walk(value) if isinstance(n, ast.Call))
-    return not all(isinstance(f, ast.Attribute) and f.attr in LOOKUPS for f in calls)
-
-
-def _is_made(target: ast.AST) -> bool:
-    """Tell whether an access path goes through a call that makes a new value."""
-    node: ast.AST | None = target
-    while node is not None:
-        is_method = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        if is_method and node.func.attr not in LOOKUPS:  # type: ignore[attr-defined] # a Call of an Attribute
-            return True
-        if isinstance(node, ast.Call) and isinstance(_inner(node), ast.Name):
-            return _function_name(node) not in _PARTS_OF
-        node = _inner(node)
-    return False
-
-
-def root_of(node: ast.AST) -> ast.AST:
-    """What an access path starts from; `getattr(x, ...)` starts from x."""
-    while True:
-        inner = _inner(node)
-        if inner is None:
-            return node
-        node = inner
-
-
-def _inner(node: ast.AST) -> ast.AST | None:
-    if isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred, ast.Await)):
-        return node.value
-    if isinstance(node, ast.Call):
-        by_name = isinstance(node.func, ast.Name) and node.func.id in _PARTS_OF and node.args
-        return node.args[0] if by_name else node.func
-    return None
-
-
-def _access(node: ast.AST) -> tuple[str, str]:
-    """Return the name that an access starts from, and its dotted path without subscripts and calls.
-
-    A module that is looked up by its name starts an access, too, as `import NAME`.
-    """
-    parts: list[str] = []
-    inner: ast.AST | None = node
-    while inner is not None:
-        node = inner
-        module = _module_named(node)
-        if module:
-            return f"import {module}", ".".join(reversed(parts))
-        if isinstance(node, ast.Attribute):
-            parts.append(node.attr)
-        inner = _inner(node)
-    return (node.id if isinstance(node, ast.Name) else ""), ".".join(reversed(parts))
-
-
-def _is_of_class(node: ast.expr) -> bool:
-    """Tell whether the expression is an object's class: `type(x)`, `x.__class__`."""
-    if isinstance(node, ast.Call):
-        return _function_name(node) == "type" and len(node.args) == 1
-    return isinstance(node, ast.Attribute) and node.attr == "__class__"
-
-
 def _is_stored_into(target: ast.expr, loop: ast.For | ast.AsyncFor) -> bool:
     """Tell whether a loop stores into what its variables are."""
-    names = set(_names([target]))
+    names = set(names_of([target]))
     stores = (
         node
         for part in loop.body
         for node in ast.walk(part)
         if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Store)
     )
-    return any(not names.isdisjoint(_names([root_of(node)])) for node in stores)
-
-
-def _module_named(node: ast.AST) -> str:
-    """`lib` of `import_module("lib")` and `sys.modules["lib"]`, '' of anything else."""
-    key: ast.AST | None = None
-    if isinstance(node, ast.Call) and node.args:
-        key = node.args[0] if _function_name(node) in _IMPORTERS else None
-    elif isinstance(node, ast.Subscript) and _is_modules(node.value):
-        key = node.slice
-    return key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else ""
-
-
-def _is_modules(node: ast.AST) -> bool:
-    """Tell whether the expression is `sys.modules`."""
-    of_sys = isinstance(node, ast.Attribute) and node.attr == "modules"
-    return of_sys and isinstance(node.value, ast.Name) and node.value.id == "sys"  # type: ignore[attr-defined] # an Attribute
+    return any(not names.isdisjoint(names_of([root_of(node)])) for node in stores)
 
 
 class Calls(ast.NodeVisitor):
@@ -238,10 +131,10 @@ class Calls(ast.NodeVisitor):
         todo, seen, results = list(names), set(names), set[str]()
         while todo:
             for value in self._sources.get(todo.pop(), []):
-                found = _names([value])
+                found = names_of([value])
                 if not only_paths:
-                    results |= _called([value])
-                elif _makes_new(value):
+                    results |= called([value])
+                elif makes_new(value):
                     continue
                 todo.extend(found - seen)
                 seen |= found
@@ -252,7 +145,7 @@ class Calls(ast.NodeVisitor):
         return self.later if self._depth else self.now
 
     def _touch(self, node: ast.AST, form: str) -> None:
-        root, path = _access(node)
+        root, path = access_path(node)
         if root.startswith("import "):
             self.imports[root] = root.partition(" ")[2]
         if root:
@@ -266,7 +159,7 @@ class Calls(ast.NodeVisitor):
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
         is_named = isinstance(node.slice, ast.Constant) and node.slice.value != "__main__"
-        if _is_modules(node.value) and not is_named:
+        if is_modules(node.value) and not is_named:
             # `sys.modules[__name__]` is the program itself.
             self._blind()
         elif isinstance(node.ctx, ast.Load):
@@ -283,7 +176,7 @@ class Calls(ast.NodeVisitor):
             self._change(target)
             self._stored(target.value)
             self._touch(target, "store")
-            if not self._depth and _is_of_class(target.value):
+            if not self._depth and is_of_class(target.value):
                 # Of a library's object, for all that is known.
                 self.imports["import type"] = "type"
                 self.touches.append(Touch("import type", "", "store", deferred=False))
@@ -297,13 +190,13 @@ class Calls(ast.NodeVisitor):
 
     def _change(self, target: ast.AST) -> None:
         # What a call has just made is not a part of what made it: `tok(text).to(device)`.
-        found = self._here.calls if _is_made(target) else self._here.changes
-        found.update(_names([root_of(target)]))
-        self._here.results.update(_called([target]))
+        found = self._here.calls if is_made(target) else self._here.changes
+        found.update(names_of([root_of(target)]))
+        self._here.results.update(called([target]))
 
     def _flow(self, target: ast.AST, value: ast.AST) -> None:
         if self._depth:
-            for name in _names([target]):
+            for name in names_of([target]):
                 self._sources.setdefault(name, []).append(value)
 
     # The methods below bear the names that ast.NodeVisitor looks for.
@@ -318,11 +211,11 @@ class Calls(ast.NodeVisitor):
     def _alias(self, node: ast.Assign) -> None:
         """`s = lib.STATE`, `m = lib` and `m = import_module("lib")` give a library other names."""
         names = [target.id for target in node.targets if isinstance(target, ast.Name)]
-        module = _module_named(node.value)
+        module = module_named(node.value)
         if module:
             self.imports.update(dict.fromkeys(names, module))
         elif isinstance(node.value, (ast.Name, ast.Attribute, ast.Subscript)):
-            root, path = _access(node.value)
+            root, path = access_path(node.value)
             self.paths.update(dict.fromkeys(names, f"{root}.{path}" if path else root))
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
@@ -369,12 +262,12 @@ class Calls(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_comprehension(self, node: ast.comprehension) -> None:
-        for name in _names([node.target]):
+        for name in names_of([node.target]):
             self._sources.setdefault(name, []).append(node.iter)
         self.generic_visit(node)
 
     def visit_withitem(self, node: ast.withitem) -> None:
-        self._here.calls.update(_names([node.context_expr]))
+        self._here.calls.update(names_of([node.context_expr]))
         if not self._depth:
             self.has_calls = True
         if node.optional_vars is not None:
@@ -388,20 +281,20 @@ class Calls(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
-        name = _function_name(node)
+        name = function_name(node)
         if isinstance(node.func, ast.Name):
             is_outside = name in OPAQUE_OUTSIDE and not (node.args or self._depth)
             if name in OPAQUE or is_outside:
                 self._blind()
         verb = "verb" if is_effect_verb(name) else "use"
         self._touch(node.func, "bare" if id(node) in self._bare else verb)
-        if name in _IMPORTERS and node.args:
+        if name in IMPORTERS and node.args:
             self._load(node.args[0])
         if name in SETTERS and node.args:
             self._touch(node.args[0], "reload" if name == "reload" else "store")
             self._change(node.args[0])
             self._stored(node.args[0])
-        if not _is_pure_builtin(node):
+        if not is_pure_builtin(node):
             self._call(node, name)
         self.generic_visit(node)
 
@@ -416,10 +309,10 @@ class Calls(ast.NodeVisitor):
     def _call(self, node: ast.Call, name: str) -> None:
         arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
         here = self._here
-        here.calls.update(_names([node.func, *arguments]))
-        here.results.update(_called(arguments))
+        here.calls.update(names_of([node.func, *arguments]))
+        here.results.update(called(arguments))
         if not isinstance(node.func, ast.Name):
-            here.results.update(_called([node.func]))
+            here.results.update(called([node.func]))
         if isinstance(node.func, ast.Attribute) and name in MUTATORS:
             self._change(node.func)
         if not self._depth:
@@ -433,7 +326,7 @@ class Calls(ast.NodeVisitor):
             if isinstance(value, ast.Starred):
                 return
             if place is not None and isinstance(value, (ast.Name, ast.Attribute)):
-                found = Handed(function, place, *_access(value), bool(self._depth))
+                found = Handed(function, place, *access_path(value), bool(self._depth))
                 self.handed.append(found)
 
     def _load(self, module: ast.expr) -> None:
@@ -475,7 +368,7 @@ class Calls(ast.NodeVisitor):
     def _decorated(self, decorators: Iterable[ast.expr]) -> None:
         """A decorator is called: `@atexit.register` is a call named for its effect."""
         for decorator in decorators:
-            self._here.calls.update(_names([decorator]))
+            self._here.calls.update(names_of([decorator]))
             if isinstance(decorator, ast.Attribute):
                 self._touch(decorator, "verb" if is_effect_verb(decorator.attr) else "use")
 
@@ -497,7 +390,7 @@ class Calls(ast.NodeVisitor):
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self._decorated(node.decorator_list)
         # A base's __init_subclass__ or a metaclass runs code at once, and may keep the class.
-        makers = _names([*node.bases, *(keyword.value for keyword in node.keywords)])
+        makers = names_of([*node.bases, *(keyword.value for keyword in node.keywords)])
         self._here.calls.update(makers)
         self.bases.update(makers)
         if not self._depth:
@@ -505,9 +398,3 @@ class Calls(ast.NodeVisitor):
                 node.decorator_list or node.bases or node.keywords
             )
         self.generic_visit(node)
-
-
-def _function_name(node: ast.Call) -> str:
-    if isinstance(node.func, ast.Attribute):
-        return node.func.attr
-    return node.func.id if isinstance(node.func, ast.Name) else ""

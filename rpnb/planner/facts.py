@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Mapping
 
-from .calls import Calls, Handed, Touch, is_literal
+from .access import is_literal
+from .calls import Calls, Handed, Touch
 from .loggers import told
 from .looks import Looks, asked, looks
 from .methods import ACCESSORS, PlainClass, plain_class

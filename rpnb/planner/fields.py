@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Collection, Mapping
 
-from .calls import is_literal, path_of
+from .access import is_literal, path_of
 from .methods import ACCESSORS
 from .spelled import spelled
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from typing import Iterator, Sequence
 
-from .calls import root_of
+from .access import root_of
 from .effects import MUTATORS
 from .steps import Executed, Step
 from .stored import reached_by

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Iterator
 
-from .calls import root_of
+from .access import root_of
 from .effects import PURE_BUILTINS
 from .routines import Routine, Store, routines
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Iterable, Iterator, Mapping, Union
 
-from .calls import is_literal
+from .access import is_literal
 
 ACCESSORS = frozenset({"property", "staticmethod", "classmethod"})
 _Method = Union[ast.FunctionDef, ast.AsyncFunctionDef]

@@ -11,7 +11,7 @@ import types
 from collections import Counter
 from typing import Any, Collection, Mapping
 
-from .calls import is_literal
+from .access import is_literal
 from .kinds import kind
 
 Parts = Mapping[str, frozenset[str]]

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Iterator, Sequence
 
-from .calls import SETTERS, is_literal
+from .access import is_literal
+from .calls import SETTERS
 from .effects import MUTATORS
 from .known import WRAPPERS
 from .spelled import spelled

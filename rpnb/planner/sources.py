@@ -6,7 +6,7 @@ import ast
 from functools import lru_cache
 from typing import Iterable, Iterator, Sequence
 
-from .calls import is_literal
+from .access import is_literal
 from .facts import facts
 from .keeping import FIXED_CALLS, assigned, decorators, is_fixed, keeping, kept
 from .methods import ACCESSORS

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import Collection, Iterable, Mapping, Sequence
 
-from .calls import path_of
+from .access import path_of
 from .facts import Facts, facts
 from .known import WRAPPERS
 from .local import NONE, NOTHING, Import, Local, together

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 from typing import Collection, Iterator, Mapping, Sequence
 
-from .calls import LOOKUPS
+from .access import LOOKUPS
 from .effects import resources
 from .facts import Facts
 from .local import NOTHING, Import

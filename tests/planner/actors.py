@@ -29,7 +29,7 @@ from rpnb.agent.worker_program import WireProgram
 from rpnb.agent.worker_start import Starts
 from rpnb.agent.worker_steps import Steps
 from rpnb.agent.worker_sync import Sync
-from rpnb.planner.calls import is_literal
+from rpnb.planner.access import is_literal
 from rpnb.planner.local import Local
 from rpnb.planner.plan import Plan, Step, steps
 from rpnb.planner.sources import Source
