@@ -393,6 +393,8 @@ class Calls(ast.NodeVisitor):
         makers = names_of([*node.bases, *(keyword.value for keyword in node.keywords)])
         self._here.calls.update(makers)
         self.bases.update(makers)
+        for maker in (*node.bases, *(keyword.value for keyword in node.keywords)):
+            self._touch(maker, "use")
         if not self._depth:
             self.has_calls = self.has_calls or bool(
                 node.decorator_list or node.bases or node.keywords

@@ -34,6 +34,7 @@ class Store:
 # Decorators that keep nothing of a call, by the last part of their names.
 _FORGETFUL = frozenset(path.rpartition(".")[2] for path in WRAPPERS) | {
     *("property", "staticmethod", "classmethod"),
+    *("setter", "getter", "deleter", "field_validator", "model_validator", "field_serializer"),
     *("overload", "abstractmethod", "override", "final", "deprecated"),
 }
 

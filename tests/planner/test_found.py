@@ -498,6 +498,18 @@ _CLOSURE = "def make():\n    c = []\n    def get(n):\n        c.append(n)\n     
 _ONCE = "        cls._one = cls._one or [n]\n        return cls._one\n"
 # About -> a program, and a local module that keeps something of its calls where no global shows it.
 OF_MODULES = {
+    "a base that lists what is made from it": (
+        "import lm\nclass {0}(lm.Base): pass\nx = sorted(lm.Base.reg)",
+        "class Base:\n    reg = {}\n    def __init_subclass__(cls): Base.reg[cls.__name__] = cls",
+    ),
+    "a base that lists what is made from it, under its name": (
+        "from lm import Base\nclass {0}(Base): pass\nx = sorted(Base.reg)",
+        "class Base:\n    reg = {}\n    def __init_subclass__(cls): Base.reg[cls.__name__] = cls",
+    ),
+    "a metaclass that counts": (
+        "import lm\nclass {0}(metaclass=lm.Meta): pass\nx = list(lm.Meta.seen)",
+        "class Meta(type):\n    seen = []\n    def __new__(m, n, b, d):\n        m.seen.append(n)\n        return super().__new__(m, n, b, d)",
+    ),
     "a class method": (
         "import lm\nx = lm.M.get('{}')",
         "class M:\n    _one = None\n    @classmethod\n    def get(cls, n):\n" + _ONCE,
