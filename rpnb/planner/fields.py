@@ -16,11 +16,13 @@ from .access import is_literal, path_of
 from .methods import ACCESSORS
 from .spelled import spelled
 
+# Calls that say what a field is, if nothing else is given.
+_DEFAULTS = ("pydantic.Field", "dataclasses.field")
 # Calls that give the same whenever what they read is the same, and change nothing.
 _STEADY = frozenset(
     {
         *("os.environ.get", "os.getenv", "os.path.join", "os.path.dirname", "os.path.abspath"),
-        *("pathlib.Path", "torch.device"),
+        *("pathlib.Path", "torch.device", *_DEFAULTS),
         *(f"builtins.{name}" for name in ("str", "int", "float", "bool", "len")),
     }
 )
@@ -126,7 +128,9 @@ def _of_class(node: ast.ClassDef, imports: Mapping[str, str]) -> Fields:
     rest = [ast.unparse(each) for each in (*node.decorator_list, *node.bases)]
     for part in node.body:
         value = part.value if isinstance(part, (ast.Assign, ast.AnnAssign)) else None
-        is_field = isinstance(part, ast.AnnAssign) and (value is None or is_literal(value))
+        is_field = isinstance(part, ast.AnnAssign) and (
+            value is None or _is_constant(value, imports)
+        )
         for name in _named(part):
             # The annotation may decide what an argument becomes.
             is_steady = is_field or _text(value, imports, own)
@@ -184,8 +188,13 @@ def _is_constant(value: ast.expr | None, imports: Mapping[str, str]) -> bool:
     """Tell whether nothing can change what it gives: a literal, a variable of the environment."""
     if not isinstance(value, ast.Call):
         return value is not None and is_literal(value)
-    is_asked = _called(value, imports) in ("os.environ.get", "os.getenv") and not value.keywords
-    return is_asked and all(map(is_literal, value.args))
+    called, given = _called(value, imports), list(value.args)
+    if called in _DEFAULTS:
+        given += [each.value for each in value.keywords if each.arg == "default"]
+        has_factory = any(each.arg in ("default_factory", None) for each in value.keywords)
+        return len(given) == 1 and is_literal(given[0]) and not has_factory
+    is_asked = called in ("os.environ.get", "os.getenv") and not value.keywords
+    return is_asked and all(map(is_literal, given))
 
 
 def _called(value: ast.Call, imports: Mapping[str, str]) -> str:

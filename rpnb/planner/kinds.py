@@ -16,6 +16,7 @@ import dataclasses
 import enum
 import logging
 import re
+import sysconfig
 import types
 from typing import Any, Collection
 
@@ -58,8 +59,10 @@ _NOT_READING = frozenset(
         *("__init_subclass__", "__post_init__", "__del__", "__reduce__", "__getstate__"),
     }
 )
+# Where libraries lie; what is elsewhere may be the person's.
+_LIBRARIES = tuple(set(sysconfig.get_paths().values()) - {sysconfig.get_path("data")})
 # To read such a value runs none of the program's code.
-_STILL = ("imm", "mod", "code", "log", "record")
+_STILL = ("imm", "mod", "code", "log", "record", "data")
 _DEPTH = 4
 # A value of another kind keeps it, whatever is done to it.
 _MAY_RISE = ("code", "log", "mod", "record", "data", None)
@@ -144,7 +147,12 @@ def _is_code(value: Any) -> bool:
 
 def _function_kind(function: types.FunctionType, program: str, depth: int) -> str:
     """A function that keeps something (cells, attributes, mutable defaults) is data."""
-    if function.__closure__ or function.__dict__:
+    if function.__closure__:
+        return "data"
+    if function.__code__.co_filename.startswith(_LIBRARIES):
+        # Its defaults are the library's own affair, as a class's attributes are.
+        return "code"
+    if function.__dict__:
         return "data"
     defaults = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
     if depth >= _DEPTH:

@@ -56,6 +56,9 @@ SPARED = {
         _DATACLASS.format("", "model: str", _OTHER, "model='a', n=2")),
     "a field of a pydantic model": (
         _BY_NAME, _MODEL.format(_FIELD, _OTHER, ""), _MODEL.format(_FIELD, "n: int = 2", "")),
+    "a described field of a pydantic model": (
+        _BY_NAME, _MODEL.format("model: str = Field('a', max_length=9)", "n: int = Field(1, ge=1)", ""),
+        _MODEL.format("model: str = Field('a', max_length=9)", "n: int = Field(2, ge=1)", "")),
     "a variable's default": (
         _BY_NAME,
         "import os\n" + _DATACLASS.format("", "model: str = os.getenv('RPNB_A', 'a')", _OTHER, ""),
@@ -107,6 +110,11 @@ CHANGED = {
         "def g(): return 'b'\n" + _DATACLASS.format("", _FIELD, _OTHER, "model=g()")),
     "an annotation that an argument is made by": (
         _BY_NAME, _MODEL.format("model: str", _OTHER, "model='1'"), _MODEL.format("model: int", _OTHER, "model='1'")),
+    "a described field": (
+        _BY_NAME, _MODEL.format("model: str = Field('a')", _OTHER, ""), _MODEL.format("model: str = Field('b')", _OTHER, "")),
+    "a factory": (
+        _BY_NAME, "k = ['a']\ndef g(): return k[0]\n" + _MODEL.format("model: str = Field(default_factory=g)", _OTHER, ""),
+        "k = ['b']\ndef g(): return k[0]\n" + _MODEL.format("model: str = Field(default_factory=g)", _OTHER, "")),
     "a validator": (
         _BY_NAME, _MODEL.format("model: str", _OTHER, "model='a'"),
         "from pydantic import BaseModel, field_validator\nclass Conf(BaseModel):\n    model: str\n"
