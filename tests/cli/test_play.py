@@ -1,11 +1,13 @@
 """What a person and what a program sees of a result."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from rpnb.cli import play
 from rpnb.cli.progress import Progress
+from rpnb.session import updates
 from rpnb.session.result import RemoteException, Result
 
 DONE = Result("j1", "COMPLETED", '{"output": {"a": [1]}}', metrics={"seconds": 0.421})
@@ -51,3 +53,22 @@ def test_report_of_a_stream_prints_its_chunks(capsys):
     streamed = Result("j", "COMPLETED", '{"output": []}', stream=[{"t": 1}, "two"])
     play.report(streamed, as_json=False, label="local", progress=Progress())
     assert capsys.readouterr().out == '{"t": 1}\ntwo\n'
+
+
+def test_outage_in_mid_job_is_said_once_and_goes_on_in_the_spinner(capsys, monkeypatch):
+    told = [
+        updates.LinkChanged("lost", 3, why="no route to host"),
+        updates.LinkChanged("lost", 9, is_news=False),
+        updates.LinkChanged("back", 12),
+        updates.Finished(DONE),
+    ]
+    session = SimpleNamespace(submit=lambda *_, **__: SimpleNamespace(watched=lambda: told))
+    progress, spun = Progress(), []
+    monkeypatch.setattr(progress, "now", spun.append)
+    assert play.play(session, None, {"id": "j1"}, progress=progress) is DONE
+    lost = "link lost 3 s ago, job runs on, reconnecting: no route to host"
+    assert capsys.readouterr().err.splitlines() == [lost, "link is back after 12 s"]
+    assert [text.partition(",")[0] for text in spun[:2]] == [
+        "link lost 3 s ago",
+        "link lost 9 s ago",
+    ]
