@@ -87,9 +87,9 @@ class Kernel:
                 return ran
             _take(ran, kind, content)
 
-    def see(self, request, text, timeout=60.0):
+    def see(self, request, text, timeout=60.0, ran=None):
         """Wait until the cell's output has this text; return what there is by then."""
-        ran, until = Ran(), time.monotonic() + timeout
+        ran, until = ran or Ran(), time.monotonic() + timeout
         while text not in ran.text:
             message = self.client.get_iopub_msg(timeout=until - time.monotonic())
             if message["parent_header"].get("msg_id") == request:

@@ -189,6 +189,52 @@ def test_job_that_outlives_its_kernel_is_found_again(new_kernel):
     assert ran.text.rstrip().endswith("11")
 
 
+# Cuts the link once there is a file "cut", and lets it come back once there is "mend".
+OUTAGE = """
+import pathlib, threading, time
+from rpnb.errors import CannotReach
+link = get_ipython()._rpnb_notebook.session._link
+dial = link._dial
+def reach():
+    if not pathlib.Path("mend").exists():
+        raise CannotReach("no route to host")
+    return dial()
+def cut():
+    while not pathlib.Path("cut").exists():
+        time.sleep(0.01)
+    link._dial = reach
+    link._line.close()
+threading.Thread(target=cut, daemon=True).start()
+"""
+PATIENT = """%%runpod_handler --input {folder!r}
+import pathlib, time
+def handler(job):
+    print("begun", flush=True)
+    while not pathlib.Path(job["input"], "end").exists():
+        time.sleep(0.01)
+    return "well"
+"""
+
+
+def test_outage_in_mid_job_is_one_line_that_the_result_replaces(kernel, tmp_path):
+    kernel.run(OUTAGE)
+    request = kernel.start(PATIENT.format(folder=str(tmp_path)), "h")
+    seen, shown = kernel.see(request, "begun"), []
+    for file, said in {
+        "cut": "job runs on │ reconnecting │ no route to host",
+        "mend": "link is back after ",
+    }.items():
+        (tmp_path / file).touch()
+        seen = kernel.see(request, said, ran=seen)
+        shown.append([each["text"] for each in seen.outputs if "link" in each["text"]])
+    (tmp_path / "end").touch()
+    ran = kernel.finish(request, ran=seen)
+    assert [len(each) for each in shown] == [1, 1], shown
+    assert shown[0][0].startswith("local │ link lost "), shown
+    assert ran.line.startswith("local │ handler │ ✓ ") and "well" in ran.text
+    assert "link lost" not in ran.text and "link is back" not in ran.text
+
+
 def test_status_lists_jobs_and_shows_one_from_its_start(kernel):
     kernel.run("%%runpod_handler --input 1\ndef handler(job):\n    print('said')\n    return 41")
     ran = kernel.run("%runpod_status")
