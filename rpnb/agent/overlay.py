@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Callable, Iterable, Iterator, Sequence
 
@@ -216,6 +216,21 @@ def _install(
         return
     on_progress(f"looking for {_listed(wanted)} to fit what {parent.executable} has")
     tool = pip.find(parent, site.parent).with_options(options)
+    # /tmp may be tiny: what pip unpacks lies where it is installed.
+    with tempfile.TemporaryDirectory(prefix=".pip-", dir=site.parent) as aside:
+        tool = replace(tool, env={**tool.env, "TMPDIR": aside})
+        _fill(site, tool, parent, wanted, (constraint, own), on_progress)
+
+
+def _fill(
+    site: Path,
+    tool: pip.Pip,
+    parent: Parent,
+    wanted: list[str],
+    constraints: tuple[str, list[str]],
+    on_progress: Report,
+) -> None:
+    constraint, own = constraints
     own_file = site / "own.txt"
     own_file.write_text("".join(f"{each}\n" for each in own))
     pins_file = site / "constraint.txt"

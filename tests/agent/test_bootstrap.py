@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from rpnb.agent import bootstrap
+from rpnb.agent.directory import RunDirectory
 from tests.agent.agents import Agent, Peer
 
 PYTHON_39 = Path("/root/.pyenv/versions/3.9.18/bin/python")
@@ -179,6 +180,18 @@ def test_login_that_cannot_be_outlived_is_said(tmp_path, monkeypatch):
     said = []
     assert bootstrap.scope(said.append) == []
     assert "KillUserProcesses" in said[0]
+
+
+def test_agent_starts_in_the_scope_that_outlives_the_login(tmp_path, monkeypatch):
+    mark = f'touch {tmp_path}/used; while [ "${{1#-}}" != "$1" ]; do shift; done; exec "$@"'
+    _pretend_login(tmp_path, monkeypatch, "yes", systemd_run=mark)
+    started = []
+    monkeypatch.setattr(bootstrap, "detach", lambda command, _log: started.append(command))
+    monkeypatch.setattr(bootstrap, "listens", lambda _path: True)
+    directory = RunDirectory(tmp_path / "run" / "w")
+    bootstrap._start_relay(directory, tmp_path / "agent.pyz", print)
+    assert started[0][:3] == ["systemd-run", "--user", "--scope"]
+    assert started[0][-2:] == ["relay", str(directory.path)]
 
 
 def _pretend_login(

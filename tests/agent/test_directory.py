@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 from rpnb.agent import directory as directories
 from rpnb.agent.directory import RunDirectory, Settings, hold, is_locked, root, worker_path
-from rpnb.errors import CannotPrepare, NoSpace
+from rpnb.errors import CannotPrepare, NoSpace, TargetError
 from tests.agent.agents import until
 
 HOLDER = """
@@ -66,6 +67,22 @@ def test_create_with_a_long_path_puts_sockets_elsewhere(tmp_path):
         assert directory.control.parent == directory.socket.parent
     finally:
         directory.socket.parent.rmdir()
+
+
+@pytest.mark.parametrize("trap", ["open", "link"])
+def test_create_refuses_a_folder_for_sockets_that_somebody_else_laid_out(tmp_path, trap):
+    path = tmp_path / ("x" * 90) / "run" / "w"
+    RunDirectory(path).create()
+    folder = RunDirectory(path).socket.parent
+    folder.rmdir()
+    shutil.rmtree(path)
+    (tmp_path / "theirs").mkdir()
+    folder.mkdir(mode=0o755) if trap == "open" else folder.symlink_to(tmp_path / "theirs")
+    try:
+        with pytest.raises(TargetError, match="not a private folder"):
+            RunDirectory(path).create()
+    finally:
+        folder.rmdir() if trap == "open" else folder.unlink()
 
 
 def test_create_where_sockets_work_keeps_them_inside(directory):

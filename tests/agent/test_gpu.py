@@ -93,3 +93,10 @@ def test_readings_from_a_driver_that_hangs_end(smi, monkeypatch):
     smi(TWO, tail="exec sleep 60")
     monkeypatch.setattr(gpu, "_TIMEOUT", 0.2)
     assert gpu.readings() == []
+
+
+def test_memory_of_a_dead_process_is_waited_for_until_it_falls_no_further(monkeypatch):
+    used = iter([900, 500, 100, 100, 50])
+    monkeypatch.setattr(gpu, "_PAUSE", 0.0)
+    monkeypatch.setattr(gpu, "readings", lambda: [{"used_bytes": next(used)}])
+    assert gpu.settled() == [{"used_bytes": 100}]

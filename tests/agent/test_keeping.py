@@ -190,3 +190,16 @@ def test_environment_says_what_may_be_kept():
     assert Allowance.of({"RPNB_KEEP_BYTES": "5e6", "RPNB_KEEP_DAYS": "0.5"}) == Allowance(
         5_000_000, 0.5
     )
+
+
+def test_agent_that_runs_collects_old_caches_every_six_hours(writer, monkeypatch):
+    roots, now = [], [time.monotonic()]
+    monkeypatch.setattr(keeping, "collect", roots.append)
+    monkeypatch.setattr(keeping.time, "monotonic", lambda: now[0])
+    found = Keeping(writer.directory, writer.opened(), Allowance(1 << 30, 7.0))
+    monkeypatch.setattr(found._clock, "is_steady", lambda: True)
+    for hours in (0, 5, 7, 8, 14):
+        now[0] = hours * 3600.0 + 1e6
+        found.step()
+    # At the start, and after 7 and 14 hours.
+    assert roots == [writer.directory.root] * 3

@@ -9,6 +9,7 @@ import sys
 import threading
 import venv
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +118,22 @@ def test_overlay_leaves_the_parent_untouched(python, wheels, tmp_path):
     before = sorted(site_of(python).rglob("*"))
     overlay.prepare(python, tmp_path)
     assert sorted(site_of(python).rglob("*")) == before
+
+
+def test_overlay_is_unpacked_beside_itself_where_tmp_is_tiny(python, wheels, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tiny"))
+    asked, popen = [], subprocess.Popen
+
+    def noted(command, **options):
+        if "install" in command:
+            asked.append(Path(options["env"]["TMPDIR"]))
+            assert asked[-1].is_dir()
+        return popen(command, **options)
+
+    monkeypatch.setattr(overlay.pip.subprocess, "Popen", noted)
+    overlay.prepare(python, tmp_path / "home")
+    assert asked and all(tmp_path / "home" in each.parents for each in asked)
+    assert not any(each.exists() for each in asked)
 
 
 def test_overlay_the_second_time_runs_nothing(python, wheels, tmp_path, monkeypatch):

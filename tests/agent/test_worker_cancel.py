@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 import time
-from collections.abc import Iterator
+import types
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from rpnb.agent.worker_cancel import Cancellation, JobCancelled
 from tests.agent.driver import Worker, handler_program, posted, wire
 
 
@@ -198,3 +203,30 @@ def test_interrupt_of_the_terminal_does_not_reach_the_program(worker: Worker) ->
     worker.process.send_signal(2)
 
     assert posted(worker.job(None)) == {"output": 1}
+
+
+def _function(name: str, inner: Callable[[], object]) -> types.FunctionType:
+    """Return a function of a module of that name that calls another one."""
+    scope: dict[str, object] = {"__name__": name, "inner": inner}
+    # Code of the same name and text would be one entry.
+    called = f"run{id(inner)}"
+    exec(f"def {called}():\n    inner()", scope)
+    return cast("types.FunctionType", scope[called])
+
+
+def test_cancel_reaches_frames_of_the_persons_alone() -> None:
+    """Ours may hold a lock, or be in the midst of a piece of the journal."""
+    loop = asyncio.new_event_loop()
+    loop.close()
+    cancellation = Cancellation(loop)
+    cancellation._wanted = True
+    theirs = _function("__main__", lambda: cancellation._interrupt(0, sys._getframe(1)))
+    ours = _function("rpnb.output", lambda: cancellation._interrupt(0, sys._getframe(1)))
+    _function("rpnb.runner", theirs)()  # no entry of a job's leads there
+    entry = _function("rpnb.runner", _function("__main__", ours))
+    cancellation.entries.add(entry.__code__)
+    entry()  # our own code, called by the person's
+    entry = _function("rpnb.runner", theirs)
+    cancellation.entries.add(entry.__code__)
+    with pytest.raises(JobCancelled):
+        entry()

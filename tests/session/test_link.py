@@ -733,6 +733,16 @@ def test_busy_interpreter_is_no_silence(agent, watched):
     assert changes(run) == []
 
 
+def test_machine_that_slept_is_dialled_at_once(watched, monkeypatch):
+    hurried = []
+    monkeypatch.setattr(watched._redial, "hurry", lambda: hurried.append(1))
+    watched._look(0.25, 0.25)
+    assert hurried == []
+    # The wall clock went on while the other stood still.
+    watched._look(0.25, 60.0)
+    assert hurried == [1]
+
+
 def test_link_cut_again_and_again_right_after_it_is_back_is_not_hammered(agent, watched):
     run, dial = submitted(watched), watched._dial
     agent.next(messages.Submit)
