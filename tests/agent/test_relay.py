@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from rpnb.agent import idle
 from rpnb.protocol.messages import (
     Cancel,
     Hello,
@@ -500,6 +501,10 @@ def test_secrets_are_written_nowhere(agent, peer):
     peer.ended("env")
     files = [path for path in agent.home.rglob("*") if path.is_file()]
     assert not any(b"s3cret" in path.read_bytes() for path in files)
+
+
+def test_worker_is_waited_for_two_hours_as_documented():
+    assert idle.SECONDS == 2 * 3600
 
 
 def test_idle_agent_ends_with_its_worker(agent):

@@ -85,6 +85,7 @@ LINES = "".join(f"line {number}\n" for number in range(20))
 over_ssh = pytest.mark.parametrize(
     "target", [pytest.param("ssh", marks=pytest.mark.ssh)], indirect=True
 )
+EVERY = {"idle", "login", "request", "upload", "set-up", "run", "stream", "result"}
 # Where a run is once it has said so.
 STAGES = {Planned: "set-up", JobStarted: "run", Streamed: "stream", Finished: "end"}
 
@@ -194,6 +195,8 @@ def test_cuts_at_random_bytes_lose_and_repeat_nothing(
         check(Seen(stage.follow(running)).result, value, cut)
         if cut.is_done.is_set():
             cuts[cut.stage, cut.kind] += 1
+    if IS_LONG:
+        assert {stage for stage, _ in cuts} == EVERY and {kind for _, kind in cuts} == {*KINDS}
     tell(f"{target.kind}: {told(cuts, time.monotonic() - begun)}")
     directory = processes.directory
     assert calls(processes) == jobs, "each once, in order"

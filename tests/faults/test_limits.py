@@ -135,7 +135,7 @@ def test_compiled_packages_where_no_programs_are_allowed_are_a_sentence(mounted)
 
 
 def test_tiny_folder_for_temporary_files_does_not_matter(mounted, tmp_path, monkeypatch):
-    monkeypatch.setenv("TMPDIR", str(mounted("tmp", "size=64k")))
+    monkeypatch.setenv("TMPDIR", str(mounted("tmp", "size=64k,noexec")))
     monkeypatch.setenv("RPNB_HOME", str(tmp_path / "rpnb"))
     with works(tmp_path / "rpnb"):
         pass
