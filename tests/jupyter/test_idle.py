@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
+
+from rpnb.jupyter.extension import notebook_of
+from rpnb.session.link_state import State
 
 
 @pytest.fixture
@@ -34,3 +38,22 @@ def test_status_warns_before_a_worker_that_holds_a_gpu_is_stopped_and_keep_turns
     book.run("%runpod_connect local --keep")
     assert "if it is not used" not in book.run("%runpod_status").text
     assert "worker stays warm ·" in book.run("%runpod_disconnect").text
+
+
+@pytest.mark.slow  # the idle time
+def test_run_after_an_idle_end_with_the_notebook_attached_loads_the_program_again(
+    book, monkeypatch
+):
+    # Six times as long while a notebook is connected.
+    monkeypatch.setenv("RPNB_IDLE", "0.5")
+    book.run(f"%runpod_connect local --python {sys.executable}")
+    book.run("%%runpod_setup model\nimport os\nprint('loading')\nborn = os.getpid()")
+    book.run("%%runpod_handler --input 1\ndef handler(job):\n    return born")
+    first, link = book.names["_result"].output, notebook_of(book.shell).session._link
+    deadline = time.monotonic() + 20
+    while link._state is not State.DOWN:
+        assert time.monotonic() < deadline, "the worker was not ended"
+        time.sleep(0.01)
+    said = book.run("%runpod_run 2")
+    assert said.error is None and "loading" in said.text
+    assert book.names["_result"].output != first
