@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 
 import pytest
 
+import rpnb
 from rpnb.agent.journal import JournalReader
+from rpnb.session.attach import attach
 from rpnb.session.updates import LinkChanged
 from tests.behaviour.cells import Seen, job, program, run
-from tests.faults.breaking import heard_by, is_alive, until
-from tests.faults.handlers import CHUNKS, COUNTED, ONE, calls
+from tests.faults.breaking import WORKER, heard_by, is_alive, until
+from tests.faults.handlers import CHUNKS, COUNTED, ONE, WAITS, calls
 from tests.faults.killing import SETS, SOME, cases, check, check_journal, next_name, survivors
 from tests.faults.scene import Scene
 
@@ -50,6 +54,36 @@ def test_secret_outlives_relay_and_worker_while_its_client_lives(session, proces
     assert run(session, look).result.output == "s3cret"
     processes.kill("relay", "keeper", "worker")
     assert run(session, look).result.output == "s3cret"
+
+
+def test_secret_is_gone_with_its_client_and_its_agent(session, processes, target):
+    look = program(handler="import os\n\ndef handler(job):\n    return os.environ.get('TOKEN')")
+    session.set_env({"TOKEN": "s3cret"})
+    assert run(session, look).result.output == "s3cret"
+    session.close()
+    processes.kill("relay", "keeper", "worker")
+    with rpnb.connect(target.text, name=WORKER, python=sys.executable) as other:
+        assert run(other, look).result.output is None
+
+
+def test_journal_tells_after_a_reboot_what_finished_and_what_was_lost(session, processes, target):
+    run(session, program(handler=ONE))
+    session.submit(program(handler=WAITS), job=job())
+    until(lambda: calls(processes), "the job's beginning")
+    session.close()
+    processes.kill("relay", "keeper", "worker")
+    pids = json.loads(processes.directory.pids.read_bytes())
+    processes.directory.pids.write_text(json.dumps({**pids, "boot": "the one before"}))
+    with rpnb.connect(target.text, name=WORKER, python=sys.executable) as other:
+        finished, lost = other.jobs
+        assert attached(other, finished).result.output == 1
+        assert "restarted" in str(attached(other, lost).failed)
+        assert run(other, program(handler=ONE)).result.output == 1
+    assert calls(processes) == 1
+
+
+def attached(session, past):
+    return Seen(attach(session, past.request))
 
 
 def test_request_that_a_killed_relay_had_handed_over_runs_once(session, processes):
