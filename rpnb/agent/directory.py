@@ -15,6 +15,7 @@ import os
 import socket
 import stat
 import tempfile
+import threading
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -214,7 +215,7 @@ def writing(path: Path) -> Iterator[None]:
 def write_file(path: Path, data: bytes) -> None:
     """Replace the file at once: a reader sees the old bytes or the new ones."""
     with writing(path):
-        fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+        fresh = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.new")
         try:
             fresh.touch(mode=0o600)
             fresh.write_bytes(data)

@@ -332,7 +332,7 @@ def test_import_that_patches_nothing_is_undone_as_any(worker: Worker) -> None:
 def test_patch_above_a_kept_step_takes_a_new_worker(worker: Worker) -> None:
     use = "import colorsys\nx = colorsys.rgb_to_hls(1, 1, 1)"
     worker.run(wire(use))
-    unseen = PATCHER.replace("colorsys.rgb_to_hls =", "vars(colorsys)['rgb_to_hls'] =")
+    unseen = PATCHER.replace("colorsys.rgb_to_hls =", "__import__('color' + 'sys').rgb_to_hls =")
     program = _with_files(wire("import patcher", use), worker, patcher=unseen)
     request = worker.submit(program)
     assert worker.process.wait(10) == 75
