@@ -137,3 +137,9 @@ def function_name(node: ast.Call) -> str:
     if isinstance(node.func, ast.Attribute):
         return node.func.attr
     return node.func.id if isinstance(node.func, ast.Name) else ""
+
+
+def decorator_name(decorator: ast.expr) -> str:
+    """Return the last name of what a decorator is, or is made by."""
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return ast.unparse(called).rpartition(".")[2]

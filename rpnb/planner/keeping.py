@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Iterator
 
-from .access import root_of
+from .access import decorator_name, root_of
 from .effects import PURE_BUILTINS
 from .routines import Routine, Store, routines
 
@@ -81,7 +81,7 @@ def keeping(text: str) -> Keeping:
 
 def decorators(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> list[ast.expr]:
     """Return the decorators that may keep a function, or a class and its objects."""
-    return [each for each in node.decorator_list if _last(each) not in _DATA_CLASSES]
+    return [each for each in node.decorator_list if decorator_name(each) not in _DATA_CLASSES]
 
 
 def is_fixed(value: ast.expr) -> bool:
@@ -222,8 +222,3 @@ def _first(target: ast.AST) -> str:
         name = target.attr if isinstance(target, ast.Attribute) else name
         target = target.value
     return name
-
-
-def _last(decorator: ast.expr) -> str:
-    called = decorator.func if isinstance(decorator, ast.Call) else decorator
-    return ast.unparse(called).rpartition(".")[2]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Iterator, Sequence
 
-from .access import is_literal
+from .access import decorator_name, is_literal
 from .calls import SETTERS
 from .effects import MUTATORS
 from .known import WRAPPERS
@@ -123,11 +123,6 @@ def whole(text: str) -> tuple[Routine, ...]:
     return (routine, *finder.found)
 
 
-def _last(decorator: ast.expr) -> str:
-    called = decorator.func if isinstance(decorator, ast.Call) else decorator
-    return ast.unparse(called).rpartition(".")[2]
-
-
 class _Finder(ast.NodeVisitor):
     """Fills a routine, and makes new ones for the functions in it."""
 
@@ -153,7 +148,9 @@ class _Finder(ast.NodeVisitor):
             routine.sort = next(
                 (m for m in ("classmethod", "staticmethod") if m in marks), "method"
             )
-        routine.wrappers = {_last(d) for d in getattr(node, "decorator_list", ())} - _FORGETFUL
+        routine.wrappers = {
+            decorator_name(d) for d in getattr(node, "decorator_list", ())
+        } - _FORGETFUL
         body = node.body if isinstance(node.body, list) else [ast.Return(node.body)]
         inner = _Finder(routine)
         for part in body:
