@@ -115,6 +115,8 @@ class Footprints:
 
     def _constant(self, number: int, reads: int) -> int:
         """Return the settings, as a mask, of which a statement takes constants only."""
+        if not reads & self.unheld:
+            return 0
         found = ((name, self.taken(number, name)) for name in names_in(reads & self.unheld))
         return mask(name for name, parts in found if parts and self._constants.are(name, parts))
 

@@ -242,6 +242,8 @@ class Names:
 
         Where a statement is the `caller`, only the methods that it may run count.
         """
+        if not units:
+            return _NOTHING_DONE
         methods = self.methods(units, caller) if caller is not None else {}
         reads = binds = changes = shares = 0
         for facts, done in self._running(units, methods):

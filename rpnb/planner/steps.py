@@ -126,8 +126,8 @@ def _step(
         found, identity = _DOCSTRING, f"{identity} docstring"
     if is_lazy and is_annotated(statement.node):
         identity = f"{identity} lazy"
-    tops = {path.split(".")[0] for paths in (found.loads, found.deferred_loads) for path in paths}
-    loads = [(top, local.load(top)) for top in sorted(tops) if top in local]
+    tops = {path.split(".")[0] for path in (*found.loads, *found.deferred_loads)}
+    loads = [(top, local.load(top)) for top in sorted(tops) if top in local] if tops else []
     if not loads:
         return Step(statement, identity, found)
     identity = " ".join([identity, *(f"{top}:{each.identity}" for top, each in loads)])
