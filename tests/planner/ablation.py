@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from rpnb.planner import footprints, kinds, names, plan, spread
+from rpnb.agent import worker_kept, worker_served
+from rpnb.planner import constants, footprints, keeping, kinds, local, names, plan, sources
+from rpnb.planner import spared, spread
 
 _draft = footprints.Footprints._draft
 _finish = footprints.Footprints._finish
@@ -66,6 +68,16 @@ RULES: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "probed resources": (plan._Planning, "_restore", lambda *_: {}),
     "active kinds": (kinds, "kind", _never_active),
     "observed binds": (footprints.Footprints, "widened", _only_facts),
+    "what jobs store": (worker_served.plan, "served", lambda *_, **__: ()),
+    "what jobs move unseen": (worker_kept.Kept, "moved", lambda *_: ([], frozenset())),
+    "what local modules do": (local.Local, "touch", lambda *_: local.Effect()),
+    "what their functions keep": (sources, "keeping", lambda text: keeping.Keeping()),
+    "settings that they make": (plan, "_parted", lambda then, now: 0),
+    "libraries handed to functions": (names, "_altered", lambda every: set()),
+    "what containers hold": (kinds, "held", lambda value, parts: iter(())),
+    "what constants are": (constants.Constants, "are", lambda *_: True),
+    "which fields are the same": (spared, "_is_same", lambda *_: True),
+    "methods that ran are run again": (plan._Planning, "_running_edited", lambda *_: iter(())),
 }
 
 
