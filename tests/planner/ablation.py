@@ -10,8 +10,18 @@ from typing import Any
 from unittest import mock
 
 from rpnb.agent import worker_kept, worker_served
-from rpnb.planner import constants, footprints, keeping, kinds, local, names, plan, sources
-from rpnb.planner import spared, spread
+from rpnb.planner import (
+    constants,
+    footprints,
+    keeping,
+    kinds,
+    local,
+    names,
+    plan,
+    sources,
+    spared,
+    spread,
+)
 
 _draft = footprints.Footprints._draft
 _finish = footprints.Footprints._finish
