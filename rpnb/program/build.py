@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import BadSyntax, NoHandler, ProgramError
-from . import modules, requirement_files, skew, start_call
+from . import imports, modules, requirement_files, skew, start_call
 from .cells import Cell, handler_name, python_text
 from .content import Content
 from .handler_cells import with_one_handler
@@ -155,7 +155,7 @@ def local_modules(cells: Sequence[Prepared], found: Resolved, names: Names) -> d
     texts = [each.body.text for each in cells]
     ours = [each for each in found.all if each.capture.name not in found.foreign]
     captured = [each.capture.text for each in ours]
-    roots = {root for text in (*texts, *captured) for root in modules.imported(text)}
+    roots = {root for text in (*texts, *captured) for root in imports.imported(text)}
     roots |= {root for each in ours for root in each.modules}
     return modules.Modules(names.folder, names.path, [*texts, *captured]).collect(roots)
 
@@ -188,7 +188,7 @@ def _withhold(
             around.asked = around.asked.with_more(Read(list(base.requirements)))
     here = modules.Modules(names.folder, names.path)
     for each in strange:
-        trees = filter(None, map(here.find, sorted(modules.imported(each.body.text))))
+        trees = filter(None, map(here.find, sorted(imports.imported(each.body.text))))
         files = [path for tree in trees for path in tree.files if path not in around.local]
         named = [f"`{file.option} {file.path}`" for file in each.requirement_files]
         stays = [*found.withheld.get(each.cell.id, ()), *sorted(files)[:5], *named]

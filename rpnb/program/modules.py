@@ -6,7 +6,6 @@ install. They travel as files and lie beside `handler.py` in the export.
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import sys
 import sysconfig
@@ -17,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import CannotCapture
 from .data_files import files_of, named_by_file
+from .imports import imported, names_in_strings, works_names_out
 from .search_path import Added, added
 
 # The target has these, or its overlay brings them.
@@ -45,6 +45,7 @@ class Modules:
         self._named: dict[str, Path] = {}
         self._folder = folder
         self._imported: set[str] = set()
+        self._texts: set[str] = set()
         for text in texts:
             if folder is not None:
                 self._read(text, folder / "handler.py", "handler.py")
@@ -60,6 +61,8 @@ class Modules:
             before = len(files)
             for name in sorted({*names, *self._imported}):
                 self._take(self.find(name), files)
+            for tree in self._spelled():
+                self._take(tree, files)
             self._take(Tree("__file__", self._data()), files)
             if len(files) == before:
                 return files
@@ -78,6 +81,7 @@ class Modules:
     def _read(self, text: str, file: Path, beside: str) -> None:
         """Note what a text of the program imports, searches and reads."""
         cwd = self._folder or file.parent
+        self._texts.add(text)
         self._imported |= imported(text)
         self._named |= named_by_file(text, file, beside=beside, cwd=cwd)
         for each in added(text, file, beside=beside, cwd=cwd):
@@ -85,6 +89,17 @@ class Modules:
                 self._added.append(each)
                 # What was not to be found may be now.
                 self._trees = {name: tree for name, tree in self._trees.items() if tree}
+
+    def _spelled(self) -> Iterator[Tree]:
+        """Where a text imports by a name that it works out: all modules that strings name.
+
+        What is too large to travel was hardly meant.
+        """
+        if any(map(works_names_out, self._texts)):
+            named = set[str]().union(*map(names_in_strings, self._texts))
+            for tree in map(self.find, sorted(named)):
+                if tree is not None and _size(tree) <= _LIMIT_BYTES:
+                    yield tree
 
     def _data(self) -> dict[str, Path]:
         """The files that texts name, less folders that are only searched for modules."""
@@ -112,28 +127,6 @@ class Modules:
         # A folder without `__init__.py` gives way to any module of its name.
         trees = (_namespace(name, root, prefix) for prefix, root in places)
         return next((tree for tree in trees if tree is not None), None)
-
-
-def imported(text: str) -> set[str]:
-    """Return the top-level names of the modules that a text imports, late imports included."""
-    try:
-        return set(_imported(ast.parse(text)))
-    except (SyntaxError, ValueError):
-        return set()
-
-
-def _imported(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            yield node.module.partition(".")[0]
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(
-            ("import_module", "__import__")
-        ):
-            named = node.args[0] if node.args else None
-            if isinstance(named, ast.Constant) and isinstance(named.value, str):
-                yield named.value.partition(".")[0]
 
 
 def _roots(folder: Path | None, path: Sequence[str]) -> Iterator[Path]:
@@ -215,8 +208,12 @@ def _content(name: str, place: Path) -> bytes:
         ) from error
 
 
+def _size(tree: Tree) -> int:
+    return sum(place.stat().st_size for place in tree.files.values())
+
+
 def _check_size(tree: Tree) -> None:
-    size = sum(place.stat().st_size for place in tree.files.values())
+    size = _size(tree)
     if size > _LIMIT_BYTES:
         raise CannotCapture(
             f"the local package `{tree.name}` holds {size / 1e6:,.0f} MB of files: keep its data "

@@ -9,7 +9,7 @@ from importlib import metadata
 from typing import Any
 
 from ..errors import CannotCapture
-from .modules import imported
+from .imports import imported
 from .steps import Capture, Program
 
 # Module -> distribution whose objects do not survive a change of its major version; the

@@ -52,6 +52,36 @@ def test_import_by_name_travels(tmp_path):
     assert files_of(tmp_path, source) == {"plugin.py"}
 
 
+BY_NAME = {
+    "f'plugins.{N}'": "plugins",
+    "'plugins.' + N": "plugins",
+    "'.a', 'plugins'": "plugins",
+    "'.a', package='plugins'": "plugins",
+    "name='one'": "one",
+    "n) for n in ('one', 'two'": "one two",
+    "PICKED": "",
+}
+FOUND = {"plugins": {"plugins/__init__.py", "plugins/a.py"}, "one": {"one.py"}, "two": {"two.py"}}
+
+
+@pytest.mark.parametrize("given", BY_NAME)
+def test_module_whose_name_is_worked_out_travels_where_a_string_names_it(tmp_path, given):
+    write(tmp_path, {"plugins/__init__.py": "", "plugins/a.py": "", "one.py": "", "two.py": "",
+                     "handler.py": ""})  # fmt: skip
+    source = (
+        f"import importlib\nN = PICKED = 'a'\ns = {{'handler': [importlib.import_module({given})]}}"
+    )
+    travelling = [FOUND[each] for each in BY_NAME[given].split()]
+    assert files_of(tmp_path, source) == set().union(*travelling)
+
+
+def test_string_names_a_module_for_a_loader_of_another_file_alone(tmp_path):
+    write(tmp_path, {"loader.py": "from importlib import import_module\n"
+                     "def get(n): return import_module(n)", "one.py": ""})  # fmt: skip
+    assert files_of(tmp_path, "import loader\nloader.get('one')") == {"loader.py", "one.py"}
+    assert files_of(tmp_path, "s = 'one'") == set()
+
+
 def test_namespace_package_travels_with_its_modules_only(tmp_path):
     write(tmp_path, {"lib/a.py": "", "lib/big.bin": "x"})
     assert files_of(tmp_path, "from lib import a") == {"lib/a.py"}
