@@ -46,11 +46,17 @@ class _Globals:
 
 
 def module_of(obj: Any) -> set[str]:
-    """Return the top-level module that a pickle of the object asks for, none for a made one."""
+    """Return the top-level modules that a pickle of the object asks for, none for a made one.
+
+    What an object of a cell's class is made of may be its base's affair: a pydantic model's.
+    """
     if isinstance(obj, types.ModuleType):
         return {obj.__name__.partition(".")[0]}
-    module = (obj if isinstance(obj, _NAMED) else type(obj)).__module__
-    return {module.partition(".")[0]} if isinstance(module, str) else set()
+    made: tuple[Any, ...] = (obj,) if isinstance(obj, _NAMED) else (type(obj),)
+    if type(obj).__module__ == "__main__":
+        made = type(obj).__mro__
+    named = [each.__module__ for each in made]
+    return {each.partition(".")[0] for each in named if isinstance(each, str)}
 
 
 def _is_on_gpu(obj: Any) -> bool:

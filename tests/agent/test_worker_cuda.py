@@ -14,15 +14,22 @@ import pytest
 from tests.agent.driver import Worker, wire
 
 TORCH = """
+DONE = []
+
 class cuda:
     used = False
     is_initialized = classmethod(lambda cls: cls.used)
-    empty_cache = staticmethod(lambda: None)
+    empty_cache = staticmethod(lambda: DONE.append("emptied"))
     device_count = memory_reserved = max_memory_allocated = staticmethod(lambda *index: 0)
 
-def load():
+class Model:
+    def __del__(self):
+        DONE.append("freed")
+
+def load(*_):
+    DONE.append("loaded")
     cuda.used = True
-    return object()
+    return Model()
 """
 LOADED = "import os, torch\n{line}\nmodel = torch.load()"
 LINE = "os.environ['CUDA_VISIBLE_DEVICES'] = '{}'"
@@ -69,3 +76,10 @@ def test_variable_that_stands_behind_the_first_use_stays_warm(worker: Worker) ->
     text = LOADED.format(line="") + "\n" + LINE.format(0)
     worker.run(wire(text))
     assert _restart(worker, f"{text}\nx = 1") is None
+
+
+def test_memory_that_torch_keeps_is_given_back_before_the_next_load(worker: Worker) -> None:
+    text = LOADED.format(line="")
+    worker.run(wire(text))
+    worker.run(wire(text.replace("load()", "load(1)"), "print(*torch.DONE)"))
+    assert worker.logs() == "loaded freed emptied loaded\n"

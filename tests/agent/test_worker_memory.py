@@ -39,11 +39,14 @@ HOLDERS = {
     ),
     "a closure": (f"{LOAD}\ndef bound(m):\n    return lambda: m\nget = bound(model)", ""),
     "a class": (f"{LOAD}\nclass Service:\n    engine = model", ""),
-    "sys.last_value": (
-        f"{LOAD}{FAILS}",
-        "import sys\ntry:\n    use(model)\nexcept ValueError as error:\n"
-        "    sys.last_value, sys.last_traceback = error, error.__traceback__",
-    ),
+    **{
+        f"sys.{last}": (
+            f"{LOAD}{FAILS}",
+            "import sys\ntry:\n    use(model)\nexcept ValueError as error:\n"
+            f"    sys.{last} = error" + ".__traceback__" * (last == "last_traceback"),
+        )
+        for last in ("last_value", "last_traceback", "last_exc")
+    },
     "a handler that is bound to it": (LOAD + START % "model.handle", ""),
     "a handler that is a partial of it": (
         f"{LOAD}\nimport functools\ndef handle(m, job):\n    return 1"

@@ -1,3 +1,7 @@
+import sys
+import types
+from importlib.util import spec_from_file_location
+
 import pytest
 
 from rpnb.errors import CannotCapture
@@ -105,6 +109,22 @@ def test_folder_put_on_sys_path_keeps_its_place(tmp_path):
 
 def test_installed_modules_stay_where_they_are(tmp_path):
     assert files_of(tmp_path, "import json, numpy, runpod, rpnb") == set()
+
+
+def test_editable_install_travels_with_its_data(tmp_path, monkeypatch):
+    """Found by an import hook, as those of setuptools and hatch that put no folder on the path."""
+    package = tmp_path / "project" / "src" / "mine_e"
+    write(package, {"__init__.py": "import tool_e", "deep/a.py": "", "words.txt": ""})
+    write(package.parent, {"tool_e.py": ""})
+    places = {"mine_e": package / "__init__.py", "tool_e": package.parent / "tool_e.py"}
+
+    def find_spec(name, path=None, target=None):
+        return spec_from_file_location(name, places[name]) if name in places else None
+
+    finder = types.SimpleNamespace(find_spec=find_spec)
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, finder])
+    found = {"mine_e/__init__.py", "mine_e/deep/a.py", "mine_e/words.txt", "tool_e.py"}
+    assert files_of(tmp_path, "import mine_e") == found
 
 
 def test_module_with_a_syntax_error_travels_as_it_is(tmp_path):

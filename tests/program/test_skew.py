@@ -2,6 +2,7 @@
 
 import sys
 import types
+from importlib import metadata
 from importlib.machinery import ModuleSpec
 
 import numpy as np
@@ -11,7 +12,7 @@ from rpnb.errors import CannotCapture, ProgramError
 from rpnb.program.build import build
 from rpnb.program.cells import Cell
 from rpnb.program.names import Names
-from rpnb.program.skew import There, problems, requested
+from rpnb.program.skew import DISTRIBUTIONS, There, problems, requested
 
 HERE = np.__version__
 OTHER = f"{int(HERE.split('.')[0]) + 1}.0.1"
@@ -53,6 +54,41 @@ def test_value_inside_another_is_named_by_its_path():
     names = Names({"cfg": {"w": [np.zeros(5000)]}}, there=There("", {"numpy": OTHER}))
     with pytest.raises(CannotCapture, match=r"`cfg\['w'\]\[0\]` is of numpy\.ndarray of numpy 2"):
         build([Cell("h", "handler", "", "cell 2", "def handler(job):\n    return cfg")], names)
+
+
+PACKAGES = {
+    "numpy": ("import numpy as np\nv = {'w': np.float32(1.5)}", "`v['w']` is of numpy.float32"),
+    "pandas": ("import pandas as pd\nv = [pd.Timestamp(0)]", "`v[0]` is of pandas.Timestamp"),
+    "pydantic": (
+        "import pydantic\nclass M(pydantic.BaseModel):\n    a: int = 1\nv = (M(),)",
+        "`v[0]` is of __main__.M",
+    ),
+    "torch": ("import torch\nv = {'t': torch.zeros(3)}", "`v['t']` is of torch.Tensor"),
+    "scikit-learn": (
+        "from sklearn.linear_model import LinearRegression as L\nv = [L()]",
+        "`v[0]` is of sklearn.linear_model._base.LinearRegression",
+    ),
+    "pillow": (
+        "import PIL.Image\nv = [PIL.Image.new('L', (1, 1))]",
+        "`v[0]` is of PIL.Image.Image",
+    ),
+}
+
+
+MODULES = {package: module for module, package in DISTRIBUTIONS.items()}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_other_major_of_each_package_is_named_with_the_path_inside_the_value(notebook, package):
+    text, said = PACKAGES[package]
+    pytest.importorskip(MODULES[package])
+    notebook.cell(text)
+    notebook.setup("x = v")
+    with pytest.raises(CannotCapture) as raised:
+        notebook.build(there=There("", {package: "99.1"}))
+    assert f"{said} of {package} {metadata.version(package)}; the target has {package} 99.1" in (
+        str(raised.value)
+    )
 
 
 class Own:
