@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import random
 import shlex
 import shutil
 import signal
@@ -17,7 +19,7 @@ from typing import NamedTuple
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 HOW_TO_ENABLE = "no OpenSSH server here; enable these tests with: apt-get install openssh-server"
 NO_USERS = "users of a test's own need root and the right to mount (unshare --mount)"
-_START_SECONDS = 10.0
+_START_SECONDS = 30.0
 PASSWORD = "open sesame"
 # Of that password, by `openssl passwd -6`.
 _HASH = (
@@ -74,7 +76,7 @@ class Sshd:
         self.authorized_keys.touch(mode=0o600)
         self.user = subprocess.check_output(["id", "-un"], text=True).strip()
         self.key = self.account("id_test")
-        self.port = _free_port()
+        self.port = free_port()
         self.known_hosts = folder / "known_hosts"
         self.accept()
         self._write_config(options)
@@ -215,8 +217,9 @@ class Agent:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
-        end = time.monotonic() + 10
-        while not path.exists() and time.monotonic() < end:
+        end = time.monotonic() + _START_SECONDS
+        # Its socket is there a moment before it listens.
+        while not _accepts(path) and time.monotonic() < end:
             time.sleep(0.01)
 
     def add(self, *words: str | Path) -> None:
@@ -243,10 +246,17 @@ def make_key(path: Path, passphrase: str = "", kind: str = "ed25519") -> Path:
     return path
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+def free_port() -> int:
+    """Return a port that nobody has, for a server that takes it in a moment.
+
+    Below those that the system gives to connections: one of another test might get it first.
+    """
+    # Tests that run beside this one have the same seed.
+    for port in random.SystemRandom().sample(range(15_000, 32_000), 100):
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no port is free between 15000 and 32000")
 
 
 def _await_port(address: str, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -265,13 +275,18 @@ def _listens(address: str, port: int) -> bool:
     return True
 
 
+def _accepts(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 def _children(pid: int) -> list[int]:
     """The processes below `pid`; what detached itself is no longer among them."""
-    found = []
-    for path in Path(f"/proc/{pid}/task/{pid}").glob("children"):
-        for child in map(int, path.read_text().split()):
-            found += [child, *_children(child)]
-    return found
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []  # it ended just now
+    return [each for child in map(int, children) for each in (child, *_children(child))]
 
 
 def _kill(pid: int, number: int = signal.SIGKILL) -> None:

@@ -18,6 +18,8 @@ from .directory import RunDirectory
 from .worker_control import Control
 from .worker_events import Events
 
+# Comes through while a handler runs: an event that it interrupts would tear the journal.
+CANCEL = {signal.SIGUSR2}
 SYNCED: dict[str, Any] = {"cells": {}, "kept": [], "names": {}, "gpus": [], "notes": []}
 
 
@@ -68,11 +70,14 @@ class Worker:
     def jobs(self, jobs: list[Any]) -> int | None:
         for job in jobs:
             status, problem, buffers = "COMPLETED", None, (b"{}",)
+            self.events.emit("job", {"job": {"id": job["id"]}})
             try:
-                # A test cancels as soon as it hears of the job: before the handler runs.
-                self.events.emit("job", {"job": {"id": job["id"]}})
+                # A test cancels as soon as it hears of the job: that waits for the handler.
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, CANCEL)
                 buffers = (repr(self.names["handler"](job)).encode(),)
+                signal.pthread_sigmask(signal.SIG_BLOCK, CANCEL)
             except KeyboardInterrupt:
+                signal.pthread_sigmask(signal.SIG_BLOCK, CANCEL)
                 status, problem, buffers = "CANCELLED", "cancelled", ()
             body = {"job": job["id"], "status": status, "problem": problem, "exception": None}
             self.events.emit("finished", {**body, "stop": False, "metrics": {}}, *buffers)
@@ -82,6 +87,7 @@ class Worker:
 
 def main(directory: RunDirectory, generation: int, _lock: int) -> int:
     signal.signal(signal.SIGUSR2, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_BLOCK, CANCEL)
     worker = Worker(directory)
     worker.control.start()
     info = {"executable": sys.executable, "pid": os.getpid()}

@@ -100,8 +100,9 @@ def test_lock_held_by_a_process_is_seen_until_it_dies(tmp_path):
     assert hold(lock, wait=False) is None
     holder.kill()
     # Not waited for: a zombie holds nothing.
-    until(lambda: not is_locked(lock), "the lock's release")
-    assert Path(f"/proc/{holder.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    stat_file = Path(f"/proc/{holder.pid}/stat")
+    until(lambda: stat_file.read_text().rpartition(")")[2].split()[0] == "Z", "its death")
+    assert not is_locked(lock)
     holder.wait()
     holder.stdout.close()
 

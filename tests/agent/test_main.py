@@ -107,7 +107,7 @@ def test_bridge_joins_a_client_to_the_agent(agent, peer):
     while not any(isinstance(message, Pong) for message in said):
         said += connection.receive_data(os.read(bridge.stdout.fileno(), 1 << 16))
     bridge.stdin.close()
-    assert bridge.wait(10) == 0
+    assert bridge.wait(30) == 0
     bridge.stdout.close()
 
 

@@ -76,7 +76,7 @@ def handler(job):
     worker.run(handler_program(body), {})
     os.kill(worker.process.pid, 9)
     worker.process.wait()
-    until(lambda: not worker.directory.is_worker_alive(), "the lock to be free", within=5)
+    until(lambda: not worker.directory.is_worker_alive(), "the lock to be free")
 
 
 def test_relay_that_reads_nothing_holds_up_no_handler(worker):
@@ -95,7 +95,7 @@ def _last_bytes(journal):
 def test_handler_that_closes_every_descriptor_ends_its_worker_and_nothing_else(worker):
     body = "import os\n\ndef handler(job):\n    os.closerange(3, 200)\n    return 1"
     worker.send(Submit("r", handler_program(body), jobs=[{"id": "1", "input": {}}]))
-    assert worker.process.wait(10) != 0
+    assert worker.process.wait(30) != 0
     assert not worker.directory.is_worker_alive()
 
 

@@ -41,7 +41,7 @@ def kill(agent, unburied, *names):
     unburied += [pids[name] for name in names]
     for pid in unburied:
         os.kill(pid, signal.SIGKILL)
-    until(lambda: all(state(pid) == "Z" for pid in unburied), f"the death of {names}")
+        until(lambda pid=pid: state(pid) == "Z", f"the death of {names}")
 
 
 def begun(agent, seconds):

@@ -36,7 +36,8 @@ def test_cancelled_job_ends_soon_and_the_model_is_kept(session, kind):
     before = run(session, program(setup, handler=PID)).result.output
     seen, seconds = cancelled(session, program(setup, handler=SLEEPY[kind]))
     assert seen.result.status == "CANCELLED"
-    assert seconds < 3, "the grace time after which the worker is killed"
+    # Not by the end of its worker, 3 s after the cancel: the model would be another one.
+    assert seconds < 20
     assert run(session, program(setup, handler=PID)).result.output == before
 
 
@@ -139,7 +140,7 @@ def test_interrupt_cancels_the_job_and_keeps_the_model(session):
         for update in running.watched():
             seen.append(update)
             if isinstance(update, JobStarted):
-                threading.Timer(0.1, _thread.interrupt_main).start()
+                threading.Timer(0.5, _thread.interrupt_main).start()
     assert seen.result.status == "CANCELLED"
     kept = run(session, program("model = object()", handler="def handler(job):\n    return 1"))
     assert "model" not in kept.ran

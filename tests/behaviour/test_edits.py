@@ -2,6 +2,7 @@
 
 from rpnb.session.updates import Done
 from tests.behaviour.cells import program, run
+from tests.showing import files_showing
 
 MODEL = "import itertools\n\nclass Model:\n    pass\n\nmodel = Model()"
 HANDLER = "def handler(job):\n    return [id(model), {}]"
@@ -123,6 +124,5 @@ def test_secret_reaches_the_worker_and_no_file(session, target):
     session.set_env({"HF_TOKEN": "hf_verysecret"})
     made = program(handler="import os\n\ndef handler(job):\n    return len(os.environ['HF_TOKEN'])")
     assert run(session, made).result.output == len("hf_verysecret")
-    files = [path for path in target.home.rglob("*") if path.is_file()]
-    assert files
-    assert not [path for path in files if b"hf_verysecret" in path.read_bytes()]
+    assert files_showing("hf_verysecret", [target.home]) == set()
+    assert files_showing("HF_TOKEN", [target.home]), "the program names it"

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from rpnb.program.build import build
 from rpnb.program.cells import Cell
 from rpnb.program.names import Names
 from tests.production import quick
+from tests.sshd import free_port
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -59,9 +59,7 @@ def test_export_takes_a_test_input_option(exported, tmp_path):
 
 
 def test_export_serves_the_local_api(exported, tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(
         [sys.executable, exported.name, "--rp_serve_api", "--rp_api_port", str(port)],
         cwd=exported.parent,

@@ -32,6 +32,8 @@ class Cut:
     is_done: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
     # What went on just then, in the words of the proxy's `stage`.
     stage: str = field(default="", compare=False)
+    # What happens after it, counted from there.
+    following: Cut | None = field(default=None, compare=False)
 
 
 def random_cut(chance: random.Random) -> Cut:
@@ -137,7 +139,7 @@ class Proxy:
                     cut.at -= len(data)
                 self.passed_bytes[direction] += len(data)
                 return data, None
-            self._cut = None
+            self._cut = cut.following
             cut.stage = self.stage()
             self.passed_bytes[direction] += cut.at
             cut.is_done.set()

@@ -6,6 +6,7 @@ says the run's request once it is there, and waits to be killed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -104,7 +105,11 @@ class Scene:
 
 
 def _held_bytes(journal):
-    return sum(segment.stat().st_size for segment in journal.iterdir())
+    size = 0
+    for segment in journal.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it was let go meanwhile
+            size += segment.stat().st_size
+    return size
 
 
 def _struck_upload(strike):

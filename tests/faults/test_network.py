@@ -115,5 +115,5 @@ def test_network_that_goes_down_and_up_again_loses_nothing(session, network, hom
         hang_up(session)
         assert run(session, program(handler=ONE)).result.ok
     tell(f"link down {end}: noticed after {min(noticed):.1f} to {max(noticed):.1f} s")
-    # Promised are 2; a machine that is busy with other tests may be late.
-    assert max(noticed) < 2.5
+    # Promised are 2 (test_pulse.py counts them); a machine that is busy may be late.
+    assert max(noticed) < 4.0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from jupyter_client.manager import start_new_kernel
+from jupyter_client.manager import KernelManager
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -45,12 +46,19 @@ class Kernel:
 
     def __init__(self, folder, environment):
         settings = {**os.environ, **{k: str(v) for k, v in environment.items()}}
-        self.manager, self.client = start_new_kernel(cwd=str(folder), env=settings)
+        # Its ports would be chosen now and taken when it is up: a test beside might be first.
+        self._sockets = tempfile.TemporaryDirectory(prefix="rpnb-kernel-")
+        self.manager = KernelManager(transport="ipc", ip=f"{self._sockets.name}/kernel")
+        self.manager.start_kernel(cwd=str(folder), env=settings)
+        self.client = self.manager.blocking_client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=60)
 
     def close(self):
         """Shut the kernel down."""
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
+        self._sockets.cleanup()
 
     def start(self, code, cell_id=None, *, metadata=None, **content):
         """Send a cell without waiting; return the message's id."""

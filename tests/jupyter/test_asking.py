@@ -9,6 +9,7 @@ import pytest
 from tests import sshd as servers
 from tests.conftest import _end_processes
 from tests.jupyter.kernels import Kernel
+from tests.showing import files_showing
 from tests.sshd import PASSWORD, Sshd, User
 
 pytestmark = pytest.mark.ssh
@@ -51,8 +52,7 @@ def test_cell_asks_for_host_key_and_password_and_keeps_neither(guarded, kernel, 
     ]
     assert asked[1:] == [("Password of guest@127.0.0.1: ", True)] * 2
     assert kernel.run("%%runpod_remote\n6 * 7").text.endswith("42")
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert not [path for path in files if PASSWORD.encode() in path.read_bytes()]
+    assert files_showing(PASSWORD, [tmp_path]) == set()
     shown = ran.text + kernel.run("print(dict(globals()))").text
     assert PASSWORD not in shown
 

@@ -45,14 +45,14 @@ def test_form_long_default_is_kept_out_of_the_page():
 
 def test_form_run_with_a_missing_field_shows_it_and_is_ready_again():
     form = Form(None, FIELDS)
-    form.start().join(5)
+    form.start().join(20)
     assert "`prompt` is required" in form._screen._log.value
     assert not form._button.disabled
 
 
 def test_form_fault_in_a_thread_is_shown():
     form = Form(None, [])
-    form.start().join(5)
+    form.start().join(20)
     assert "a fault in rpnb" in form._screen._log.value
 
 
@@ -78,9 +78,9 @@ def test_screen_draws_one_below_the_other():
 STUBBORN = """%%runpod_handler --no-run
 import time
 def handler(job):
-    print("begun", flush=True)
     while True:
         try:
+            print("begun", flush=True)
             time.sleep(60)
         except BaseException:
             pass

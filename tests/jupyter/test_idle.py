@@ -45,7 +45,7 @@ def test_run_after_an_idle_end_with_the_notebook_attached_loads_the_program_agai
     book, monkeypatch
 ):
     # Six times as long while a notebook is connected.
-    monkeypatch.setenv("RPNB_IDLE", "0.5")
+    monkeypatch.setenv("RPNB_IDLE", "0.8")
     book.run(f"%runpod_connect local --python {sys.executable}")
     book.run("%%runpod_setup model\nimport os\nprint('loading')\nborn = os.getpid()")
     book.run("%%runpod_handler --input 1\ndef handler(job):\n    return born")

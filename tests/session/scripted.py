@@ -20,6 +20,8 @@ class ScriptedAgent:
     def __init__(self):
         self.heard: Queue = Queue()
         self.streams = []
+        # The thread that serves each stream.
+        self.threads = []
         # Those that hear nothing any more, and say nothing.
         self.frozen = set()
         self.answers_pings = True
@@ -33,7 +35,8 @@ class ScriptedAgent:
     def dial(self):
         ours, theirs = pair()
         self.streams.append(ours)
-        threading.Thread(target=self._serve, args=(ours,), daemon=True).start()
+        self.threads.append(threading.Thread(target=self._serve, args=(ours,), daemon=True))
+        self.threads[-1].start()
         return theirs
 
     def _serve(self, stream):
@@ -82,6 +85,6 @@ class ScriptedAgent:
     def next(self, kind):
         """Return the next message of this class, skipping others."""
         while True:
-            message = self.heard.get(timeout=10)
+            message = self.heard.get(timeout=30)
             if isinstance(message, kind):
                 return message

@@ -57,7 +57,7 @@ def unreachable():
 
 
 def until(condition):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -496,9 +496,10 @@ def test_upload_that_is_cut_asks_again_and_sends_the_rest(agent, link):
     agent.say(messages.Need("r1", {digest(value): [0, 1, 2]}))
     agent.next(messages.Blob)
     agent.cut()  # the stream beside the control stream
+    agent.threads[1].join(30)
     agent.next(messages.Submit)
-    agent.streams[0].send(messages.encode(messages.Need("r1", {digest(value): [1, 2]})))
     agent.heard.queue.clear()
+    agent.streams[0].send(messages.encode(messages.Need("r1", {digest(value): [1, 2]})))
     assert [agent.next(messages.Blob).index for _ in range(2)] == [1, 2]
 
 
@@ -692,8 +693,8 @@ def test_second_cancel_on_a_silent_line_is_sent_before_the_wait_ends(agent, watc
     run = begun(agent, watched)
     agent.freeze()
     until(lambda: watched._state is State.SUSPECT)
-    agent.frozen.clear()
     agent.answers_pings = False
+    agent.frozen.clear()
     run.cancel()
     run.cancel(force=True)
     with pytest.raises(LinkLost):
@@ -755,7 +756,8 @@ def test_link_cut_again_and_again_right_after_it_is_back_is_not_hammered(agent, 
     watched._dial = dying
     agent.cut()
     time.sleep(1.5)
-    assert 3 <= len(agent.streams) <= 12
+    assert len(agent.streams) <= 12
+    until(lambda: len(agent.streams) >= 3)
     watched._dial = dial
     until(lambda: watched._state is State.UP)
     agent.event("r1", "done")

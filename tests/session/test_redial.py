@@ -16,12 +16,15 @@ class Host:
         self.errors, self.tries = list(errors), 0
         self.wanted = []
         self.let_go = threading.Event()
+        # The threads that wait, or have waited.
+        self.waiting = []
 
     def attach(self, is_wanted):
         self.tries += 1
         if self.errors:
             raise self.errors.pop(0)
-        self.let_go.wait(10)
+        self.waiting.append(threading.current_thread())
+        self.let_go.wait(30)
         self.wanted.append(is_wanted())
 
 
@@ -33,12 +36,18 @@ def clock(monkeypatch):
     return now
 
 
+def settle(thread, host):
+    """Wait until a try has come to its end, or to where it waits."""
+    while thread.is_alive() and thread not in host.waiting:
+        thread.join(0.001)
+
+
 def dialled(redial, rung, clock, until, ticks=2000):
     """Step until a condition holds; return the seconds that it took, and the last verdict."""
     for count in range(ticks):
         verdict = redial.step(TICK)
         if redial._try is not None and redial._try.thread is not None:
-            redial._try.thread.join(0.05)
+            settle(redial._try.thread, redial._attach.__self__)
         if until() or verdict is not None:
             return count * TICK, verdict
         clock[0] += TICK

@@ -210,7 +210,9 @@ def test_proxy_command_that_fails_is_quoted(
     command: str, words: str, net: Net, connect: Connect, tmp_path: Path
 ) -> None:
     heard: list[str] = []
-    config = net.config(tmp_path, last=f"ProxyCommand sh -c {command!r}\nConnectTimeout 1")
+    # The one that sleeps is given up; the others have time to say why they end.
+    seconds = 2 if "sleep" in command else 20
+    config = net.config(tmp_path, last=f"ProxyCommand sh -c {command!r}\nConnectTimeout {seconds}")
     with pytest.raises(CannotReach) as caught:
         connect(f"ssh -F {config} last", tell=heard.append)
     assert words in str(caught.value)

@@ -293,4 +293,5 @@ def _reply_time(stream: Stream) -> float:
         _read(stream, len(b"event") * 4)
         times.append(time.perf_counter() - start)
     stream.close()
-    return statistics.median(times)
+    # Of a machine that is busy half of the replies may be late; each that is held back is.
+    return statistics.quantiles(times, n=4)[0]
