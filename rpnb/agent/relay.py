@@ -76,9 +76,6 @@ class Relay:
         self._keeping = Keeping(directory, self._record, allowance)
         self._noticed: Notice | None = None
         self._has_more = False
-        self._listener = _listen(directory.socket)
-        self._door = _inode(directory.socket)
-        self._watch(self._listener, self._accept)
         self._wake, poke = socket.socketpair()
         for end in (self._wake, poke):
             end.setblocking(False)
@@ -88,6 +85,10 @@ class Relay:
         for number in (*_STOPS, signal.SIGHUP):
             signal.signal(number, lambda *_: None)
         self._watch(self._wake, self._on_signal)
+        # Not before: who finds it listening may end it at once, and its worker with it.
+        self._listener = _listen(directory.socket)
+        self._door = _inode(directory.socket)
+        self._watch(self._listener, self._accept)
         self._desk = Desk(directory, self._record, self._charge, idle.left, self._drop)
 
     def run(self) -> None:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -480,6 +481,31 @@ def test_restart_ends_what_runs(peer):
     peer.send(Restart("again"))
     assert peer.ended("r").body["phase"] == "cancelled"
     assert peer.ended("again").kind == "done"
+
+
+# Is told to end in the moment in which it begins to listen.
+STRUCK = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from _rpnb.agent import relay
+from _rpnb.agent.directory import RunDirectory
+listen = relay._listen
+def struck(path):
+    opened = listen(path)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return opened
+relay._listen = struck
+sys.exit(relay.main(RunDirectory(sys.argv[2]), Path(sys.argv[1])))
+"""
+
+
+def test_relay_that_is_stopped_as_soon_as_it_listens_ends_its_worker(agent):
+    agent.start()
+    agent.run("stop", "--worker", "w")
+    command = [sys.executable, "-c", STRUCK, str(agent.zip), str(agent.directory.path)]
+    assert subprocess.run(command, env=agent.env, timeout=50).returncode == 0
+    assert not agent.directory.is_alive()
 
 
 def test_stop_ends_worker_and_relay(agent, peer):

@@ -102,6 +102,8 @@ class Kernel:
             message = self.client.get_iopub_msg(timeout=until - time.monotonic())
             if message["parent_header"].get("msg_id") == request:
                 _take(ran, message["msg_type"], message["content"])
+                is_over = message["content"].get("execution_state") == "idle"
+                assert not is_over, f"it ended without {text!r}: {ran.text}{ran.traceback}"
         return ran
 
 

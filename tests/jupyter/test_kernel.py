@@ -25,6 +25,8 @@ def handler(job):
 """
 # Until there is a file `end`.
 ENDLESS = """%%runpod_handler --input {{}}
+import pathlib, time
+
 def handler(job):
     number = 0
     while not pathlib.Path({end!r}).exists():
