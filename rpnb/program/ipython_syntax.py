@@ -23,6 +23,7 @@ import tokenize
 from dataclasses import dataclass, field
 
 from ..errors import BadSyntax
+from .commands import NAMED, as_python
 from .pip_lines import Named, files_of, requirements_of
 
 _LINE = re.compile(
@@ -45,8 +46,6 @@ _DROPPED = frozenset(
     }
 )
 _TRIPLE = ('"""', "'''")
-# `$name` of a command; `$$` is the shell's own.
-_NAMED = re.compile(r"(?<![$\\])\$([A-Za-z_]\w*)")
 # What IPython's list of lines has beside a list's own, and what to write instead.
 _LIST_FIELDS = {
     **dict.fromkeys(("n", "nlstr"), "`'\\n'.join({0})`"),
@@ -92,7 +91,7 @@ def translate(text: str, *, label: str = "the cell", first_line: int = 1) -> Tra
         return found
     first = _translate(text, label, first_line, frozenset())
     bound = _bound(first.text)
-    if bound & set(_NAMED.findall(text)):
+    if bound & set(NAMED.findall(text)):
         # `!echo $name`: where the cell binds the name, IPython fills it in.
         first = _translate(text, label, first_line, bound)
     _refuse_list_fields(first, label, first_line)
@@ -236,7 +235,7 @@ def _translated(line: str, place: str, found: Translated) -> str | None:
         return _comment(line)
     if matched["mark"].startswith("!"):
         found.imports.add("import subprocess")
-        command = _command(rest.strip(), found.bound)
+        command = as_python(rest.strip(), found.bound)
         if target:
             found.lists.add(target)
             return f"{indent}{target} = {_LINES.format(command=command)}"
@@ -255,38 +254,25 @@ def _comment(line: str) -> str:
     return f"{indent}pass  # {text.strip()}" if indent else f"# {text.strip()}"
 
 
-def _command(text: str, bound: frozenset[str]) -> str:
-    """The command as a string; `{expression}` is filled in, as IPython does, and `$name`."""
-    text = _NAMED.sub(lambda m: f"{{{m[1]}}}" if m[1] in bound else m[0], text)
-    parts = re.split(r"\{([^{}]+)\}", text)
-    if all(_is_expression(each) for each in parts[1::2]) and len(parts) > 1:
-        return "f" + repr(text)
-    return repr(text)
-
-
-def _is_expression(text: str) -> bool:
-    try:
-        ast.parse(text.strip(), mode="eval")
-    except SyntaxError:
-        return False
-    return not any(quote in text for quote in "'\"\\")
-
-
 def _magic(line: str, rest: str, place: str, found: Translated) -> str:
     name, _, argument = rest.partition(" ")
     indent = line[: len(line) - len(line.lstrip())]
+    before = line[: line.index("%")].strip()
     if name == "time" and argument.strip():
         found.notes.append(f"{place}: %time is left out, its statement runs")
-        before = line[: line.index("%")].strip()
         return f"{indent}{before} {argument.strip()}" if before else indent + argument.strip()
     if name in ("env", "set_env"):
         setting = re.match(r"([A-Za-z_]\w*)(?:[ \t]*=[ \t]*|[ \t]+)(.*)$", argument.strip())
         if setting:
             found.env[setting[1]] = setting[2].strip()
             return _comment(line)
+        if before:
+            found.imports.add("import os")
+            of = f"[{argument.strip()!r}]" if argument.strip() else ""
+            return f"{indent}{before} os.environ{of}"
         found.notes.append(f"{place}: `%{rest}` only shows the environment and is left out")
         return _comment(line)
-    if name in _DROPPED:
+    if name in _DROPPED and not before:
         found.notes.append(f"{place}: `%{name}` means nothing on the target and is left out")
         return _comment(line)
     raise BadSyntax(

@@ -22,6 +22,14 @@ TEXTS = {
     "!awk '{print $1}' f": RUN.format('''"awk '{print $1}' f"'''),
     "n = 1\n!ls $n $HOME $$": "n = 1\n" + RUN.format("f'ls {n} $HOME $$'"),
     "def f(p):\n    !ls $p": "def f(p):\n    " + RUN.format("f'ls {p}'"),
+    "!ls {d['a']} 'x'": RUN.format("""\"ls {} 'x'\".format(d['a'])"""),
+    """!ls {d["a"]} {n} {{n}}""": RUN.format("""'ls {} {} {{n}}'.format(d["a"], n)"""),
+    "!ls {x if y else 'z'}": RUN.format("'ls {}'.format(x if y else 'z')"),
+    "!ls ${HOME}/x": RUN.format("'ls ${HOME}/x'"),
+    "!ls ${HOME}/{n}": RUN.format("f'ls ${{HOME}}/{n}'"),
+    """!curl -d '{"a": {"b": 1}}' u""": RUN.format("""'curl -d \\'{"a": {"b": 1}}\\' u'"""),
+    "k = %env HOME": "k = os.environ['HOME']",
+    "k = %env": "k = os.environ",
     "!ls $HOME": RUN.format("'ls $HOME'"),
     "a = !ls": "a = " + LINES.format("'ls'"),
     "if x:\n    !ls": "if x:\n    " + RUN.format("'ls'"),
@@ -90,7 +98,9 @@ def test_what_is_left_out_is_noted_with_its_place():
     ]
 
 
-@pytest.mark.parametrize("text", ["x = 1\n%%bash\nls", "%%time\nx", "%cd x", "%run a.py"])
+@pytest.mark.parametrize(
+    "text", ["x = 1\n%%bash\nls", "%%time\nx", "%cd x", "%run a.py", "r = %timeit -o f()"]
+)
 def test_magics_without_a_meaning_there_are_errors(text):
     with pytest.raises(BadSyntax, match="the cell, line"):
         translate(text)
