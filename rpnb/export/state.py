@@ -1,8 +1,9 @@
 """Which names of a program hold something else in two workers.
 
 A small text runs in each beside the program, as a scratch cell does, and gives a digest
-for each name; the values themselves stay where they are. Functions, classes and
-modules are not state; what has no digest (a lock, an open file) is not compared.
+for each name; the values themselves stay where they are. Of classes and functions what
+they keep counts (attributes, defaults, caches); modules are not looked into. What has
+no digest (a value that holds itself) is not compared, nor is a lock or an open file in it.
 """
 
 from __future__ import annotations
@@ -21,14 +22,34 @@ if TYPE_CHECKING:
 # Standard library only, Python 3.9. Sets are sorted: their order differs between processes.
 _DIGESTS = """\
 def _digests(names):
-    import hashlib, pickle, types
-    skipped = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type)
+    import copyreg, hashlib, pickle, types
+    code = (types.FunctionType, types.BuiltinFunctionType, type)
 
-    class Digest:
+    class Writer:
         def __init__(self):
             self.found = hashlib.sha256()
         def write(self, data):
             self.found.update(data)
+
+    class Digest(pickle.Pickler):
+        def reducer_override(self, value):
+            if isinstance(value, code) and value.__module__ == "__main__":
+                return str, (value.__name__,)
+            if isinstance(value, code) or type(value) in copyreg.dispatch_table:
+                return NotImplemented
+            try:
+                return value.__reduce_ex__(4)
+            except Exception:
+                # A lock, an open file: the rest of what holds it is compared all the same.
+                return str, (type(value).__name__,)
+
+    def of_class(value):
+        kept = {k: v for k, v in vars(value).items() if k[:2] != "__" and not hasattr(v, "__get__")}
+        return [value.__name__, kept]
+
+    def of_function(value):
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        return [value.__name__, value.__defaults__, value.__kwdefaults__, vars(value), cells]
 
     def plain(value, depth):
         if depth > 6 or isinstance(value, (str, bytes, int, float, complex, bool, type(None))):
@@ -39,13 +60,17 @@ def _digests(names):
             return ["set", *sorted(repr(plain(each, depth + 1)) for each in value)]
         if type(value) is dict:
             return ["dict", *((plain(k, depth + 1), plain(v, depth + 1)) for k, v in value.items())]
+        if type(value).__name__ == "_lru_cache_wrapper":
+            return [value.__name__, value.cache_info().currsize]
+        if isinstance(value, code) and value.__module__ == "__main__":
+            return plain(of_class(value) if isinstance(value, type) else of_function(value), depth)
         if type(value).__module__ == "__main__" and hasattr(value, "__dict__"):
             return [type(value).__name__, plain(dict(vars(value)), depth + 1)]
         return value
 
     def digest(value):
-        target = Digest()
-        pickler = pickle.Pickler(target, 4)
+        target = Writer()
+        pickler = Digest(target, 4)
         # Whether two parts are one object is no question of their values.
         pickler.fast = True
         pickler.dump(plain(value, 0))
@@ -53,7 +78,7 @@ def _digests(names):
 
     found = {}
     for name, value in names.items():
-        if name.startswith("_") or isinstance(value, skipped):
+        if name.startswith("__") or isinstance(value, types.ModuleType):
             continue
         try:
             found[name] = digest(value)

@@ -609,12 +609,16 @@ def test_run_cold_names_the_state_that_differs(connected):
     connected.run(
         "%%runpod_setup\nimport os, threading\nborn = os.getpid()\ntags = {'a', 'b', 'c'}\n"
         "class Box:\n    def __init__(self): self.size, self.lock = [1], threading.Lock()\n"
-        "box = Box()\nseen = {}"
+        "class Kept:\n    all = []\n    __slots__ = ('n',)\n"
+        "box, half, slots, _own, seen = Box(), Box(), Kept(), {}, {}\nslots.n = 0\n"
+        "def get(kept=[]):\n    kept.append(1)\ndef same(kept=[]): ..."
     )
     handler = "%%runpod_handler --no-run\ndef handler(job):\n    seen[len(seen)] = 1\n"
-    connected.run(handler + "    return len(seen)")
+    stores = "    half.size.append(1)\n    _own[len(_own)] = 1\n    Kept.all.append(slots)\n"
+    connected.run(handler + stores + "    slots.n += 1\n    get()\n    return len(seen)")
     assert "0 of 1" not in connected.run("%runpod_run {} --cold").line
-    assert connected.run("%runpod_run {} --cold").line.endswith("state that differs: born, seen")
+    differing = "state that differs: born, Kept, half, slots, _own, seen, get"
+    assert connected.run("%runpod_run {} --cold").line.endswith(differing)
 
 
 def test_run_that_times_out_says_so(connected):
