@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ProgramError
+from ..errors import LinkLost, ProgramError
 from ..session import updates
 from ..session.away import sentence
 from ..session.logs import Lost, hole
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from ..session.run import Run
     from ..session.session import Session
     from .progress import Progress
+
+
+# How long a job that is left is waited for where there is no link.
+_LEAVE = 10.0
 
 
 def play(
@@ -40,8 +44,18 @@ def play(
     try:
         return _follow(run, str(job["id"]), progress)
     except KeyboardInterrupt:
-        progress.line("cancelled")
+        # As often it comes while an update is shown, and the job knows nothing of it.
+        progress.line(_left(run))
         raise
+
+
+def _left(run: Run) -> str:
+    """Cancel a run that goes on, wait for its end, and return what a person is told."""
+    try:
+        run.leave(_LEAVE)
+    except LinkLost as error:
+        return str(error)
+    return "cancelled"
 
 
 def _follow(run: Run, job: str, progress: Progress) -> Result:

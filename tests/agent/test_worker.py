@@ -435,7 +435,10 @@ def test_kept_values_are_named_with_size_and_age(worker: Worker) -> None:
     worker.run(program)
     kept = _only(worker.run(program), "synced").body["kept"]
 
-    assert [(value["name"], value["bytes"]) for value in kept] == [("big", 8 << 18)]
+    # What took long is named, too: on a busy machine that may be any step.
+    quick = [value for value in kept if value["seconds"] < 0.05]
+    assert ("big", 8 << 18) in [(value["name"], value["bytes"]) for value in kept]
+    assert {value["name"] for value in quick} <= {"big"}
 
 
 def test_worker_serves_the_relay_that_comes_after(worker: Worker) -> None:

@@ -55,6 +55,22 @@ def test_report_of_a_stream_prints_its_chunks(capsys):
     assert capsys.readouterr().out == '{"t": 1}\ntwo\n'
 
 
+def test_interrupt_while_an_update_is_shown_cancels_the_job(capsys, monkeypatch):
+    left, told = [], [updates.JobStarted("j1")]
+    run = SimpleNamespace(watched=lambda: told, leave=left.append)
+    progress = Progress()
+
+    def press(_text):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(progress, "now", press)
+    session = SimpleNamespace(submit=lambda *_, **__: run)
+    with pytest.raises(KeyboardInterrupt):
+        play.play(session, None, {"id": "j1"}, progress=progress)
+    assert len(left) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "cancelled"
+
+
 def test_outage_in_mid_job_is_said_once_and_goes_on_in_the_spinner(capsys, monkeypatch):
     told = [
         updates.LinkChanged("lost", 3, why="no route to host"),

@@ -218,8 +218,10 @@ def told(run):
 
 def test_request_without_a_link_waits_says_why_and_is_sent_once(agent, link, away):
     run = submitted(link)
-    first = told(run)
-    assert (first.state, first.is_news, first.why) == ("away", True, "no answer")
+    first = last = told(run)
+    while not last.why:  # on a busy machine the first try has not failed by then
+        last = told(run)
+    assert (first.state, first.is_news, last.why) == ("away", True, "no answer")
     away()
     assert agent.next(messages.Submit).request == "r1"
     agent.event("r1", "done")
@@ -361,7 +363,7 @@ def test_stop_in_the_first_moments_of_an_attach_cancels_the_job(agent, session, 
     dial = session.reach.dial
 
     def slowly():
-        assert let_go.wait(10)
+        assert let_go.wait(30)
         return dial()
 
     session.reach.dial = slowly
@@ -644,13 +646,13 @@ def test_first_stream_is_kept_when_it_answers_before_the_second(agent, watched):
 
     def slowly():
         reached.set()
-        let_go.wait(10)
+        let_go.wait(30)
         return dial()
 
     watched._dial = slowly
     run = submitted(watched)
     agent.freeze()
-    assert reached.wait(10)
+    assert reached.wait(30)
     agent.frozen.clear()
     until(lambda: watched._state is State.UP)
     let_go.set()

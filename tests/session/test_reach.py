@@ -18,7 +18,7 @@ class Frozen:
         return self
 
     def connect(self, socket, bridge):
-        assert self.closed.wait(10)
+        assert self.closed.wait(30)
         raise LinkLost("closed")
 
     def close(self):

@@ -111,7 +111,7 @@ def test_try_that_is_stopped_is_not_wanted_any_more(clock):
     thread = redial._try.thread
     redial.stop()
     host.let_go.set()
-    thread.join(10)
+    thread.join(30)
     assert host.wanted == [False]
 
 
@@ -123,7 +123,7 @@ def test_try_that_has_said_hello_goes_on(clock):
     current.is_committed = True
     redial.stop()
     host.let_go.set()
-    current.thread.join(10)
+    current.thread.join(30)
     assert host.wanted == [True]
 
 

@@ -194,7 +194,7 @@ def test_ssh_close_wakes_a_blocked_receive(
     reader = threading.Thread(target=lambda: got.append(stream.receive()))
     reader.start()
     (stream if what == "stream" else transport).close()
-    reader.join(10)
+    reader.join(30)
     assert got == [b""]
 
 
@@ -228,7 +228,7 @@ def test_ssh_close_on_a_silent_link_does_not_wait(
     start = time.monotonic()
     stream.close()
     transport.close()
-    assert ended.wait(10)
+    assert ended.wait(30)
     assert time.monotonic() - start < 5
 
 
