@@ -75,6 +75,15 @@ def unseen_change(app: Path, before: WireProgram | None, program: WireProgram) -
     return None
 
 
+def are_found_by(entries: Collection[str]) -> bool:
+    """Tell whether any loaded module lies in one of these directories of `sys.path`."""
+    roots = tuple(os.path.realpath(each).rstrip(os.sep) + os.sep for each in entries)
+    files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    return bool(roots) and any(
+        os.path.realpath(file).startswith(roots) for file in files if isinstance(file, str)
+    )
+
+
 def purge(modules: Collection[str]) -> None:
     """Forget these modules and their submodules: the next import runs them again."""
     for name in list(sys.modules):

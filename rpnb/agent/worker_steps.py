@@ -24,9 +24,10 @@ from .directory import RunDirectory
 from .worker_around import Around, Traces
 from .worker_code import Executor, compile_docstring, compile_statement, future_flags
 from .worker_failure import NeedsRestart, RequestFailed, failure_of
+from .worker_lent import Lent
 from .worker_lines import refresh_lines
-from .worker_modules import local_modules, purge, statements, unseen_change
-from .worker_probe import Prober
+from .worker_modules import are_found_by, local_modules, purge, statements, unseen_change
+from .worker_probe import Prober, Probes
 from .worker_program import WireProgram, write_files
 from .worker_requirements import Requirements
 from .worker_running import Background, end
@@ -178,7 +179,7 @@ class Steps:
         assert self._complete is not None
         todo, last = self._complete
         cells = {cell: Cell(names=found.names) for cell, found in last.cells.items()}
-        sync = Sync(last.program, last.new, last.flags, None, None, cells)
+        sync = Sync(last.program, last.new, last.flags, None, None, cells, last.lent)
         on_plan(replace(todo, run=()), sync)
         return sync
 
@@ -199,7 +200,8 @@ class Steps:
         needs_new = self._requirements.meet(program.requirements) or unseen
         cells = {cell: Cell() for cell in program.cells}
         flags = future_flags(step.statement.node for step in new)
-        sync = Sync(program, new, flags, show, again, cells)
+        lent = Lent([step.facts for step in new], lambda top: top in modules)
+        sync = Sync(program, new, flags, show, again, cells, lent)
         sync.needs_new = needs_new if self.ran else None
         for index, step in enumerate(new):
             place = sync.cell_of(index)
@@ -252,10 +254,24 @@ class Steps:
             local=(self._before, self._modules),
             settled=sum(ran.serial <= self._settled for ran in self.ran),
         )
+        if todo.restart is not None:
+            return todo
         thread = self._background.thread_of(self._served.lost_runs(todo.job_writes))
-        if thread is not None and todo.restart is None:
+        if thread is not None:
             return Plan(restart=Reason("thread", thread))
+        if "path" in todo.restore and are_found_by(self._lost_entries(todo.restore["path"])):
+            # What was imported from there, another directory may have, too.
+            return Plan(restart=Reason("changed", "sys.path"))
         return todo
+
+    def _lost_entries(self, old: int) -> list[str]:
+        """Return what `sys.path` has got since before an old step ran."""
+        before = self._state_before(old)["path"]
+        return [entry for entry in self.prober.read()["path"] if entry not in before]
+
+    def _state_before(self, old: int) -> Probes:
+        """Return how all was before a step ran; one behind the last stands for the jobs."""
+        return self.ran[old].traces.before if old < len(self.ran) else self._served.before
 
     def _state(self, facts: Facts) -> State:
         """Return how all is now that a statement which only looks calls, and hands over."""
@@ -299,9 +315,7 @@ class Steps:
         lost = self._served.lost_runs(todo.job_writes)
         self._served.writes = todo.job_writes
         for resource, old in todo.restore.items():
-            of_step = old < len(self.ran)
-            before = self.ran[old].traces.before if of_step else self._served.before
-            self.prober.restore(resource, before[resource])
+            self.prober.restore(resource, self._state_before(old)[resource])
         self._requirements.keep_on_path()
         self._around.forget()
         kept = {old for _, old in todo.keep}
@@ -358,7 +372,7 @@ class Steps:
         self._serial += 1
         self._starts.running = self._serial
         settings = plan.settings(ran.executed.step for ran in self.ran)
-        self._around.begin(step)
+        self._around.begin(step, sync.lent)
         loaded = frozenset(sys.modules)
         self._watch.start()
         started = time.perf_counter()
@@ -368,7 +382,7 @@ class Steps:
             error = raised
         seconds = time.perf_counter() - started
         self._starts.running = None
-        traces = self._around.end(step)
+        traces = self._around.end(step, sync.lent)
         executed = Executed(
             step,
             ok=error is None,

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..planner.plan import Step
 from .worker_failure import RequestFailed
+from .worker_lent import Lent
 from .worker_program import WireProgram
 
 
@@ -34,6 +35,8 @@ class Sync:
     show: str | None
     again: str | None
     cells: dict[str, Cell]
+    # Containers of libraries that the program names.
+    lent: Lent
     notes: list[str] = field(default_factory=list)
     ran_steps: int = 0
     # The value of the shown cell's last expression, if it ran.

@@ -98,7 +98,7 @@ class Calls(ast.NodeVisitor):
         # What classes are made from, and whether anything asks a class for those made from it.
         self.bases: set[str] = set()
         self.lists_subclasses = False
-        self.has_calls = self.has_star = False
+        self.has_calls = self.has_operators = self.has_star = False
         # What may read and bind any name: something at once, something deferred.
         self.is_opaque = self.is_opaque_later = False
         self._depth = 0
@@ -236,6 +236,12 @@ class Calls(ast.NodeVisitor):
         if not self._depth:
             self.has_calls = True
         self.generic_visit(node)
+
+    def _operate(self, node: ast.AST) -> None:
+        self.has_operators |= not self._depth
+        self.generic_visit(node)
+
+    visit_BinOp = visit_UnaryOp = visit_Compare = visit_FormattedValue = _operate  # noqa: N815
 
     def visit_Delete(self, node: ast.Delete) -> None:
         for target in node.targets:

@@ -33,9 +33,18 @@ _TORCH_FLAGS = (
 # What of `warnings` is put back, and what of `logging` is not.
 _WARNINGS = "filterwarnings simplefilter resetwarnings filters warn warn_explicit catch_warnings"
 _LOGGING = "addLevelName setLogRecordFactory setLoggerClass raiseExceptions lastResort"
+_TORCH_LIBRARY = (
+    "Library custom_op triton_op define impl impl_abstract register_fake register_kernel"
+    " register_autograd register_vmap register_torch_dispatch"
+)
 # Dotted path -> resources. A path covers everything below it, unless a longer one is here.
 _WRITES: dict[str, frozenset[str]] = {
-    **dict.fromkeys(("os.environ", "os.putenv", "os.unsetenv"), frozenset({"environ"})),
+    **dict.fromkeys(("os.environ",), frozenset({"environ"})),
+    # `os.environ` does not show what these do: nothing can be put back.
+    **dict.fromkeys(("os.putenv", "os.unsetenv"), frozenset({WORLD})),
+    **dict.fromkeys(
+        tuple(f"torch.library.{name}" for name in _TORCH_LIBRARY.split()), frozenset({WORLD})
+    ),
     **dict.fromkeys(("dotenv.load_dotenv",), frozenset({"environ"})),
     **dict.fromkeys(("os.chdir", "os.fchdir"), frozenset({"cwd"})),
     **dict.fromkeys(("sys.path", "site.addsitedir"), frozenset({"path"})),

@@ -67,6 +67,8 @@ class Facts:
     # Of these, the values that are asked for new ones only: a result shares nothing with them.
     receivers: frozenset[str] = frozenset()
     has_calls: bool = False
+    # It uses an operator or a format: how a library's value answers, a setting may decide.
+    has_operators: bool = False
     # Names that it asks for no setting: if they are `logging`, if they are loggers.
     told: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
     # Names of which it reads named parts only -> these; `parts`: that it reads only at once.
@@ -179,6 +181,7 @@ def _facts(text: str, is_wrapped: bool) -> Facts:
         parts={n: p for n, p in all_parts.items() if n not in names.deferred_reads},
         all_parts=all_parts,
         has_calls=calls.has_calls or has_star or opaque,
+        has_operators=calls.has_operators,
         is_definition=definition,
         is_opaque=opaque,
         is_opaque_later=calls.is_opaque_later,

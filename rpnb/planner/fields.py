@@ -18,11 +18,20 @@ from .spelled import spelled
 
 # Calls that say what a field is, if nothing else is given.
 _DEFAULTS = ("pydantic.Field", "dataclasses.field")
+# What they may be told besides: it gives the field no other name, and runs no code.
+_DESCRIBES = frozenset(
+    {
+        *("default", "default_factory", "description", "title", "examples", "repr", "init", "hash"),
+        *("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length", "pattern", "strict"),
+        *("frozen", "exclude", "compare", "kw_only", "metadata", "json_schema_extra", "deprecated"),
+    }
+)
+_FACTORIES = frozenset({"builtins.list", "builtins.dict"})
 # Calls that give the same whenever what they read is the same, and change nothing.
 _STEADY = frozenset(
     {
         *("os.environ.get", "os.getenv", "os.path.join", "os.path.dirname", "os.path.abspath"),
-        *("pathlib.Path", "torch.device", *_DEFAULTS),
+        *("pathlib.Path", "torch.device"),
         *(f"builtins.{name}" for name in ("str", "int", "float", "bool", "len")),
     }
 )
@@ -133,7 +142,7 @@ def _of_class(node: ast.ClassDef, imports: Mapping[str, str]) -> Fields:
         )
         for name in _named(part):
             # The annotation may decide what an argument becomes.
-            is_steady = is_field or _text(value, imports, own)
+            is_steady = (is_field or _text(value, imports, own)) and not _has_call(part)
             given[f".{name}"] = ast.unparse(part) if is_steady else ""
             # pydantic may make anything of what it is given.
             is_typed = not bases or _is_simple(part)
@@ -160,11 +169,27 @@ def _is_member(part: ast.stmt, *, is_model: bool) -> bool:
         decorators = {ast.unparse(each) for each in part.decorator_list}
         return not is_model and part.name not in _MAKERS and decorators <= ACCESSORS
     if isinstance(part, ast.Assign):
-        return all(isinstance(target, ast.Name) for target in part.targets)
+        is_config = is_model and "model_config" in _named(part)
+        named = all(isinstance(target, ast.Name) for target in part.targets)
+        return named and not (is_config and _names_fields(part.value))
     if isinstance(part, ast.AnnAssign):
         return isinstance(part.target, ast.Name)
     is_text = isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant)
     return is_text or isinstance(part, ast.Pass)
+
+
+def _names_fields(value: ast.expr) -> bool:
+    """Tell whether a model's configuration may give its fields other names."""
+    keys = [getattr(n, "arg", None) or getattr(n, "value", None) for n in ast.walk(value)]
+    given = [n.value for n in ast.walk(value) if isinstance(n, ast.keyword)]
+    is_shown = isinstance(value, (ast.Call, ast.Dict)) and all(map(is_literal, given))
+    return not is_shown or "alias_generator" in keys
+
+
+def _has_call(part: ast.stmt) -> bool:
+    """Tell whether a field's annotation says more than what type it is."""
+    shown = part.annotation if isinstance(part, ast.AnnAssign) else None
+    return shown is not None and any(isinstance(n, ast.Call) for n in ast.walk(shown))
 
 
 def _named(part: ast.stmt) -> list[str]:
@@ -177,11 +202,22 @@ def _named(part: ast.stmt) -> list[str]:
 def _text(value: ast.expr | None, imports: Mapping[str, str], own: Collection[str] = ()) -> str:
     """Return the text of an expression that what it reads decides, no name of `own`; else ''."""
     for node in ast.walk(value) if value is not None else ():
-        is_call = isinstance(node, ast.Call) and _called(node, imports) not in _STEADY
+        is_call = isinstance(node, ast.Call) and not _is_steady(node, imports)
         is_own = isinstance(node, ast.Name) and node.id in own
         if is_call or is_own or isinstance(node, _UNSTEADY):
             return ""
     return ast.unparse(value) if value is not None else ""
+
+
+def _is_steady(call: ast.Call, imports: Mapping[str, str]) -> bool:
+    """Tell whether what a call reads decides what it gives, under no other name."""
+    called = _called(call, imports)
+    if called not in _DEFAULTS:
+        return called in _STEADY
+    given = {each.arg: each.value for each in call.keywords}
+    factory = given.get("default_factory")
+    is_known = factory is None or imports.get(ast.unparse(factory)) in _FACTORIES
+    return is_known and _DESCRIBES.issuperset(given)
 
 
 def _is_constant(value: ast.expr | None, imports: Mapping[str, str]) -> bool:
@@ -191,8 +227,8 @@ def _is_constant(value: ast.expr | None, imports: Mapping[str, str]) -> bool:
     called, given = _called(value, imports), list(value.args)
     if called in _DEFAULTS:
         given += [each.value for each in value.keywords if each.arg == "default"]
-        has_factory = any(each.arg in ("default_factory", None) for each in value.keywords)
-        return len(given) == 1 and is_literal(given[0]) and not has_factory
+        is_plain = _is_steady(value, imports)
+        return len(given) == 1 and is_literal(given[0]) and is_plain
     is_asked = called in ("os.environ.get", "os.getenv") and not value.keywords
     return is_asked and all(map(is_literal, given))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Collection, Iterable, Mapping, NamedTuple
 
 from .constants import Constants
+from .effects import PURE_BUILTINS
 from .names import (
     AMBIENT_MASK,
     RANDOM_MASK,
@@ -51,7 +52,7 @@ class Footprints:
         """
         self._partial = partial
         self._names, self._kinds, self._known = names, kinds, known
-        fixed = active = self._every = names.loggers = 0
+        fixed = active = self._every = self._shadowing = names.loggers = 0
         for name in names_in(names.all):
             found = kinds.get(name) or ("imm" if names.is_builtin(name) else "active")
             if found == "log":
@@ -65,6 +66,8 @@ class Footprints:
                 active |= bit(name)
             elif found == "names":
                 self._every |= bit(name)
+            if name in PURE_BUILTINS and found not in ("imm", "mod") and name in kinds:
+                self._shadowing |= bit(name)
         # Where names may be read that are not named, anything may be held.
         self._constants = constants
         self.unheld = 0 if self._every else constants.unheld
@@ -85,7 +88,8 @@ class Footprints:
         binds = firm | again
         # Whoever was seen to move a random generator has read it, too.
         reads |= found.reads | (binds & RANDOM_MASK)
-        return Footprint(reads, binds, found.changes, found.data, binds & self._data, firm)
+        data = found.data | reads & self._names.modules
+        return Footprint(reads, binds, found.changes, data, binds & self._data, firm)
 
     def units(self, number: int) -> int:
         """Return the statements (one bit each) whose deferred code a statement may run at once."""
@@ -119,6 +123,11 @@ class Footprints:
             return 0
         found = ((name, self.taken(number, name)) for name in names_in(reads & self.unheld))
         return mask(name for name, parts in found if parts and self._constants.are(name, parts))
+
+    def _given(self, reads: int, later: int) -> int:
+        """Return what a `print` or `len` of the program's own may change of what is given."""
+        found = reads if reads & self._shadowing else 0
+        return found | (later if later & self._shadowing else 0)
 
     def of_job(
         self, functions: Collection[str], binds: Collection[str], changes: Collection[str]
@@ -164,6 +173,7 @@ class Footprints:
         units = self.units(number)
         more = names.deferred(units, number)
         reads, binds, changes = reads | more.reads, binds | more.writes, changes | more.changes
+        changes |= self._given(m.reads & ~apart, more.reads)
         changes |= names.through(facts.results) if facts.results else 0
         constants = self._constant(number, reads)
         changes = (changes | reads & self._active) & ~constants
@@ -181,7 +191,7 @@ class Footprints:
         touched |= done.shares | more.shares
         if facts.loads:
             touched |= names.loaded(facts)
-        if facts.has_calls or units:
+        if facts.has_calls or units or (facts.has_operators and m.reads & self._data):
             # A property and an operator of the program's own are code, too.
             reads |= AMBIENT_MASK
         return reads | apart, binds | done.writes, changes, touched
@@ -202,6 +212,7 @@ class Footprints:
             return None
         more = names.deferred(units, number)
         reads, binds, changes = more.reads | m.reads, more.writes | m.binds, more.changes
+        changes |= self._given(m.reads & ~apart, more.reads)
         constants = self._constant(number, reads)
         held = reads & ~constants & ~apart | binds
         shared = held & self._data & ~mask(facts.receivers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 import itertools
 import types
 from typing import Any, Callable, Iterable, Iterator
@@ -38,4 +39,19 @@ def attributes(value: Any) -> Iterable[Any]:
     """Return the items of a container, or what an object's attributes are."""
     if isinstance(value, (types.ModuleType, type, types.FunctionType)):
         return ()
-    return items(value) or list(getattr(value, "__dict__", {}).values())
+    if type(value) is functools.partial:
+        return [value.func, *value.args, *value.keywords.values()]
+    if type(value) is types.MappingProxyType:
+        return list(value.values())
+    if type(value).__name__ == "ndarray" and str(value.dtype) == "object":
+        return list(itertools.islice(value.flat, _MOST))
+    return items(value) or list(_dictionary(value).values())
+
+
+def _dictionary(value: Any) -> dict[str, Any]:
+    """Return an object's own dictionary; not by its own look-up, which may run code."""
+    try:
+        found = object.__getattribute__(value, "__dict__")
+    except (AttributeError, TypeError):
+        return {}
+    return found if type(found) is dict else {}

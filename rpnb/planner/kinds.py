@@ -16,12 +16,13 @@ import dataclasses
 import enum
 import logging
 import re
+import sys
 import sysconfig
 import types
-from typing import Any, Collection
+from typing import Any, Collection, Iterable
 
 from . import loggers
-from .holdings import CONTAINERS, held, items
+from .holdings import CONTAINERS, attributes, held, items
 
 PROGRAM = "__main__"
 RANK = {"imm": 0, "mod": 1, "log": 1, "code": 1, "record": 2, "data": 2, "active": 3, "names": 4}
@@ -48,8 +49,12 @@ _ACCESSORS = (
     *(property, staticmethod, classmethod),
     *(types.GetSetDescriptorType, types.MemberDescriptorType),
 )
-# To use one is to change it.
-_GENERATORS = {("torch", "Generator"), ("random", "Random"), ("numpy", "Generator")}
+# To use one is to change it; to go through the last ones is to draw from one.
+_GENERATORS = {
+    *(("torch", "Generator"), ("random", "Random"), ("numpy", "Generator")),
+    *(("torch", "DataLoader"), ("torch", "RandomSampler"), ("torch", "SubsetRandomSampler")),
+    *(("torch", "WeightedRandomSampler"), ("torch", "BatchSampler")),
+}
 # Where the functions come from that dataclasses write.
 _WRITTEN = ("<string>", dataclasses.dataclass.__code__.co_filename)
 # Methods of the program's that no mere reading runs.
@@ -60,7 +65,7 @@ _NOT_READING = frozenset(
     }
 )
 # Where libraries lie; what is elsewhere may be the person's.
-_LIBRARIES = tuple(set(sysconfig.get_paths().values()) - {sysconfig.get_path("data")})
+LIBRARIES = tuple(set(sysconfig.get_paths().values()) - {sysconfig.get_path("data")})
 # To read such a value runs none of the program's code.
 _STILL = ("imm", "mod", "code", "log", "record", "data")
 _DEPTH = 4
@@ -101,7 +106,14 @@ def kind(value: Any, program: str = PROGRAM, depth: int = 0) -> str:
         return "record" if all(kind(v, program, depth + 1) in _STILL for v in parts) else "active"
     if cls in CONTAINERS:
         return "active" if any(_acts(each, program) for each in held(value, items)) else "data"
-    return "active" if own or _is_moved(cls) else "data"
+    is_acting = own or _is_moved(cls) or _hold_acting(attributes(value), program)
+    return "active" if is_acting else "data"
+
+
+def _hold_acting(values: Iterable[Any], program: str) -> bool:
+    """Tell whether to read any of these values, or what they hold, may change it."""
+    every = [each.value if isinstance(each, enum.Enum) else each for each in values]
+    return any(_acts(each, program) for v in every for each in (v, *held(v, items)))
 
 
 def _is_moved(cls: type) -> bool:
@@ -149,28 +161,31 @@ def _function_kind(function: types.FunctionType, program: str, depth: int) -> st
     """A function that keeps something (cells, attributes, mutable defaults) is data."""
     if function.__closure__:
         return "data"
-    if function.__code__.co_filename.startswith(_LIBRARIES):
+    kept = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    if _hold_acting([*kept, *function.__dict__.values()], program):
+        return "active"
+    if function.__code__.co_filename.startswith(LIBRARIES):
         # Its defaults are the library's own affair, as a class's attributes are.
         return "code"
     if function.__dict__:
         return "data"
-    defaults = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
     if depth >= _DEPTH:
         # A default may lead back to the function itself.
-        return "data" if defaults else "code"
-    return "code" if all(kind(v, program, depth + 1) == "imm" for v in defaults) else "data"
+        return "data" if kept else "code"
+    return "code" if all(kind(v, program, depth + 1) == "imm" for v in kept) else "data"
 
 
 def _class_kind(cls: type, program: str, depth: int) -> str:
     """A library's class counts as code; the program's own only without mutable attributes.
 
-    What its own metaclass does, whoever reads it may do.
+    What its own metaclass does, or an attribute's own `__get__`, whoever reads it may do.
     """
     if type(cls).__module__ == program:
         return "active"
-    for parent in cls.__mro__:
-        if parent.__module__ != program:
-            continue
+    own = [parent for parent in cls.__mro__ if parent.__module__ == program]
+    if _hold_acting([value for parent in own for value in vars(parent).values()], program):
+        return "active"
+    for parent in own:
         for name, value in list(vars(parent).items()):
             if name in _CLASS_BOOKKEEPING or isinstance(value, _ACCESSORS):
                 continue
@@ -195,6 +210,13 @@ def _is_kept(name: str, value: Any) -> bool:
     """Tell whether a class attribute is Python's or a library's own bookkeeping."""
     is_text = name == "__doc__" or callable(value)
     return name.startswith("_abc_") or (_is_private(name) and not is_text)
+
+
+def is_of_library(value: Any) -> bool:
+    """Tell whether a class, function or module was not written beside the program."""
+    name = value.__name__ if isinstance(value, types.ModuleType) else value.__module__
+    home = getattr(sys.modules.get(name or ""), "__file__", None)
+    return name != PROGRAM and (not home or home.startswith(LIBRARIES))
 
 
 class Watch:

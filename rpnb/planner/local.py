@@ -11,10 +11,10 @@ import hashlib
 from dataclasses import dataclass, fields
 from typing import Collection, Iterator, Mapping, Sequence
 
-from .effects import AMBIENT, MUTATORS, WORLD, is_setter, resources
+from .effects import AMBIENT, MUTATORS, QUIET, WORLD, is_setter, resources
 from .keeping import CLASS
 from .known import EVERY, LOOKUPS
-from .names import bits
+from .names import bits, names_in
 from .sources import Source
 
 # Forms of a touch that change what is at its path.
@@ -101,6 +101,10 @@ class Local:
             t for t, of in self._of.items() if any(self._sources[f].state for f in of)
         }
         self._stateful |= {top for file in self._sources for top in self._stored_into(file)}
+        # Whether any of them asks a class for those made from it.
+        self.lists_subclasses = any(
+            facts.lists_subclasses for each in self._sources.values() for facts in each.facts
+        )
         self._effects: dict[str, Effect] = {}
         self._imports: dict[str, Import] = {}
 
@@ -157,6 +161,7 @@ class Local:
                     order += [path for path in sorted(facts.loads) if self._is_near(path)]
                     writes |= found
                 reads |= AMBIENT if facts.has_calls and not facts.is_inert else set()
+                reads |= self._looked_at(file, number)
         if is_asking:
             # It would see what was set before, where a fresh process does not.
             writes, again, sets = writes | again, set[str](), set[str]()
@@ -185,6 +190,19 @@ class Local:
                 path = self._absolute(file, touch.root, touch.path) if touch.form in _STORES else ""
                 if path and self._is_local(path):
                     yield path.split(".")[0]
+
+    def _looked_at(self, file: str, number: int) -> set[str]:
+        """Resources that a statement of a module asks for by name while that is imported."""
+        names = self._sources[file].names
+        facts, masks, found = names.every[number], names.masks[number], set[str]()
+        for touch in facts.touches:
+            path = self._absolute(file, touch.root, touch.path)
+            if touch.form == "load" and not touch.deferred and path and not self._is_local(path):
+                found |= {WORLD} | (resources(path, "store") & AMBIENT)
+        if facts.binds:
+            quiet = names_in(names.quiet(masks.reads, masks.told))
+            found |= {each[1:] for each in quiet} & QUIET.keys()
+        return found
 
     def _at_once(self, file: str, number: int) -> set[str]:
         """Resources that a statement of a module writes while the module is imported."""
@@ -237,8 +255,10 @@ class Local:
     def _is_moving(self, path: str) -> bool:
         """Tell whether to read what is at a path runs code of it: a property, an iterator."""
         file, rest = self._split(path)
-        is_iterator = bool(rest) and rest[0] in self._sources[file].iterators
-        return is_iterator or not self._properties.isdisjoint(rest[1:])
+        source = self._sources[file]
+        is_asked = "__getattr__" in source.bound and rest and rest[0] not in source.bound
+        is_iterator = bool(rest) and rest[0] in source.iterators
+        return bool(is_asked) or is_iterator or not self._properties.isdisjoint(rest[1:])
 
     def _is_known(self, path: str) -> bool:
         file, rest = self._split(path)
@@ -262,6 +282,8 @@ class Local:
         source, top = self._sources[file], file.split(".")[0]
         if rest[0] not in source.bound:
             effect = Effect(shares=frozenset({top} if source.state else ()))
+            if "__getattr__" in source.bound:
+                effect |= self._followed(f"{file}.__getattr__", seen)
             for star in source.stars:
                 onward = self._absolute(file, star, ".".join(rest))
                 effect |= self._followed(onward, seen) if self._is_local(onward) else Effect()

@@ -31,6 +31,8 @@ def is_plain(logger: logging.Logger) -> bool:
     """Tell whether a logger holds nothing that the program could see changed by a message."""
     if vars(logger).keys() - _OWN or logger.filters:
         return False
+    if logging.getLogRecordFactory() is not logging.LogRecord:
+        return False
     above: logging.Logger | None = logger
     while above is not None:
         if not all(map(_only_writes, above.handlers)):

@@ -9,6 +9,7 @@ done to: it is ("model", PART). `known` tells which values answer what.
 from __future__ import annotations
 
 import ast
+import builtins
 
 from .effects import PURE_BUILTINS
 from .known import CONTEXTS, COUNTED, EVERY, LOOKUPS, OF_RESULTS, PART, SELF
@@ -132,7 +133,7 @@ class _Finder(ast.NodeVisitor):
             return True
         method = function.attr if isinstance(function, ast.Attribute) else ""
         owner = function.value if isinstance(function, ast.Attribute) else function
-        is_result = any(isinstance(part, ast.Call) for part in _parts(owner))
+        is_result = any(map(_makes_new, _parts(owner)))
         if method not in LOOKUPS and not (is_result and method in OF_RESULTS):
             return False
         self._note(owner)
@@ -151,6 +152,15 @@ class _Finder(ast.NodeVisitor):
             self._note(self._elements[root.id], is_part=True)
         else:
             self.looks.add((root.id, PART if parts or is_part else SELF))
+
+
+def _makes_new(part: ast.AST) -> bool:
+    """Tell whether it is a call that makes what it returns: `parts.get("unet")` is none."""
+    if not isinstance(part, ast.Call):
+        return False
+    if isinstance(part.func, ast.Name):
+        return not hasattr(builtins, part.func.id)
+    return isinstance(part.func, ast.Attribute) and part.func.attr not in LOOKUPS
 
 
 def _parts(node: ast.expr) -> list[ast.expr]:

@@ -13,7 +13,7 @@ import copy
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Iterable, Iterator, Mapping, Union
+from typing import Iterable, Iterator, Mapping, Sequence, Union
 
 from .access import is_literal
 
@@ -33,6 +33,8 @@ _HOOKS = frozenset(
 )
 
 
+# Attributes that tell what a function, class or module is annotated with.
+_SHOWING = frozenset({"__annotations__", "__annotate__", "__dataclass_fields__"})
 # Attributes that lead from an object to its class, or from a method to its object.
 _LEADING_BACK = frozenset({"__class__", "__self__", "__mro__", "mro", "__subclasses__", "__dict__"})
 # What makes something that runs its code later.
@@ -50,7 +52,8 @@ class Shape:
     more than what a call calls. `called` are names that are called; `made` those where the
     result may go anywhere, `kept` (class, name) where it gets a name, no more; `bare` are
     names of which more is made than a call or an attribute. What `lingers` makes something
-    that runs its code later.
+    that runs its code later. `shown` are (function or class, what its annotations name).
+    Attributes of the `stored` ones are stored or deleted.
     """
 
     mentions: frozenset[str]
@@ -60,6 +63,8 @@ class Shape:
     made: frozenset[str]
     kept: frozenset[tuple[str, str]]
     lingers: bool
+    shown: frozenset[tuple[str, str]]
+    stored: frozenset[str]
 
 
 @lru_cache(maxsize=20_000)
@@ -73,7 +78,14 @@ def _shape(tree: ast.AST) -> Shape:
     plain, kept = _results(tree)
     # Attributes and names that calls call; names that are only asked for an attribute or called.
     functions = {id(node.func) for node in every if isinstance(node, ast.Call)}
-    shown = {id(part) for node in every for part in _annotations(node)}
+    of_classes = {id(p) for node in every if isinstance(node, ast.ClassDef) for p in node.body}
+    shown = [
+        each
+        for node in every
+        if not (isinstance(node, ast.AnnAssign) and id(node) in of_classes)
+        for each in _shown(node)
+    ]
+    apart = {id(part) for _, part in shown}
     mentions, taken, bare = set[str](), set[str](), set[str]()
     called, made, held = set[str](), set[str](), set[int]()
     for node in every:
@@ -94,7 +106,7 @@ def _shape(tree: ast.AST) -> Shape:
             (called if id(node) in plain else made).add(node.func.id)
     for node in every:
         is_read = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-        if is_read and id(node) not in held | shown:
+        if is_read and id(node) not in held | apart:
             bare.add(node.id)  # type: ignore[attr-defined] # a Name
     return Shape(
         frozenset(mentions | taken),
@@ -105,6 +117,14 @@ def _shape(tree: ast.AST) -> Shape:
         frozenset(kept),
         any(isinstance(n, _LINGERING) and n is not tree for n in every)
         or isinstance(tree, ast.AsyncFunctionDef),
+        frozenset((owner, name) for owner, part in shown if (name := _name(part))),
+        frozenset(
+            node.value.id
+            for node in every
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, (ast.Store, ast.Del))
+            and isinstance(node.value, ast.Name)
+        ),
     )
 
 
@@ -121,8 +141,30 @@ def _results(tree: ast.AST) -> tuple[set[int], set[tuple[str, str]]]:
     return plain, kept
 
 
+def _shown(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """Yield the parts of annotations, which only name a class, and whose they are.
+
+    Not those of what is decorated: whoever is handed it may make something of them.
+    """
+    owner = getattr(node, "name", "")
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        inner: list[ast.AST] = [node, *(n for n in ast.walk(node.args) if isinstance(n, ast.arg))]
+    elif isinstance(node, ast.ClassDef):
+        inner = [part for part in node.body if isinstance(part, ast.AnnAssign)]
+    else:
+        inner = [node] if isinstance(node, ast.AnnAssign) else []
+    if not {ast.unparse(each) for each in getattr(node, "decorator_list", ())} - ACCESSORS:
+        yield from ((owner, part) for each in inner for part in _annotations(each))
+
+
+def _name(part: ast.AST) -> str:
+    """Return what a part of an annotation names, in quotes or not."""
+    found = part.value if isinstance(part, ast.Constant) else getattr(part, "id", "")
+    return found if isinstance(found, str) else ""
+
+
 def _annotations(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield the parts of annotations, which only name a class."""
+    """Yield the parts of what a node is annotated with."""
     for shown in (getattr(node, "annotation", None), getattr(node, "returns", None)):
         yield from ast.walk(shown) if shown is not None else ()
 
@@ -149,6 +191,8 @@ class PlainClass:
     methods: Mapping[str, Method]
     # All but the bodies of the methods.
     outside: str
+    # Names whose values are attributes of it as they are: a function among them is a method.
+    lent: frozenset[str]
 
 
 def plain_class(node: ast.stmt, *, is_wrapped: bool) -> PlainClass | None:
@@ -171,7 +215,26 @@ def plain_class(node: ast.stmt, *, is_wrapped: bool) -> PlainClass | None:
         return None
     if not is_plain or not found or any(map(_is_of_class, ast.walk(node))):
         return None
-    return PlainClass(node.name, {part.name: _method(part) for part in found}, _outside(node))
+    methods = {part.name: _method(part) for part in found}
+    return PlainClass(node.name, methods, _outside(node), frozenset(_lent(node)))
+
+
+def _lent(node: ast.ClassDef) -> Iterator[str]:
+    for part in node.body:
+        value = part.value if isinstance(part, (ast.Assign, ast.AnnAssign)) else None
+        if isinstance(value, (ast.Name, ast.Attribute, ast.Subscript, ast.IfExp, ast.BoolOp)):
+            yield from (n.id for n in ast.walk(value) if isinstance(n, ast.Name))
+
+
+@lru_cache(maxsize=1_000)
+def is_setting(text: str) -> bool:
+    """Tell whether a statement gives its names a value that is surely no function."""
+    node = ast.parse(text).body[0]
+    value = node.value if isinstance(node, (ast.Assign, ast.AnnAssign)) else None
+    if isinstance(value, ast.Call):
+        return ast.unparse(value.func) in _PLAIN_CALLS
+    is_made = isinstance(value, (ast.JoinedStr, ast.BinOp, ast.Compare, ast.List, ast.Dict))
+    return is_made or (value is not None and is_literal(value))
 
 
 def _is_plain(part: ast.stmt, methods: list[str], *, is_wrapped: bool) -> bool:
@@ -248,11 +311,22 @@ def objects(plain: PlainClass, every: Iterable[Shape]) -> frozenset[str] | None:
     names = {plain.name, *(name for each in shapes for cls, name in each.kept if cls == plain.name)}
     if any(method.hands_on for method in plain.methods.values()):
         return None
+    if _is_shown(plain.name, shapes):
+        return None
     for each in shapes:
-        is_handed_on = plain.name in each.made or not each.bare.isdisjoint(names)
+        # A function that is stored into the class is handed its objects.
+        is_handed_on = plain.name in each.made | each.stored or not each.bare.isdisjoint(names)
         if is_handed_on or not each.mentions.isdisjoint(_LEADING_BACK):
             return None
     return frozenset(names - {plain.name})
+
+
+def _is_shown(name: str, shapes: Sequence[Shape]) -> bool:
+    """Tell whether code that is not seen may find a class in an annotation."""
+    owners = {owner for each in shapes for owner, shown in each.shown if shown == name}
+    if not owners:
+        return False
+    return any(owners & (each.bare | each.taken) or each.mentions & _SHOWING for each in shapes)
 
 
 def chosen(

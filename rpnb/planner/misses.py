@@ -8,7 +8,7 @@ import inspect
 import types
 from typing import Any, Mapping, Sequence
 
-from .kinds import PROGRAM
+from .kinds import PROGRAM, is_of_library
 
 
 def did_nothing(
@@ -33,6 +33,8 @@ def _is_missing(value: Any, attributes: Sequence[str], error: BaseException, pro
     for name in attributes:
         if getattr(error, "name", None) == name and getattr(error, "obj", error) is value:
             # A `__getattr__` of the program's own may have done anything before it gave up.
+            if isinstance(value, types.ModuleType):
+                return "__getattr__" not in vars(value) or is_of_library(value)
             return type(value).__module__ != program
         value = (
             vars(value).get(name)

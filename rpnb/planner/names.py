@@ -17,11 +17,11 @@ from typing import Any, Collection, Iterable, Iterator, Mapping, NamedTuple, Pro
 
 from .effects import AMBIENT, QUIET, RANDOM, RESOURCES, WORLD, resources
 from .facts import Facts
-from .methods import PlainClass, Shape, chosen, lingering, objects, shape
+from .methods import PlainClass, Shape, chosen, is_setting, lingering, objects, shape
 from .scopes import MODULE_NAMES
 
 # Python's own names that are asked what they stand for.
-_TYPES = ("dict", "str", "int", "float", "bool", "len")
+_TYPES = ("dict", "list", "str", "int", "float", "bool", "len")
 _numbers = itertools.count()
 _spellings: list[str] = []
 
@@ -145,6 +145,8 @@ _NOTHING_DONE = Done(0, 0, 0, 0)
 class LocalModules(Protocol):
     """What is asked of `local.Local`."""
 
+    lists_subclasses: bool
+
     def __contains__(self, top: object) -> bool: ...
 
     def __bool__(self) -> bool: ...
@@ -183,9 +185,13 @@ class Names:
         self.stand_for = self._stand_for()
         self._local = [each for each in local if each]
         self._quiet = [(bit(n), found) for n, p in self.imports.items() if (found := self._seen(p))]
+        # Local modules into which the program stores.
+        self.stored_modules = frozenset(self._stored_modules())
         # A class that is asked for its subclasses is changed by each that is made.
         self.registries = frozenset[str]()
-        if any(facts.lists_subclasses for facts in every):
+        if any(f.lists_subclasses for f in every) or any(
+            each.lists_subclasses for each in self._local
+        ):
             self.registries = self.registries.union(*(facts.bases for facts in every))
         self._units = [
             (1 << i if m.has_deferred or every[i].plain else 0, m.read_names, m.made_names)
@@ -217,6 +223,12 @@ class Names:
         own = frozenset[str]().union(*(f.binds - f.imports.keys() for f in self.every))
         found = {name: f"builtins.{name}" for name in _TYPES if self.is_builtin(name)}
         return {**found, **{n: path for n, path in self.imports.items() if n not in own}}
+
+    def _stored_modules(self) -> Iterator[str]:
+        for touch in (t for f in self.every if self._local for t in f.touches):
+            top = self.imports.get(touch.root, "").partition(".")[0]
+            if touch.form == "store" and any(top in local for local in self._local):
+                yield top
 
     def number(self, facts: Facts) -> int:
         """Return the position of `facts` in `every`."""
@@ -303,6 +315,8 @@ class Names:
             others = [f for f in self.every if not f.is_start and f.plain is None]
             kin = [f for f in self.every if f.plain and f.plain.outside != plain.outside]
             is_open = any(f.is_opaque or f.is_opaque_later or f.has_star for f in self.every)
+            lent = plain.lent
+            is_open |= any(lent & f.binds and not is_setting(f.text) for f in self.every)
             shapes = [shape(facts.text) for facts in (*others, *kin)]
             self._objects_of[number] = None if is_open else objects(plain, shapes)
         return self._objects_of[number]
@@ -417,6 +431,7 @@ class Names:
             for local in self._local:
                 if top in local:
                     found = local.load(top)
+                    reads |= resource_mask(found.reads)
                     writes |= resource_mask(found.writes | found.again)
         for touch in facts.later_looks if deferred and self._local else ():
             start = self.imports.get(touch.root, "")

@@ -219,7 +219,7 @@ class _Planning:
             if e.did_nothing
             else prints.widened(number(e.step.facts), seen | binds, reads, again)
             for e, seen in zip(self.executed, self.observed)
-            for binds, reads, again in [_imported(e.step, come)]
+            for binds, reads, again in [_imported(e.step, come, self.names.stored_modules)]
         ]
         same = {j: i for j, i in self.match.items() if self._is_same(j, i)}
         new = [
@@ -227,7 +227,7 @@ class _Planning:
             if j in same
             else prints.widened(number(step.facts), binds | self._seen(j), reads, again)
             for j, step in enumerate(self.new)
-            for binds, reads, again in [_imported(step, ran)]
+            for binds, reads, again in [_imported(step, ran, self.names.stored_modules)]
         ]
         jobs = [prints.of_job(job.functions, job.binds, job.changes) for job in self.jobs]
         self._spare(prints, (old, new), jobs)
@@ -340,10 +340,14 @@ class _Planning:
         for e in self.executed:
             ran[id(e.step.facts)] = ran.get(id(e.step.facts), e.fixed) & e.fixed
         every = {id(facts): facts for facts in self.names.every if facts.parts}
-        return {
+        found = {
             self.names.number(facts): ran[key] if key in ran else fixed(facts.parts, now)
             for key, facts in every.items()
         }
+        if self.names.is_builtin("len"):
+            return found
+        parts = {n: self.names.every[n].parts for n in found}
+        return {n: frozenset(x for x in f if "len()" not in parts[n][x]) for n, f in found.items()}
 
     def _written(self, spread: Spread) -> Plan:
         count = len(self.new)
@@ -435,10 +439,11 @@ def _sets(steps: Iterable[Step]) -> frozenset[str]:
     return frozenset[str]().union(*(step.imported.sets for step in steps if step.facts.loads))
 
 
-def _imported(step: Step, others: Collection[str]) -> tuple[int, int, int]:
+def _imported(step: Step, others: Collection[str], stored: Collection[str]) -> tuple[int, int, int]:
     """Return what a step binds, reads and binds `again` by importing local modules.
 
-    Two steps that import the same one depend on each other: both get it anew.
+    Two steps that import the same one depend on each other: both get it anew. What the
+    program has `stored` into one, another may look at while it is imported.
     """
     found = step.imported
     if not step.facts.loads or not found.identity:
@@ -447,7 +452,8 @@ def _imported(step: Step, others: Collection[str]) -> tuple[int, int, int]:
     again = resource_mask(found.again)
     if not found.sets <= set(others):
         binds, again = binds | again, 0
-    return binds, resource_mask(found.reads), again
+    reads = resource_mask(found.reads)
+    return binds, reads | module_mask(found.reached.intersection(stored)), again
 
 
 def _stars(executed: Sequence[Executed]) -> dict[str, str]:

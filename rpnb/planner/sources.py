@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from functools import lru_cache
-from typing import Iterable, Iterator, Sequence
+from typing import Collection, Iterable, Iterator, Sequence
 
 from .access import is_literal
 from .facts import facts
@@ -53,7 +53,9 @@ class Source:
         self.attributes = {name for each in self.classes.values() for name, _ in assigned(each)}
         self.routines = [r for each in statements for r in routines(each.text)]
         # Attributes that run code when they are read.
-        self.properties = {n for each in self.classes.values() for n in _properties(each)}
+        descriptors = {name for name, each in self.classes.items() if _is_descriptor(each)}
+        every = self.classes.values()
+        self.properties = {n for each in every for n in _properties(each, descriptors)}
         self._makers: dict[str, list[int]] = {}
         for number, each in enumerate(self.facts):
             for name in each.binds:
@@ -115,11 +117,20 @@ def _classes(node: ast.stmt) -> Iterator[ast.ClassDef]:
     return (part for part in ast.walk(node) if isinstance(part, ast.ClassDef))
 
 
-def _properties(node: ast.ClassDef) -> Iterator[str]:
+def _is_descriptor(node: ast.ClassDef) -> bool:
+    return any(isinstance(n, ast.FunctionDef) and n.name == "__get__" for n in node.body)
+
+
+def _properties(node: ast.ClassDef, descriptors: Collection[str]) -> Iterator[str]:
+    """Yield the attributes of a class that are properties, or made by a descriptor's class."""
     for part in node.body:
-        marks = {ast.unparse(each) for each in getattr(part, "decorator_list", ())}
-        if isinstance(part, ast.FunctionDef) and any("property" in mark for mark in marks):
+        marks = [ast.unparse(each) for each in getattr(part, "decorator_list", ())]
+        is_own = any("property" in mark or mark in descriptors for mark in marks)
+        if isinstance(part, ast.FunctionDef) and is_own:
             yield part.name
+    for name, value in assigned(node):
+        if isinstance(value, ast.Call) and ast.unparse(value.func) in descriptors:
+            yield name
 
 
 def _bound(statements: Iterable[Statement]) -> set[str]:

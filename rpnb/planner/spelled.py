@@ -1,4 +1,4 @@
-"""Names that stand in a string: `globals()["model"]` is `model`.
+"""Names that stand in a string: `globals()["model"]` is `model`, `getattr(lib, "x")` `lib.x`.
 
 People ask `if "model" not in globals():` before they load, and look functions up by
 name. Written as the names that they are, such lines read and bind these alone; any
@@ -15,7 +15,7 @@ from typing import Iterator, TypeVar
 
 from .effects import OPAQUE_OUTSIDE
 
-_LOOKS_UP = re.compile(r"\b(globals|locals|vars|dir)\(\)")
+_LOOKS_UP = re.compile(r"\b((globals|locals|vars|dir)\(\)|getattr\()")
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _Comprehension = TypeVar(
     "_Comprehension", ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp
@@ -80,13 +80,25 @@ class _Speller(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id == "getattr":
+            return self._attribute(node) or node
         asks = isinstance(node.func, ast.Attribute) and node.func.attr == "get" and node.args
         if not asks or node.keywords:
             return node
         found = self._name(node.func.value, node.args[0], ast.Load())  # type: ignore[attr-defined] # an Attribute
-        if found is None or len(node.args) == 1:
-            return found or node
-        return ast.IfExp(ast.Constant(value=True), found, node.args[1])
+        return _either(found, node.args[1:]) if found is not None else node
+
+    def _attribute(self, node: ast.Call) -> ast.expr | None:
+        """Return what `getattr` is asked for by a constant string, written as an attribute."""
+        if node.keywords or len(node.args) not in (2, 3):
+            return None
+        value, key, *default = node.args
+        name = key.value if isinstance(key, ast.Constant) else None
+        # Within a class, a name with two underscores would be another.
+        if not isinstance(name, str) or not name.isidentifier() or name[:2] == "__":
+            return None
+        self.has_found = True
+        return _either(ast.Attribute(value, name, ast.Load()), default)
 
     def visit_FunctionDef(self, node: _Function) -> _Function:
         found = self._inside(node, {each.arg for each in _parameters(node.args)})
@@ -121,6 +133,11 @@ class _Speller(ast.NodeTransformer):
         if isinstance(node, (ast.Lambda, *_COMPREHENSIONS)) and self._around:
             self._around[-1][0].update(found)
         return found
+
+
+def _either(found: ast.expr, default: list[ast.expr]) -> ast.expr:
+    """Return `found`, or what stands in its place where it is not there."""
+    return ast.IfExp(ast.Constant(value=True), found, default[0]) if default else found
 
 
 def _parameters(arguments: ast.arguments) -> Iterator[ast.arg]:

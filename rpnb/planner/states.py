@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import types
 import zlib
 from typing import Any, Iterable, Iterator
 
 from .holdings import attributes, held
+from .kinds import is_of_library
 from .torch_modules import is_module, sets_state_itself, top
 
 # Bytes of an array; a larger one is not read to compare it.
@@ -60,7 +62,15 @@ def _of_module(module: Any) -> Iterator[tuple[Any, Any]]:
 def _parts(value: Any) -> Iterable[Any]:
     # An image is read when it is first asked for; a module is looked at as a whole.
     is_whole = is_module(value) or top(type(value).__module__) == "PIL"
-    return () if is_whole else attributes(value)
+    if is_whole:
+        return ()
+    if isinstance(value, (type, types.FunctionType)) or _is_local(value):
+        return [] if is_of_library(value) else list(vars(value).values())
+    return attributes(value)
+
+
+def _is_local(value: Any) -> bool:
+    return isinstance(value, types.ModuleType) and getattr(value, "__file__", None) is not None
 
 
 def _mark(value: Any) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import Collection, Iterable, Mapping, Sequence
+from typing import Collection, Iterable, Mapping, NamedTuple, Sequence
 
 from .access import path_of
 from .facts import Facts, facts
@@ -14,6 +15,7 @@ from .looks import Looks
 from .methods import ACCESSORS
 from .names import imported
 from .statements import Statement, apart, split
+from .wrapping import is_wrapped_by, wrapping
 
 # What local modules set, as `Import.order`, and the resources that they did it to.
 Settings = tuple[tuple[str, frozenset[str]], ...]
@@ -81,24 +83,36 @@ def steps(text: str, local: Local = NONE) -> list[Step]:
     """
     statements = [part for each in split(text) for part in apart(each)]
     is_lazy = any(_makes_lazy(each.node) for each in statements)
-    wrappers = _wrappers([facts(each) for each in statements], local)
+    wrappers = _wrappers(statements, [facts(each) for each in statements], local)
     return [
         _step(each, local, is_first=number == 0, is_lazy=is_lazy, wrappers=wrappers)
         for number, each in enumerate(statements)
     ]
 
 
-def _wrappers(every: Sequence[Facts], local: Local) -> Mapping[str, str]:
-    """Return what names stand for that nothing but imports of libraries binds."""
+class _Wrappers(NamedTuple):
+    """What decorators may be that only wrap: what imports of libraries bind, own functions."""
+
+    imports: Mapping[str, str]
+    wraps: frozenset[str]
+    makers: frozenset[str]
+
+
+def _wrappers(statements: Sequence[Statement], every: Sequence[Facts], local: Local) -> _Wrappers:
+    """Return what names stand for that nothing but imports of libraries binds, or one `def`."""
+    bound = Counter(n for found in every for n in found.binds | found.deferred_binds)
     own = frozenset[str]().union(*(found.binds - set(found.imports) for found in every))
-    return {
+    imports = {
         name: path
         for name, path in imported(every).items()
         if name not in own and path.split(".")[0] not in local
     }
+    found = wrapping(each.node for each in statements)
+    wraps, makers = (frozenset(n for n in names if bound[n] == 1) for names in found)
+    return _Wrappers(imports, wraps, makers)
 
 
-def _is_wrapped(node: ast.stmt, wrappers: Mapping[str, str]) -> bool:
+def _is_wrapped(node: ast.stmt, wrappers: _Wrappers) -> bool:
     """Tell whether known decorators only wrap what it makes: they call nothing of it.
 
     It makes a function, or a class with functions.
@@ -106,9 +120,16 @@ def _is_wrapped(node: ast.stmt, wrappers: Mapping[str, str]) -> bool:
     if isinstance(node, ast.ClassDef):
         inner = [d for part in node.body for d in getattr(part, "decorator_list", ())]
         given = [each for each in inner if ast.unparse(each) not in ACCESSORS]
-    else:
-        given = getattr(node, "decorator_list", [])
-    return bool(given) and WRAPPERS.issuperset(path_of(each, wrappers) for each in given)
+        return bool(given) and all(_is_known(each, wrappers) for each in given)
+    given = getattr(node, "decorator_list", [])
+    return bool(given) and all(
+        _is_known(each, wrappers) or is_wrapped_by(each, wrappers.wraps, wrappers.makers)
+        for each in given
+    )
+
+
+def _is_known(decorator: ast.expr, wrappers: _Wrappers) -> bool:
+    return path_of(decorator, wrappers.imports) in WRAPPERS
 
 
 def _step(
@@ -117,7 +138,7 @@ def _step(
     *,
     is_first: bool,
     is_lazy: bool,
-    wrappers: Mapping[str, str],
+    wrappers: _Wrappers,
 ) -> Step:
     found = facts(statement, is_wrapped=_is_wrapped(statement.node, wrappers))
     identity = statement.identity

@@ -269,6 +269,17 @@ _EDITED = {
     "what an operator asks the environment": "import os\nclass S:\n    def __add__(self, n): return os.environ.get('RPNB_A')\ns = S()\nos.environ['RPNB_A'] = '{}'\nx = s + 1",
     "a name that a comprehension hides": "m = {}\nx = [globals()['m'] + m for m in range(2)]",
 }
+_LENT = "import modelkit\nc = modelkit.CONF\n"
+# Ways to change a library's own dictionary.
+LENT = [
+    "c['k'] = 1", "b = c\nb |= {'k': 1}", "b = [c]\nb[0]['k'] = 1", "(b := c)['k'] = 1",
+    "a, b = 1, c\nb['k'] = 1", "b = c if 1 else {}\nb['k'] = 1", "class K: d = c\nK.d['k'] = 1",
+    "def f(): return c\nf()['k'] = 1", "def f(d): return d\nb = f(c)\nb['k'] = 1",
+    "class K:\n    def __init__(self, d): self.d = d\n    def go(self): self.d['k'] = 1\nK(c).go()",
+    "b = getattr(modelkit, 'CONF')\nb['k'] = 1", "(lambda d: d.update(k=1))(c)",
+    "y = c.setdefault('k', 1)", "y = modelkit.CONF.setdefault('k', 1)", "y = c.pop('v')",
+    "b = [modelkit.CONF]\nfor d in b: d['k'] = 1", "b = locals()['c']\nb |= {'k': 1}",
+]  # fmt: skip
 # How a function hands out the state of a local module, and how that is changed.
 _HANDS_OUT = [
     "import lm\ndef h(): return lm.N",
@@ -409,6 +420,12 @@ def test_edit_leaves_what_a_fresh_process_has(stage: Stage, about: str) -> None:
 @pytest.mark.parametrize("about", _EDITED)
 def test_edit_is_seen_by_what_ran_it(stage: Stage, about: str) -> None:
     assert not _stale(stage, *(Version((_EDITED[about].format(n),)) for n in (1, 2)))
+
+
+@pytest.mark.parametrize("does", LENT)
+def test_change_of_a_library_s_container_is_one_of_the_library(stage: Stage, does: str) -> None:
+    look = "x = sorted(modelkit.CONF)"
+    assert not _stale(stage, *(Version((_LENT, *part, look)) for part in ((does,), ())))
 
 
 @pytest.mark.parametrize("about", _LATER)

@@ -23,6 +23,9 @@ _FIELD, _OTHER = "model: str = 'a'", "n: int = 1"
 _BY_KEY, _BY_NAME, _OF_CLASS = "c['model']", "c.model", "Conf.model"
 _BY_GET = "c.get('model', 'z')"
 
+_KEYED = "def g(d): return d['n']\n"
+_ALIASED = "from typing import Annotated\n"
+_CONFIG = "from pydantic import ConfigDict\n"
 _OWN_DICT = "def dict(**k): return {'model': k['model'] + str(k['n'])}\n"
 _OWN_DATACLASS = (
     "from dataclasses import dataclass\ndef dataclass(c):\n"
@@ -59,6 +62,9 @@ SPARED = {
     "a described field of a pydantic model": (
         _BY_NAME, _MODEL.format("model: str = Field('a', max_length=9)", "n: int = Field(1, ge=1)", ""),
         _MODEL.format("model: str = Field('a', max_length=9)", "n: int = Field(2, ge=1)", "")),
+    "a configured pydantic model": (
+        _BY_NAME, _CONFIG + _MODEL.format("model_config = ConfigDict(frozen=True)", "model: str = 'a'\n    n: list = Field(default_factory=list)", "n=[1]"),
+        _CONFIG + _MODEL.format("model_config = ConfigDict(frozen=True)", "model: str = 'a'\n    n: list = Field(default_factory=list)", "n=[2]")),
     "a variable's default": (
         _BY_NAME,
         "import os\n" + _DATACLASS.format("", "model: str = os.getenv('RPNB_A', 'a')", _OTHER, ""),
@@ -115,6 +121,18 @@ CHANGED = {
     "a factory": (
         _BY_NAME, "k = ['a']\ndef g(): return k[0]\n" + _MODEL.format("model: str = Field(default_factory=g)", _OTHER, ""),
         "k = ['b']\ndef g(): return k[0]\n" + _MODEL.format("model: str = Field(default_factory=g)", _OTHER, "")),
+    "a factory that takes the other fields": (
+        _BY_NAME, _KEYED + _MODEL.format("n: str = 'a'", "model: str = Field(default_factory=g)", "n='a'"),
+        _KEYED + _MODEL.format("n: str = 'a'", "model: str = Field(default_factory=g)", "n='b'")),
+    "an argument under an alias": (
+        _BY_NAME, _MODEL.format("model: str = Field('c', alias='m')", _OTHER, "m='a'"),
+        _MODEL.format("model: str = Field('c', alias='m')", _OTHER, "m='b'")),
+    "an argument under an alias in the annotation": (
+        _BY_NAME, _ALIASED + _MODEL.format("model: Annotated[str, Field(alias='m')] = 'c'", _OTHER, "m='a'"),
+        _ALIASED + _MODEL.format("model: Annotated[str, Field(alias='m')] = 'c'", _OTHER, "m='b'")),
+    "an argument under an alias that is worked out": (
+        _BY_NAME, _CONFIG + _MODEL.format("model_config = ConfigDict(alias_generator=str.upper)", "model: str = 'c'", "MODEL='a'"),
+        _CONFIG + _MODEL.format("model_config = ConfigDict(alias_generator=str.upper)", "model: str = 'c'", "MODEL='b'")),
     "a validator": (
         _BY_NAME, _MODEL.format("model: str", _OTHER, "model='a'"),
         "from pydantic import BaseModel, field_validator\nclass Conf(BaseModel):\n    model: str\n"
