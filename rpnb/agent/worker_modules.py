@@ -47,11 +47,14 @@ def _source(path: str) -> Source:
         return Source("")
 
 
-def unseen_change(app: Path, before: WireProgram | None, program: WireProgram) -> str | None:
+def unseen_change(
+    app: Path, before: WireProgram | None, program: WireProgram, shown: Collection[str]
+) -> str | None:
     """Return a file that is another than before and that no step shows to depend on.
 
-    That is a data file which the text finds by `__file__`, or a module that was
-    imported from a folder on the search path: only a fresh process reads it anew.
+    `shown` are the modules that steps import. Others are a data file or a script which the
+    text finds by `__file__`, a module that was imported from a folder on the search path,
+    or by a name that the text works out: only a fresh process reads it anew.
     """
     old = before.files if before is not None else {}
     changed = [
@@ -61,7 +64,6 @@ def unseen_change(app: Path, before: WireProgram | None, program: WireProgram) -
     ]
     if not changed:
         return None  # nearly every edit: looking through all modules costs 17 ms
-    packages = {top_of(path) for path in program.files if path.endswith(".py")}
     imported = {
         os.path.realpath(app / file): name.split(".")[0]
         for name, module in list(sys.modules.items())
@@ -70,7 +72,7 @@ def unseen_change(app: Path, before: WireProgram | None, program: WireProgram) -
     }
     for path in changed:
         top = imported.get(os.path.realpath(app / path), top_of(path))
-        if top_of(path) not in packages or top != top_of(path):
+        if top_of(path) not in shown or top != top_of(path):
             return path
     return None
 

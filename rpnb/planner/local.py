@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, fields
-from typing import Collection, Iterator, Mapping, Sequence
+from typing import Collection, Iterable, Iterator, Mapping, Sequence
 
 from .effects import AMBIENT, MUTATORS, QUIET, WORLD, is_setter, resources
 from .keeping import CLASS
@@ -115,6 +115,11 @@ class Local:
     def tops(self) -> dict[str, str]:
         """Return each top-level module's identity, which covers what it imports."""
         return {top: self.load(top).identity for top in self._of}
+
+    def led_to(self, paths: Iterable[str]) -> set[str]:
+        """Return the local modules that imports of these paths lead to, at once or later."""
+        tops = {path.split(".")[0] for path in paths} & self._of.keys()
+        return set[str]().union(*(_closure(top, self._loads) for top in tops))
 
     def __contains__(self, top: object) -> bool:
         """Tell whether a top-level name is a local module."""
