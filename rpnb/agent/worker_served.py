@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Callable, Iterable, Sequence
+from typing import Callable, Collection, Iterable, Sequence
 
 from ..planner import kinds, plan
 from ..planner.local import Local
 from ..planner.plan import STATE, JobWrite, Modules, Step, is_state
 from .worker_kept import Kept
 from .worker_probe import Prober, Probes, differing
+from .worker_release import are_plain
 from .worker_running import Background
 
 
@@ -28,6 +29,8 @@ class Served:
         self._start: Step | None = None
         self._kept = Kept(watch.namespace)
         self._bound: frozenset[str] = frozenset()
+        # Names that `taken_along` has returned.
+        self._told: set[str] = set()
 
     def note(self, start: Step | None) -> None:
         """Note that a job has ended, and the step that registered its handler.
@@ -68,6 +71,27 @@ class Served:
     def lost_runs(self, kept: Iterable[JobWrite]) -> set[str]:
         """Functions that jobs left running, and that do not stand any more."""
         return {write.runs for write in {*self.writes} - {*kept} if write.runs}
+
+    def taken_along(
+        self, kept: Iterable[JobWrite], undone: Collection[str], handler: Collection[str]
+    ) -> list[str]:
+        """Return the values that go for no other reason than that the handler filled them itself.
+
+        `undone` are the names of the statements that go, `handler` what start() was given.
+        Each name is returned once: a person who leaves it so knows.
+        """
+        gone = [(write, write.functions.intersection(undone)) for write in {*self.writes} - {*kept}]
+        filled = {
+            name
+            for write, lost in gone
+            if lost and lost <= {*handler}
+            for name in write.binds | write.changes
+        }
+        space = self._watch.namespace
+        new = sorted((filled & space.keys()) - self._told - {*handler})
+        found = [name for name in new if not are_plain([space[name]])]
+        self._told.update(found)
+        return found
 
     def rest(self, local: Local) -> None:
         """Note how things are before jobs run; what earlier jobs wrote still stands."""

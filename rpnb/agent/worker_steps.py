@@ -315,13 +315,14 @@ class Steps:
     def _apply(self, todo: Plan, sync: Sync) -> None:
         self._complete = None
         lost = self._served.lost_runs(todo.job_writes)
+        kept = {old for _, old in todo.keep}
+        undone = [ran for old, ran in enumerate(self.ran) if old not in kept]
+        sync.notes += self._hints(todo, undone)
         self._served.writes = todo.job_writes
         for resource, old in todo.restore.items():
             self.prober.restore(resource, self._state_before(old)[resource])
         self._requirements.keep_on_path()
         self._around.forget()
-        kept = {old for _, old in todo.keep}
-        undone = [ran for old, ran in enumerate(self.ran) if old not in kept]
         end(pid for ran in undone for pid in ran.traces.children)
         self._background.cancel(lost, [task for ran in undone for task in ran.traces.tasks])
         self._drop(todo.drop, kept)
@@ -338,6 +339,19 @@ class Steps:
                 self.ran += starts
                 self._leave_rest(rerun, reruns, sync)
                 return
+
+    def _hints(self, todo: Plan, undone: Iterable[Ran]) -> list[str]:
+        """Say of what a handler loaded itself that the edit takes it along."""
+        starts = [ran.executed.step.facts for ran in self.ran if ran.executed.step.facts.is_start]
+        handler = frozenset[str]().union(*(each.reads | each.deferred_reads for each in starts))
+        names = {name for ran in undone for name in ran.executed.step.names}
+        found = self._served.taken_along(todo.job_writes, names, handler)
+        what = ", ".join(f"`{each}`" for each in found)
+        hint = (
+            f"each edit of the handler drops {what}, which it fills itself: what a set-up cell "
+            "fills, or a function of its own (`def get(): …`), stays"
+        )
+        return [hint] if found else []
 
     def _keep(self, todo: Plan, order: Sequence[int], sync: Sync) -> None:
         """Keep the executed steps of `order`, each as it stands in the new program."""

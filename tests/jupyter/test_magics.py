@@ -598,6 +598,27 @@ def test_run_of_a_test_with_several_inputs_runs_them_all(connected):
     assert "input: test pair 2/2" in said.text
 
 
+LAZY = """%%runpod_handler --no-form --input {{}}
+class M: pass
+MODEL, SEEN = None, {{}}
+def get():
+    global MODEL
+    MODEL = MODEL or M()
+def handler(job):
+    {load}
+    SEEN[{n}] = id(MODEL)
+    return len(SEEN)"""
+
+
+def test_lazy_load_in_the_handler_is_hinted_at_once_and_one_in_a_function_never(connected):
+    inside = "global MODEL; MODEL = MODEL or M()"
+    said = [connected.run(LAZY.format(load=inside, n=n)).text for n in range(3)]
+    assert [said[1].count("each edit of the handler drops `MODEL`, which it fills itself"),
+            sum(each.count("fills itself") for each in said)] == [1, 1]  # fmt: skip
+    apart = [connected.run(LAZY.format(load="get()", n=n)).text for n in range(3)]
+    assert "fills itself" not in "".join(apart)
+
+
 def test_run_cold_compares_with_a_fresh_process_and_shows_the_difference(connected):
     connected.run("%%runpod_handler --no-run\nimport os\ndef handler(job):\n    return os.getpid()")
     said = connected.run("%runpod_run {} --cold")
