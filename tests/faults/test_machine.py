@@ -11,6 +11,9 @@ from tests.faults.conftest import IS_LONG
 from tests.faults.machine import Wire
 from tests.faults.mutants import LIKE, MUTANTS
 
+# The longest search takes 15 s of processor time.
+pytestmark = pytest.mark.timeout(180)
+
 OPTIONS = settings(
     max_examples=40,
     stateful_step_count=30,

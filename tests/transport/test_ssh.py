@@ -149,6 +149,7 @@ def test_ssh_stream_carries_64_mb_both_ways_at_once(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_ssh_stream_carries_over_1_gib_both_ways_at_once(
     sshd: Sshd, connect: Connect, listener: Listen
 ) -> None:
