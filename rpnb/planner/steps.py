@@ -83,7 +83,9 @@ def steps(text: str, local: Local = NONE) -> list[Step]:
     """
     statements = [part for each in split(text) for part in apart(each)]
     is_lazy = any(_makes_lazy(each.node) for each in statements)
-    wrappers = _wrappers(statements, [facts(each) for each in statements], local)
+    wrappers = _NO_WRAPPERS
+    if any(map(_is_decorated, statements)):
+        wrappers = _wrappers(statements, [facts(each) for each in statements], local)
     return [
         _step(each, local, is_first=number == 0, is_lazy=is_lazy, wrappers=wrappers)
         for number, each in enumerate(statements)
@@ -96,6 +98,14 @@ class _Wrappers(NamedTuple):
     imports: Mapping[str, str]
     wraps: frozenset[str]
     makers: frozenset[str]
+
+
+_NO_WRAPPERS = _Wrappers({}, frozenset(), frozenset())
+
+
+def _is_decorated(statement: Statement) -> bool:
+    """Tell whether a statement may make functions with decorators."""
+    return statement.text[0] == "@" or isinstance(statement.node, ast.ClassDef)
 
 
 def _wrappers(statements: Sequence[Statement], every: Sequence[Facts], local: Local) -> _Wrappers:
