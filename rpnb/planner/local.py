@@ -106,7 +106,7 @@ class Local:
             facts.lists_subclasses for each in self._sources.values() for facts in each.facts
         )
         self._effects: dict[str, Effect] = {}
-        self._imports: dict[str, Import] = {}
+        self._imports: dict[tuple[str, frozenset[str]], Import] = {}
 
     def __bool__(self) -> bool:
         """Tell whether there are any."""
@@ -136,20 +136,21 @@ class Local:
         )
         return None if is_open else set(source.bound)
 
-    def load(self, top: str) -> Import:
-        """Return what importing the module does."""
-        if top not in self._imports:
-            self._imports[top] = self._load(top)
-        return self._imports[top]
+    def load(self, top: str, paths: Iterable[str] = ()) -> Import:
+        """Return what importing the module does; `paths` are those of its parts that are named."""
+        key = top, frozenset(path for path in paths if path.split(".")[0] == top)
+        if key not in self._imports:
+            self._imports[key] = self._load(*key)
+        return self._imports[key]
 
-    def _load(self, top: str) -> Import:
+    def _load(self, top: str, paths: frozenset[str]) -> Import:
         reached, at_once = _closure(top, self._loads), _closure(top, self._loads_at_once)
         text = "\n".join(f"{name} {self.trees[name]}" for name in sorted(reached))
         identity = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         writes, reads, again = set[str](), set[str](), set[str]()
         sets, order = set[str](), list[str]()
         setters, libraries = set[str](), set[str]()
-        is_asking, apart = False, set(self._sources) - self._files_reached(top)
+        is_asking, apart = False, set(self._sources) - self._files_reached({top, *paths})
         for module, file in ((name, file) for name in sorted(reached) for file in self._of[name]):
             is_asking = is_asking or self._sources[file].asks
             libraries |= self._sources[file].loads - set(self._of)
@@ -174,9 +175,9 @@ class Local:
         parts = (modules, writes, reads, again, sets, libraries, at_once, setters)
         return Import(identity, " ".join(order) if sets else "", *map(frozenset, parts))
 
-    def _files_reached(self, top: str) -> set[str]:
-        """Return the files that are imported with a module, as their text says."""
-        reached, todo = set[str](), [top]
+    def _files_reached(self, paths: Iterable[str]) -> set[str]:
+        """Return the files that are imported with modules of these paths, as their text says."""
+        reached, todo = set[str](), [each for path in paths for each in _above(path)]
         while todo:
             file = todo.pop()
             if file in reached or file not in self._sources:
@@ -184,8 +185,7 @@ class Local:
             reached.add(file)
             for facts in self._sources[file].facts:
                 named = (*facts.loads, *facts.imports.values()) if facts.loads else ()
-                for parts in (self._anchored(file, path).split(".") for path in named):
-                    todo += [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+                todo += [each for p in named for each in _above(self._anchored(file, p))]
         return reached
 
     def _stored_into(self, file: str) -> Iterator[str]:
@@ -426,6 +426,12 @@ def top_of(path: str) -> str:
     """Return the top-level module or folder of a file's path."""
     first = path.partition("/")[0]
     return first[:-3] if first.endswith(".py") else first
+
+
+def _above(path: str) -> list[str]:
+    """Return a dotted path, and the packages that it lies in."""
+    parts = path.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
 
 
 def _closure(top: str, loads: Mapping[str, set[str]]) -> set[str]:

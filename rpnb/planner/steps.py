@@ -158,7 +158,8 @@ def _step(
     if is_lazy and is_annotated(statement.node):
         identity = f"{identity} lazy"
     tops = {path.split(".")[0] for path in (*found.loads, *found.deferred_loads)}
-    loads = [(top, local.load(top)) for top in sorted(tops) if top in local] if tops else []
+    named = (*found.loads, *found.deferred_loads, *found.imports.values())
+    loads = [(top, local.load(top, named)) for top in sorted(tops) if top in local]
     if not loads:
         return Step(statement, identity, found)
     identity = " ".join([identity, *(f"{top}:{each.identity}" for top, each in loads)])

@@ -138,3 +138,18 @@ def test_module_of_another_directory_is_found_by_an_edited_path(stage: Stage) ->
     files = {"d1/plug.py": b"N = 1", "d2/plug.py": b"N = 2"}
     text = "import sys\nsys.path.insert(0, 'd{}')\nimport plug\nx = plug.N"
     assert not _stale(stage, *(Version((text.format(n),), files) for n in (1, 2)))
+
+
+@pytest.mark.parametrize(
+    "first", ["import lq.part as part", "from lq import part", "import lq.part"]
+)
+def test_part_of_a_package_that_set_a_library_is_missed_when_it_goes(
+    stage: Stage, first: str
+) -> None:
+    files = {
+        "lq/__init__.py": b"",
+        "lq/part.py": b"from . import sub",
+        "lq/sub.py": b"import modelkit\nmodelkit.set_seed(1)",
+    }
+    last = "import lq\nimport modelkit\nm = modelkit.LOAD(1)"
+    assert not _stale(stage, Version((first,), files), Version((last,), files))
