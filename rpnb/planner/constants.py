@@ -10,6 +10,7 @@ from typing import Collection
 
 from .fields import Fields, fields
 from .names import Names, mask, names_in
+from .parts import beginning
 
 
 class Constants:
@@ -47,26 +48,27 @@ class Constants:
         """Tell whether what makes a setting decides these parts."""
         makers = self._makers[name]
         return bool(makers) and all(
-            part in maker.given
+            beginning(part, maker.given)
             or _is_missing(maker, part)
-            or any(part in each.given for each in self._classes.get(maker.of, ()))
+            or any(beginning(part, each.given) for each in self._classes.get(maker.of, ()))
             for maker in makers
             for part in parts
         )
 
     def _is(self, maker: Fields, part: str) -> bool:
         if not maker.of:
-            return part in maker.constants or _is_missing(maker, part)
+            return bool(beginning(part, maker.constants)) or _is_missing(maker, part)
         classes = self._classes.get(maker.of, [])
-        if part not in maker.given:
-            return bool(classes) and all(part in each.constants for each in classes)
-        return part in maker.constants and all(part in each.typed for each in classes)
+        if not beginning(part, maker.given):
+            return bool(classes) and all(beginning(part, each.constants) for each in classes)
+        is_typed = all(beginning(part, each.typed) for each in classes)
+        return bool(beginning(part, maker.constants)) and is_typed
 
 
 def _is_missing(maker: Fields, part: str) -> bool:
     """An entry that a dictionary does not have is none; an attribute may be any object's."""
     is_dict = maker.kind == "data" and all(each[0] == "[" for each in maker.given)
-    return is_dict and part[:2] in ("['", '["') and part not in maker.given
+    return is_dict and part[:2] in ("['", '["') and not beginning(part, maker.given)
 
 
 def _classes(names: Names, of: Collection[str]) -> dict[str, list[Fields]]:

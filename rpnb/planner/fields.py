@@ -14,6 +14,7 @@ from typing import Collection, Mapping
 
 from .access import is_literal, path_of
 from .methods import ACCESSORS
+from .parts import SEPARATOR
 from .spelled import spelled
 
 # Calls that say what a field is, if nothing else is given.
@@ -55,7 +56,7 @@ _MAKERS = frozenset(
 
 @dataclass(frozen=True)
 class Fields:
-    """What a statement makes: part (`.model`, `['model']`) -> the text that decides it.
+    """What a statement makes: part (`.model`, `['model']`, a path) -> the text that decides it.
 
     The text is '' where it does not. `of` is the class whose instance it is, '' where it is
     none; `rest` must stay the same, too. `kind` is that of the dictionary or class, '' where
@@ -104,9 +105,13 @@ def _of_dict(value: ast.Dict, imports: Mapping[str, str]) -> Fields:
 
 
 def _of_pairs(pairs: Mapping[str, ast.expr], imports: Mapping[str, str]) -> Fields:
-    constants = frozenset(part for part, value in pairs.items() if _is_constant(value, imports))
+    constants = {part for part, value in pairs.items() if _is_constant(value, imports)}
     given = {part: _text(value, imports) for part, value in pairs.items()}
-    return Fields(given, constants, kind="data")
+    for part, value in pairs.items():
+        inner = _of_dict(value, imports) if isinstance(value, ast.Dict) else _NONE
+        given.update((f"{part}{SEPARATOR}{below}", text) for below, text in inner.given.items())
+        constants.update(f"{part}{SEPARATOR}{below}" for below in inner.constants)
+    return Fields(given, frozenset(constants), kind="data")
 
 
 def _of_call(value: ast.expr, imports: Mapping[str, str]) -> Fields:

@@ -1,6 +1,7 @@
 """Parts of values that nothing can change: `settings.path`, `CONFIG["model"]`, `len(rows)`.
 
 A statement that takes nothing else of a value shares nothing with it, and runs none of its code.
+A part is a path: `CONFIG["model"]["id"]` is one step below `CONFIG["model"]`.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ import ast
 import inspect
 import types
 from collections import Counter
-from typing import Any, Collection, Mapping
+from typing import Any, Collection, Iterator, Mapping
 
 from .access import is_literal
 from .kinds import kind
 
 Parts = Mapping[str, frozenset[str]]
+# Between the steps of a path.
+SEPARATOR = "\0"
+_CODE = object()
 # Of these nothing but a value's own dictionary decides what an attribute in it is.
 _LOOKUPS = tuple(cls.__getattribute__ for cls in (object, type, types.SimpleNamespace))
 
@@ -22,12 +26,23 @@ _LOOKUPS = tuple(cls.__getattribute__ for cls in (object, type, types.SimpleName
 def parts(node: ast.stmt) -> Parts:
     """Return the names of which the statement reads named parts only -> these parts."""
     every = Counter(n.id for n in ast.walk(node) if isinstance(n, ast.Name))
-    found: dict[str, list[str]] = {}
+    found, inner = dict[str, list[str]](), set[int]()
     for each in ast.walk(node):
-        root, part = _part(each)
-        if part and isinstance(root, ast.Name):
-            found.setdefault(root.id, []).append(part)
+        # What leads to a part has been seen before it.
+        steps = [] if id(each) in inner else list(_steps(each))
+        if steps and isinstance(steps[-1][0], ast.Name):
+            inner |= {id(value) for value, _ in steps}
+            path = SEPARATOR.join(part for _, part in reversed(steps))
+            found.setdefault(steps[-1][0].id, []).append(path)
     return {name: frozenset(each) for name, each in found.items() if len(each) == every[name]}
+
+
+def _steps(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
+    """Yield what a path goes through, the last step first: what it is taken of, and the part."""
+    root, part = _part(node)
+    while root is not None and part:
+        yield root, part
+        root, part = _part(root)
 
 
 def _part(node: ast.AST) -> tuple[ast.AST | None, str]:
@@ -58,6 +73,13 @@ def _entry(key: ast.expr) -> str:
     return f"[{ast.literal_eval(key)!r}]" if is_key else ""
 
 
+def beginning(part: str, among: Collection[str]) -> str:
+    """Return the longest beginning of a path that is among these; '' where none is."""
+    steps = part.split(SEPARATOR)
+    every = (SEPARATOR.join(steps[:end]) for end in range(len(steps), 0, -1))
+    return next((each for each in every if each in among), "")
+
+
 def unchanging(namespace: Mapping[str, Any], wanted: Parts) -> dict[str, frozenset[str]]:
     """Return those of the wanted parts that nothing can change, and that no code hands out."""
     return {
@@ -73,16 +95,26 @@ def fixed(wanted: Parts, answers: Mapping[str, Collection[str]]) -> frozenset[st
 
 
 def _is_unchanging(value: Any, part: str) -> bool:
+    """Tell whether a path leads to what nothing can change; what that is asked for is no matter."""
+    for step in part.split(SEPARATOR):
+        value = _taken(value, step)
+        if value is _CODE:
+            return False
+        if kind(value) == "imm":
+            return True
+    return False
+
+
+def _taken(value: Any, step: str) -> Any:
+    """Return what a step leads to; `_CODE` where it is not there, or code may hand it out."""
     cls = type(value)
-    if part == "len()":
-        return cls in (list, dict, tuple, set, str, bytes)
-    if part[0] == "[":
-        key = ast.literal_eval(part[1:-1])
-        return cls is dict and key in value and kind(value[key]) == "imm"
+    if step == "len()":
+        return len(value) if cls in (list, dict, tuple, set, str, bytes) else _CODE
+    if step[0] == "[":
+        key = ast.literal_eval(step[1:-1])
+        return value[key] if cls is dict and key in value else _CODE
     if inspect.getattr_static(cls, "__getattribute__") not in _LOOKUPS:
-        return False
+        return _CODE
     held = getattr(value, "__dict__", {})
-    shared = inspect.getattr_static(cls, part[1:], None)
-    if hasattr(type(shared), "__get__") or part[1:] not in held:
-        return False
-    return kind(held[part[1:]]) == "imm"
+    shared = inspect.getattr_static(cls, step[1:], None)
+    return _CODE if hasattr(type(shared), "__get__") else held.get(step[1:], _CODE)

@@ -346,8 +346,11 @@ class _Planning:
         }
         if self.names.is_builtin("len"):
             return found
-        parts = {n: self.names.every[n].parts for n in found}
-        return {n: frozenset(x for x in f if "len()" not in parts[n][x]) for n, f in found.items()}
+        every_part = {n: self.names.every[n].parts for n in found}
+        return {
+            n: frozenset(x for x in names if not any("len()" in p for p in every_part[n][x]))
+            for n, names in found.items()
+        }
 
     def _written(self, spread: Spread) -> Plan:
         count = len(self.new)

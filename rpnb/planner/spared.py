@@ -14,6 +14,7 @@ from typing import Collection, Mapping, Sequence
 from .fields import Fields, fields
 from .footprints import Footprint
 from .names import bit, mask
+from .parts import beginning
 from .steps import Step
 
 
@@ -124,7 +125,7 @@ def _is_same(part: str, chain: Sequence[_Maker]) -> bool:
 
 def _deciding(part: str, chain: Sequence[Fields]) -> tuple[str, ...]:
     """Return the texts that decide a part of what is made, and of what its class gives."""
-    texts = [each.given.get(part) for each in chain]
+    texts = [each.given.get(beginning(part, each.given)) for each in chain]
     has_own = [text for text in texts if text is not None]
     if not all(has_own) or not texts or texts[-1] is None:
         return ()

@@ -21,6 +21,7 @@ _MODEL = (
 _CLASS = "class Conf:\n    {}\n    {}"
 _FIELD, _OTHER = "model: str = 'a'", "n: int = 1"
 _BY_KEY, _BY_NAME, _OF_CLASS = "c['model']", "c.model", "Conf.model"
+_BY_KEYS = "c['m']['id']"
 _BY_GET = "c.get('model', 'z')"
 
 _KEYED = "def g(d): return d['n']\n"
@@ -36,6 +37,12 @@ _OWN_DATACLASS = (
 SPARED = {
     "a value in a dictionary": (_BY_KEY, "c = {'model': 'a', 'n': 1}", "c = {'model': 'a', 'n': 2}"),
     "a value that is asked for": (_BY_GET, "c = {'model': 'a', 'n': 1}", "c = {'model': 'a', 'n': 2}"),
+    "a dictionary in a dictionary": (
+        _BY_KEYS, "c = {'m': {'id': 'a'}, 'g': {'n': 1}}", "c = {'m': {'id': 'a'}, 'g': {'n': 2}}"),
+    "another entry of the inner dictionary": (
+        _BY_KEYS, "c = {'m': {'id': 'a', 'n': 1}}", "c = {'m': {'id': 'a', 'n': 2}}"),
+    "an entry that is asked of the inner one": (
+        "c['m'].get('id', 'z')", "c = {'m': {'id': 'a'}, 'g': {'n': 1}}", "c = {'m': {'id': 'a'}, 'g': {'n': 2}}"),
     "an entry more": (_BY_KEY, "c = {'model': 'a'}", "c = {'n': [1], 'model': 'a'}"),
     "a computed entry": (_BY_KEY, "c = {'model': 'a', 'n': f()}", "c = {'model': 'a', 'n': f() + 1}"),
     "a keyword": (_BY_KEY, "c = dict(model='a', n=1)", "c = dict(model='a', n=2)"),
@@ -71,6 +78,16 @@ SPARED = {
         "import os\n" + _DATACLASS.format("", "model: str = os.getenv('RPNB_A', 'a')", "n: int = 2", "")),
 }  # fmt: skip
 CHANGED = {
+    "the value of the inner dictionary": (
+        _BY_KEYS, "c = {'m': {'id': 'a'}, 'g': 1}", "c = {'m': {'id': 'b'}, 'g': 1}"),
+    "an inner dictionary under another name": (
+        _BY_KEYS, "g = {'id': 'a'}\nc = {'m': g, 'n': 1}\ng['id'] = 'b'", "g = {'id': 'a'}\nc = {'m': g, 'n': 2}"),
+    "an inner dictionary that is handed on": (
+        _BY_KEYS, "c = {'m': {'id': 'a'}, 'n': 1}\nd = c['m']\nd['id'] = 'b'", "c = {'m': {'id': 'a'}, 'n': 2}\nd = c['m']"),
+    "an inner dictionary that is made elsewhere": (
+        _BY_KEYS, "d = {'id': 'a'}\nc = {'m': {'id': 'z', **d}}", "d = {'id': 'b'}\nc = {'m': {'id': 'z', **d}}"),
+    "an inner entry that is there no more": (
+        "c['m'].get('id', 'z')", "c = {'m': {'id': 'a'}, 'n': 1}", "c = {'m': {}, 'n': 1}"),
     "the value itself": (_BY_KEY, "c = {'model': 'a', 'n': 1}", "c = {'model': 'b', 'n': 1}"),
     "a value that is asked for": (_BY_GET, "c = {'model': 'a', 'n': 1}", "c = {'model': 'b', 'n': 1}"),
     "a value that is there no more": (_BY_GET, "c = {'model': 'a', 'n': 1}", "c = {'n': 1}"),
