@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Collection, Sequence
 
 from .effects import is_standard
 from .footprints import Footprint
 from .names import WORLD_MASK, names_in, resource_mask
 from .reasons import Reason
-from .spread import Spread
+from .spread import Hit, Spread
 from .steps import Executed, Step
+from .stored import JobWrite
 
 _BEFORE_IMPORTS = WORLD_MASK | resource_mask(["environ"])
 
@@ -17,8 +18,14 @@ _BEFORE_IMPORTS = WORLD_MASK | resource_mask(["environ"])
 class Causes:
     """Names the cause of each step that runs, and of a restart."""
 
-    def __init__(self, executed: Sequence[Executed], new: Sequence[Step], spread: Spread) -> None:
-        self._executed, self._new, self._spread = executed, new, spread
+    def __init__(
+        self,
+        executed: Sequence[Executed],
+        new: Sequence[Step],
+        jobs: Sequence[JobWrite],
+        spread: Spread,
+    ) -> None:
+        self._executed, self._new, self._jobs, self._spread = executed, new, jobs, spread
         self._identities = {step.identity for step in new}
 
     def of(self, index: int) -> Reason:
@@ -28,7 +35,7 @@ class Causes:
             return Reason("always", line=step.line, cause=_head(step))
         if hit is None:
             return self._changed(step)
-        name = _readable(hit.names)
+        name = _readable(hit.names, self._made_by(hit), step.facts.reads | step.facts.binds)
         if not hit.names and hit.cause < len(self._executed if hit.is_old else self._new):
             cause = self._executed[hit.cause].step if hit.is_old else self._new[hit.cause]
             return Reason("after", "", cause.line, _head(cause))
@@ -40,6 +47,15 @@ class Causes:
         if hit.cause >= len(self._executed):
             return Reason("job", name, step.line, _head(step))
         return self._undone(hit.cause, name)
+
+    def _made_by(self, hit: Hit) -> frozenset[str]:
+        """Return the names that a cause's own text, or job, has to do with."""
+        steps = [e.step for e in self._executed] if hit.is_old else self._new
+        if hit.cause >= len(steps):
+            job = self._jobs[hit.cause - len(steps)]
+            return job.binds | job.changes
+        facts = steps[hit.cause].facts
+        return facts.binds | facts.changes
 
     def restart(self) -> Reason | None:
         """Return why only a new worker will do, if so."""
@@ -114,9 +130,12 @@ def _imports_library(step: Step) -> bool:
     return any(not is_standard(module) for module in loaded)
 
 
-def _readable(names: int) -> str:
-    """The name that carried it; a person's own name before a resource."""
-    found = sorted(names_in(names), key=lambda name: (name.startswith("$"), name))
+def _readable(names: int, made: Collection[str], used: Collection[str]) -> str:
+    """The name that carried it: one that the cause made and the step uses, if any did.
+
+    Of names that share parts each is hit; a person's own name comes before a resource.
+    """
+    found = sorted(names_in(names), key=lambda n: (n[:1] == "$", n not in made, n not in used, n))
     return found[0] if found else ""
 
 

@@ -154,7 +154,7 @@ def _of_class(node: ast.ClassDef, imports: Mapping[str, str]) -> Fields:
             typed |= {f".{name}"} if is_typed and isinstance(part, ast.AnnAssign) else set()
             is_constant = is_typed and _is_constant(value, imports)
             (constants.add if is_constant else constants.discard)(f".{name}")
-        if bases and not is_field:
+        if bases and not is_field and isinstance(part, (ast.Assign, ast.AnnAssign)):
             rest.append(ast.unparse(part))
     has_code = any(isinstance(p, (ast.FunctionDef, ast.AsyncFunctionDef)) for p in node.body)
     is_fixed = all(is_literal(v) for p in node.body if (v := getattr(p, "value", None)))
@@ -172,7 +172,9 @@ def _is_simple(part: ast.stmt) -> bool:
 def _is_member(part: ast.stmt, *, is_model: bool) -> bool:
     if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)):
         decorators = {ast.unparse(each) for each in part.decorator_list}
-        return not is_model and part.name not in _MAKERS and decorators <= ACCESSORS
+        # pydantic calls some of a model's by their names.
+        is_called = is_model and part.name.startswith(("_", "model_"))
+        return not is_called and part.name not in _MAKERS and decorators <= ACCESSORS
     if isinstance(part, ast.Assign):
         is_config = is_model and "model_config" in _named(part)
         named = all(isinstance(target, ast.Name) for target in part.targets)

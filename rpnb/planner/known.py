@@ -8,6 +8,7 @@ run the person's code.
 from __future__ import annotations
 
 import logging
+import sys
 import types
 from typing import Any, Collection, Mapping
 
@@ -67,6 +68,12 @@ _FUNCTIONS: dict[str, frozenset[str]] = {
     "logging": EMITTERS,
     "PIL.Image": frozenset({"new", "open", "fromarray"}),
     "time": frozenset({"time", "perf_counter", "monotonic"}),
+    # What they are given is only gone through; `default=f` is code of the call's own.
+    "json": frozenset({"dumps", "loads"}),
+    "yaml": frozenset({"safe_load", "safe_dump", "dump"}),
+    "pprint": frozenset({"pprint", "pformat"}),
+    "dataclasses": frozenset({"asdict", "astuple"}),
+    "copy": frozenset({"copy", "deepcopy"}),
 }
 # Decorators that run nothing of the function that they wrap before it is called.
 WRAPPERS = frozenset(
@@ -133,6 +140,9 @@ def _answers(value: Any, own: frozenset[str]) -> frozenset[str]:
             return _NOTHING
         return _NOTHING if is_own else _FUNCTIONS.get(value.__name__, _NOTHING) | {PART}
     cls = type(value)
+    if cls is types.FunctionType:
+        is_known = value.__name__ in _FUNCTIONS.get(value.__module__, ()) and _is_at_top(value)
+        return frozenset({""}) if is_known else _NOTHING
     if cls in (int, float):
         return frozenset({COUNTED})
     if cls in (list, dict, tuple, set, str):
@@ -149,6 +159,12 @@ def _answers(value: Any, own: frozenset[str]) -> frozenset[str]:
     if not is_module(value) or is_ready(value, own):
         return found
     return found - _ROWS["torch", "Module"]
+
+
+def _is_at_top(function: types.FunctionType) -> bool:
+    """Tell whether its module has a function under its name: no one else's bears it."""
+    home = sys.modules.get(function.__module__)
+    return getattr(home, "__dict__", {}).get(function.__name__) is function
 
 
 def _runs_own(value: Any, rows: Collection[frozenset[str]], own: frozenset[str]) -> bool:

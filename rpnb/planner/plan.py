@@ -354,7 +354,7 @@ class _Planning:
 
     def _written(self, spread: Spread) -> Plan:
         count = len(self.new)
-        causes = Causes(self.executed, self.new, spread)
+        causes = Causes(self.executed, self.new, self.jobs, spread)
         restart = causes.restart()
         if restart and not self._held(spread):
             run = tuple(Rerun(j, restart) for j in range(count))

@@ -40,6 +40,12 @@ LINES = {
     "a variable that os.environ does not show": ("import os, subprocess", "os.putenv('ZZ', '1')", "y = subprocess.run(['sh', '-c', 'echo $ZZ'], capture_output=True).stdout"),
     "a class's own property": ("N = 1\n" + _OWN_PROPERTY, "print(R.m)", "y = R._m"),
     "a record factory": (_FACTORY, "log.warning('b')", "y = len(n)"),
+    "a default of json's": ("import json\nn = []\nclass K: pass\ndef f(o):\n    n.append(1)\n    return 1\nc = {'a': K()}", "print(json.dumps(c, default=f))", "y = len(n)"),
+    "a copy of one's own": ("import copy\nn = []\nclass K:\n    def __deepcopy__(self, m):\n        n.append(1)\n        return self\nk = [K()]", "d = copy.deepcopy(k)", "y = len(n)"),
+    "what a shallow copy shares": ("from copy import copy\na = [[1]]\nb = copy(a)", "b[0].append(2)", "y = len(a[0])"),
+    "a copied iterator": ("import copy\na = iter([1, 2, 3])\nb = copy.copy(a)", "next(b)", "y = list(a)"),
+    "what shows one's own": ("import pprint\nn = []\nclass K:\n    def __repr__(self):\n        n.append(1)\n        return ''\nk = {'a': K()}", "pprint.pprint(k)", "y = len(n)"),
+    "what the program calls deepcopy": ("def deepcopy(x): x.append(1)\na = [1]", "deepcopy(a)", "y = len(a)"),
     "an operator in torch": ("import torch\ntorch.library", "@torch.library.custom_op('zz::f', mutates_args=())\ndef zf(x: torch.Tensor) -> torch.Tensor: return x.clone()", "y = hasattr(torch.ops, 'zz') and hasattr(torch.ops.zz, 'f')"),
     "a loader that draws": ("import torch\ng = torch.Generator().manual_seed(0)\nloader = torch.utils.data.DataLoader(list(range(9)), batch_size=9, shuffle=True, generator=g)", "for b in loader: last = b", "[c] = loader\ny = c.tolist()"),
 }  # fmt: skip
@@ -153,3 +159,20 @@ def test_part_of_a_package_that_set_a_library_is_missed_when_it_goes(
     }
     last = "import lq\nimport modelkit\nm = modelkit.LOAD(1)"
     assert not _stale(stage, Version((first,), files), Version((last,), files))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["print(json.dumps(C, indent=2))", "pprint(C)", "D = copy.deepcopy(C)", "print(asdict(A()))"],
+)
+def test_settings_that_are_shown_or_copied_load_nothing(stage: Stage, line: str) -> None:
+    first = "import copy, json, modelkit\nfrom pprint import pprint\nfrom dataclasses import asdict"
+    settings = (
+        "from dataclasses import dataclass\n@dataclass\nclass A:\n    n: int = 1\nC = {'model': 1}"
+    )
+    load = "m = modelkit.LOAD(C['model'])"
+    versions = [Version((first, settings, *shown, load)) for shown in ((line,), ("pass",), ())]
+    assert not _stale(stage, *versions)
+    with stage.warm() as warm:
+        warm.sync(versions[0])
+        assert warm.sync(versions[1]).loads == warm.sync(versions[2]).loads == []

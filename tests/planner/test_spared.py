@@ -72,6 +72,9 @@ SPARED = {
     "a configured pydantic model": (
         _BY_NAME, _CONFIG + _MODEL.format("model_config = ConfigDict(frozen=True)", "model: str = 'a'\n    n: list = Field(default_factory=list)", "n=[1]"),
         _CONFIG + _MODEL.format("model_config = ConfigDict(frozen=True)", "model: str = 'a'\n    n: list = Field(default_factory=list)", "n=[2]")),
+    "a method and the text of a pydantic model": (
+        _BY_NAME, _MODEL.format("'''A.'''", "model: str = 'a'", ""),
+        _MODEL.format("'''B.'''", "model: str = 'a'\n    def f(self): return 1", "")),
     "a variable's default": (
         _BY_NAME,
         "import os\n" + _DATACLASS.format("", "model: str = os.getenv('RPNB_A', 'a')", _OTHER, ""),
