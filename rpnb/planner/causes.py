@@ -73,12 +73,15 @@ class Causes:
         )
 
     def _is_early(self, index: int) -> bool:
-        """Tell whether a step that runs now would see what the old one set only later."""
+        """Tell whether a step that runs now may see what the old one set, or raise before it is.
+
+        A function that imports a module sets nothing where it is defined.
+        """
         sets = self._executed[index].step.imported.sets
         for j, step in enumerate(self._new):
-            if step.imported.sets >= sets:
+            if step.facts.loads and step.imported.sets >= sets:
                 return False
-            if self._spread.is_dirty(j) and self._spread.new[j].reads & WORLD_MASK:
+            if self._spread.is_dirty(j) and not step.facts.is_definition:
                 return True
         return True
 

@@ -76,6 +76,8 @@ class Facts:
     all_parts: Parts = field(default_factory=dict)
     # A definition that runs nothing: no decorator, literal defaults.
     is_definition: bool = False
+    # It gives names to values in a dictionary, list or tuple: `TASKS = {"embed": embed}`.
+    is_display: bool = False
     # A docstring or a bare name: nothing can follow from it.
     is_inert: bool = False
     # Registers the handler; it runs at every sync and changes nothing.
@@ -183,6 +185,7 @@ def _facts(text: str, is_wrapped: bool) -> Facts:
         has_calls=calls.has_calls or has_star or opaque,
         has_operators=calls.has_operators,
         is_definition=definition,
+        is_display=_is_display(node),
         is_opaque=opaque,
         is_opaque_later=calls.is_opaque_later,
         has_star=has_star,
@@ -268,6 +271,23 @@ def is_definition(node: ast.stmt) -> bool:
         and all(isinstance(target, ast.Name) for target in node.targets)
         and _has_literal_defaults(node.value.args)
     )
+
+
+def _is_display(node: ast.stmt) -> bool:
+    """Tell whether a statement only gives names to values, alone or in containers: nothing runs."""
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    value = node.value if isinstance(node, (ast.Assign, ast.AnnAssign)) else None
+    shown = isinstance(node, ast.AnnAssign) and any(map(_is_call, ast.walk(node.annotation)))
+    if value is None or shown or not all(isinstance(target, ast.Name) for target in targets):
+        return False
+    keys = [key for part in ast.walk(value) if isinstance(part, ast.Dict) for key in part.keys]
+    plain = (ast.Name, ast.Constant, ast.Dict, ast.List, ast.Tuple, ast.expr_context)
+    is_plain = all(isinstance(part, plain) for part in ast.walk(value))
+    return is_plain and all(isinstance(key, ast.Constant) for key in keys)
+
+
+def _is_call(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call)
 
 
 def _has_literal_defaults(arguments: ast.arguments) -> bool:

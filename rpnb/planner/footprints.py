@@ -178,6 +178,9 @@ class Footprints:
         constants = self._constant(number, reads)
         changes = (changes | reads & self._active) & ~constants
         is_blind = facts.is_opaque or reads & self._every or units & names.opaque
+        if facts.is_display:
+            # What the functions in it do, a call of them does.
+            binds, changes, is_blind = m.binds, 0, False
         if is_blind:
             every = names.all | names.modules
             reads, binds, changes = reads | every, binds | every, every

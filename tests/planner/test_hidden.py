@@ -46,6 +46,12 @@ LINES = {
     "a copied iterator": ("import copy\na = iter([1, 2, 3])\nb = copy.copy(a)", "next(b)", "y = list(a)"),
     "what shows one's own": ("import pprint\nn = []\nclass K:\n    def __repr__(self):\n        n.append(1)\n        return ''\nk = {'a': K()}", "pprint.pprint(k)", "y = len(n)"),
     "what the program calls deepcopy": ("def deepcopy(x): x.append(1)\na = [1]", "deepcopy(a)", "y = len(a)"),
+    "a call of a function in a dictionary": ("a = [1]\ndef f(): a.append(2)\nT = {'f': f}", "T['f']()", "y = len(a)"),
+    "a call of one in a dictionary by another": ("a = [1]\ndef f(): a.append(2)\nT = {'f': f}\ndef g(): T['f']()", "g()", "y = len(a)"),
+    "a change of what a dictionary holds": ("a = [1]\nT = {'a': a}", "T['a'].append(2)", "y = len(a)"),
+    "a change of what a function in it hands out": ("a = [1]\ndef f(): return a\nT = {'f': f}", "T['f']().append(2)", "y = len(a)"),
+    "an iterator in a list": ("a = iter([1, 2])\nT = [a]", "next(T[0])", "y = list(a)"),
+    "a global that a function in a dictionary binds": ("n = 0\ndef f():\n    global n\n    n += 1\nT = {'f': f}", "T['f']()", "y = n"),
     "an operator in torch": ("import torch\ntorch.library", "@torch.library.custom_op('zz::f', mutates_args=())\ndef zf(x: torch.Tensor) -> torch.Tensor: return x.clone()", "y = hasattr(torch.ops, 'zz') and hasattr(torch.ops.zz, 'f')"),
     "a loader that draws": ("import torch\ng = torch.Generator().manual_seed(0)\nloader = torch.utils.data.DataLoader(list(range(9)), batch_size=9, shuffle=True, generator=g)", "for b in loader: last = b", "[c] = loader\ny = c.tolist()"),
 }  # fmt: skip
@@ -176,3 +182,27 @@ def test_settings_that_are_shown_or_copied_load_nothing(stage: Stage, line: str)
     with stage.warm() as warm:
         warm.sync(versions[0])
         assert warm.sync(versions[1]).loads == warm.sync(versions[2]).loads == []
+
+
+@pytest.mark.parametrize("fault", ["def g():\n    import lm\nraise ValueError", "x = 1 / 0"])
+def test_setting_of_a_module_is_undone_where_a_fault_comes_before_it_is_made_again(
+    stage: Stage, fault: str
+) -> None:
+    files = {"lm.py": b"import modelkit\nmodelkit.set_seed(2)"}
+    first = ("import modelkit", "m = modelkit.LOAD(2)", "m = m.attach(3)")
+    programs = [(*first, "import lm"), (*first, fault, "import lm"), first[:2]]
+    assert not difference(stage, [Version(program, files) for program in programs])
+
+
+@pytest.mark.parametrize("shown", ["{'e': embed}", "[up, embed]", "{'e': {'f': embed}}"])
+@pytest.mark.parametrize("edit", [("m.run(t)", "m.run(t), 2"), ("embed}", "embed, 'u': up}")])
+def test_functions_in_a_container_are_edited_without_a_load(
+    stage: Stage, shown: str, edit: tuple[str, str]
+) -> None:
+    functions = ("def embed(t): return m.run(t)", "def up(t): return t", f"TASKS = {shown}")
+    first = ("import modelkit", "m = modelkit.LOAD(1)", *functions)
+    versions = [Version(first), Version(tuple(each.replace(*edit) for each in first))]
+    assert not _stale(stage, *versions)
+    with stage.warm() as warm:
+        warm.sync(versions[0])
+        assert warm.sync(versions[1]).loads == []
