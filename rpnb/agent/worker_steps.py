@@ -284,7 +284,7 @@ class Steps:
     def _models(self, steps: Iterable[Step]) -> dict[str, frozenset[str]]:
         """Return what the values that these steps look at answer now without changing."""
         steps = list(steps)
-        names = {name for step in steps for name, _ in step.facts.looks}
+        names = frozenset[str]().union(*(s.facts.reads for s in steps if s.facts.looks))
         found = models(self.namespace, names, self._modules.tops())
         wanted: dict[str, frozenset[str]] = {}
         for step in steps:

@@ -44,12 +44,15 @@ class Footprints:
         known: Collection[int],
         partial: Mapping[int, frozenset[str]],
         constants: Constants,
+        plain: frozenset[str],
     ) -> None:
         """`pure` statements change nothing as a comment says; `known` ones as their looks do.
 
         `partial` tells for statements of which names they read only what nothing can change;
-        `constants` tells of which names nobody holds more than parts.
+        `constants` tells of which names nobody holds more than parts; `plain` are names of
+        libraries' values that hold no code of the program's.
         """
+        self._plain = plain
         self._partial = partial
         self._names, self._kinds, self._known = names, kinds, known
         fixed = active = self._every = self._shadowing = names.loggers = 0
@@ -209,7 +212,7 @@ class Footprints:
         partial = self._partial.get(number, frozenset())
         apart = mask(partial)
         roots = {name for name, _ in facts.looks} | partial
-        others = (n for n in facts.reads - roots if self._kinds.get(n) != "imm")
+        others = (n for n in facts.reads - roots - self._plain if self._kinds.get(n) != "imm")
         units = names.code(others)
         if units & names.opaque:
             return None
@@ -222,6 +225,8 @@ class Footprints:
         changes = (changes | m.reads & ~apart & self._active) & ~constants
         done = names.done(number)
         reads |= names.quiet(m.reads, m.told) | AMBIENT_MASK
+        # What binds and changes nothing leaves nothing that could share parts.
+        shared = shared if binds or changes else 0
         shared |= done.shares | more.shares
         return reads, binds | done.writes, changes | done.changes, shared
 

@@ -29,6 +29,7 @@ from .effects import RANDOM, WORLD
 from .footprints import Footprint, Footprints
 from .halves import half_written
 from .kinds import RANK
+from .known import PART
 from .local import Local
 from .matching import edited_classes, match
 from .names import Names, mask_of, module_mask, names_in, resource_mask
@@ -211,7 +212,10 @@ class _Planning:
         return found | made
 
     def _spread(self, kinds: Mapping[str, str], known: Collection[int]) -> Spread:
-        prints = Footprints(self.names, kinds, self._pure(), known, self._fixed(), self.constants)
+        pure, fixed_names = self._pure(), self._fixed()
+        prints = Footprints(
+            self.names, kinds, pure, known, fixed_names, self.constants, self._plain()
+        )
         number = self.names.number
         ran, come = _sets(e.step for e in self.executed), _sets(self.new)
         old = [
@@ -332,6 +336,11 @@ class _Planning:
             for key, facts in every.items()
             if ran.get(key, is_known(facts.looks, now))
         }
+
+    def _plain(self) -> frozenset[str]:
+        """Names of libraries' values that hold no code of the program's: they answer for parts."""
+        now = (name for name, found in self.models.items() if PART in found)
+        return frozenset(now) - self.unknown
 
     def _fixed(self) -> dict[int, frozenset[str]]:
         """Number of a statement -> the names of which it reads only what nothing can change."""
