@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..planner.effects import WORLD
+from ..planner.holdings import are_same
 from ..planner.plan import Step
-from .worker_lent import Lent, are_same
+from .worker_lent import Lent
 from .worker_patches import Loaded, is_to_watch
 from .worker_probe import Prober, Probes, differing
 from .worker_running import Running, TaskRef

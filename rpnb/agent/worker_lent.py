@@ -6,14 +6,13 @@ list that holds it, what a function returned.
 
 from __future__ import annotations
 
-import operator
 import sys
 import types
 from typing import Any, Callable, Iterable, Sequence
 
 from ..planner.effects import WORLD, resources
 from ..planner.facts import Facts
-from ..planner.holdings import CONTAINERS, held, items
+from ..planner.holdings import CONTAINERS, contents
 from ..planner.names import imported
 
 # A namespace at a module's top is a module in all but its type: its settings may be probed.
@@ -44,7 +43,7 @@ class Lent:
         """
         if anew and len(sys.modules) != self._known:
             self._known, self._containers = len(sys.modules), list(self._found())
-        return [part for each in self._containers for part in _contents(each)]
+        return [part for each in self._containers for part in contents(each)]
 
     def _found(self) -> Iterable[Any]:
         for module, name in self._paths:
@@ -52,15 +51,3 @@ class Lent:
             value = getattr(sys.modules.get(module), "__dict__", {}).get(name)
             if type(value) in _CONTAINERS and value is not sys.modules:
                 yield value
-
-
-def _contents(container: Any) -> Iterable[Any]:
-    for each in (container, *held(container, items)):
-        yield each
-        yield from each if isinstance(each, dict) else ()
-        yield from items(each)
-
-
-def are_same(before: Sequence[Any], after: Sequence[Any]) -> bool:
-    """Tell whether the same objects stand in the same places."""
-    return len(before) == len(after) and all(map(operator.is_, before, after))

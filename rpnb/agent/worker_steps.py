@@ -18,7 +18,7 @@ from ..planner.known import models
 from ..planner.local import NONE
 from ..planner.misses import did_nothing
 from ..planner.plan import Executed, Plan, Reason, Rerun, Step
-from ..planner.states import State
+from ..planner.states import Given, State
 from . import worker_release
 from .directory import RunDirectory
 from .worker_around import Around, Traces
@@ -385,6 +385,8 @@ class Steps:
         answers = self._models([step])
         is_known = plan.is_known(step.facts.looks, answers)
         state = self._state(step.facts) if is_known else None
+        handed = step.facts.calls - step.facts.changes
+        given = Given({n: self.namespace[n] for n in handed & self.namespace.keys()})
         self._serial += 1
         self._starts.running = self._serial
         settings = plan.settings(ran.executed.step for ran in self.ran)
@@ -408,6 +410,7 @@ class Steps:
             writes=traces.writes,
             pure=state is not None and state.is_same(),
             fixed=plan.fixed(step.facts.parts, answers),
+            unchanged=given.unchanged() if error is None else frozenset(),
             modules=frozenset() if step.facts.loads else self._imported_since(loaded),
             seconds=seconds,
             settings=settings,

@@ -91,6 +91,13 @@ def _inner(node: ast.AST) -> ast.AST | None:
     return None
 
 
+def is_path(node: ast.AST) -> bool:
+    """Tell whether an expression is a name, or a dotted path of names."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name)
+
+
 def access_path(node: ast.AST) -> tuple[str, str]:
     """Return the name that an access starts from, and its dotted path without subscripts and calls.
 

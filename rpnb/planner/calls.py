@@ -17,6 +17,7 @@ from .access import (
     is_made,
     is_modules,
     is_of_class,
+    is_path,
     is_pure_builtin,
     makes_new,
     module_named,
@@ -101,6 +102,8 @@ class Calls(ast.NodeVisitor):
         self.has_calls = self.has_operators = self.has_star = False
         # What may read and bind any name: something at once, something deferred.
         self.is_opaque = self.is_opaque_later = False
+        # Paths of what is called at once; '' is any other code that may run.
+        self.asks: set[str] = set()
         self._depth = 0
         self._bare: set[int] = set()
         self._sources: dict[str, list[ast.AST]] = {}
@@ -233,9 +236,14 @@ class Calls(ast.NodeVisitor):
         self._flow(node.target, node.value)
         if not isinstance(node.target, ast.Name):
             self._touch(node.target, "store")
+        self._runs()
+        self.generic_visit(node)
+
+    def _runs(self, path: str = "") -> None:
+        """Note that code runs: of what a path leads to, or any."""
         if not self._depth:
             self.has_calls = True
-        self.generic_visit(node)
+            self.asks.add(path)
 
     def _operate(self, node: ast.AST) -> None:
         self.has_operators |= not self._depth
@@ -274,8 +282,7 @@ class Calls(ast.NodeVisitor):
 
     def visit_withitem(self, node: ast.withitem) -> None:
         self._here.calls.update(names_of([node.context_expr]))
-        if not self._depth:
-            self.has_calls = True
+        self._runs()
         if node.optional_vars is not None:
             self._store(node.optional_vars)
             self._flow(node.optional_vars, node.context_expr)
@@ -302,6 +309,9 @@ class Calls(ast.NodeVisitor):
             self._stored(node.args[0])
         if not is_pure_builtin(node):
             self._call(node, name)
+        elif name != "print":
+            # What an array is as a text, a setting decides.
+            self.has_operators |= not self._depth
         self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
@@ -321,8 +331,7 @@ class Calls(ast.NodeVisitor):
             here.results.update(called([node.func]))
         if isinstance(node.func, ast.Attribute) and name in MUTATORS:
             self._change(node.func)
-        if not self._depth:
-            self.has_calls = True
+        self._runs(ast.unparse(node.func) if is_path(node.func) else "")
         if isinstance(node.func, ast.Name):
             self._hand(name, [*enumerate(node.args), *((k.arg, k.value) for k in node.keywords)])
 
@@ -358,8 +367,7 @@ class Calls(ast.NodeVisitor):
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         for decorator in node.decorator_list:
             self.visit(decorator)
-            if not self._depth:
-                self.has_calls = True
+            self._runs()
         self._decorated(node.decorator_list)
         self._defaults(node.args)
         # Where annotations are lazy this is too much.
@@ -401,8 +409,6 @@ class Calls(ast.NodeVisitor):
         self.bases.update(makers)
         for maker in (*node.bases, *(keyword.value for keyword in node.keywords)):
             self._touch(maker, "use")
-        if not self._depth:
-            self.has_calls = self.has_calls or bool(
-                node.decorator_list or node.bases or node.keywords
-            )
+        if node.decorator_list or node.bases or node.keywords:
+            self._runs()
         self.generic_visit(node)

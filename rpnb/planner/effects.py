@@ -104,6 +104,28 @@ _HARMLESS: dict[str, frozenset[str]] = dict.fromkeys(
     frozenset(),
 )
 
+# Calls that ask for no more of the settings than what stands here.
+_ASKING: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("os.getenv", "os.environ.get", "os.path.expanduser"), frozenset({"environ"})),
+    **dict.fromkeys(
+        ("os.makedirs", *(f"os.path.{n}" for n in ("abspath", "realpath", "exists", "isfile"))),
+        frozenset({"cwd"}),
+    ),
+    "torch.cuda.is_available": frozenset({"environ", WORLD}),
+    **dict.fromkeys(
+        (
+            *(f"os.path.{name}" for name in ("join", "basename", "dirname", "splitext")),
+            *("pathlib.Path", "random.seed", "numpy.random.seed", "torch.manual_seed"),
+            *("torch.cuda.manual_seed", "torch.cuda.manual_seed_all", "torch.device"),
+            *("torch.set_num_threads", "torch.set_float32_matmul_precision"),
+            *("torch.set_grad_enabled", "torch.set_default_dtype", "transformers.set_seed"),
+            *("time.time", "time.perf_counter", "time.monotonic", "logging.getLogger"),
+            *("logging.basicConfig", "warnings.filterwarnings", "warnings.simplefilter"),
+        ),
+        frozenset(),
+    ),
+}
+
 # What programs import most, for Python 3.9, which does not list its modules itself.
 _STANDARD = frozenset(
     {
@@ -174,6 +196,11 @@ MUTATORS = frozenset(
 def is_effect_verb(name: str) -> bool:
     """Tell whether a function of this name is called for its effect on its library."""
     return _VERB.match(name) is not None
+
+
+def asked(path: str) -> frozenset[str]:
+    """Return what of the settings a library's call at a dotted path asks for."""
+    return _ASKING.get(path, AMBIENT)
 
 
 def is_setter(name: str) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Mapping
 
-from .access import is_literal
+from .access import is_literal, is_path
 from .calls import Calls, Handed, Touch
 from .loggers import told
 from .looks import Looks, asked, looks
@@ -67,6 +67,8 @@ class Facts:
     # Of these, the values that are asked for new ones only: a result shares nothing with them.
     receivers: frozenset[str] = frozenset()
     has_calls: bool = False
+    # Paths of what it calls at once (`os.getenv`); '' stands for any other code that it runs.
+    asks: frozenset[str] = frozenset()
     # It uses an operator or a format: how a library's value answers, a setting may decide.
     has_operators: bool = False
     # Names that it asks for no setting: if they are `logging`, if they are loggers.
@@ -183,6 +185,7 @@ def _facts(text: str, is_wrapped: bool) -> Facts:
         parts={n: p for n, p in all_parts.items() if n not in names.deferred_reads},
         all_parts=all_parts,
         has_calls=calls.has_calls or has_star or opaque,
+        asks=frozenset(calls.asks | ({""} if has_star or opaque else set())),
         has_operators=calls.has_operators,
         is_definition=definition,
         is_display=_is_display(node),
@@ -314,10 +317,21 @@ def _is_main_guard(node: ast.If) -> bool:
     return "__name__" in names and not node.orelse
 
 
+def _shown_kind(value: ast.expr) -> str:
+    """Return the kind that an expression surely has, or what is called with constants for it."""
+    if is_literal(value) or isinstance(value, ast.JoinedStr):
+        return "imm"
+    if not isinstance(value, ast.Call) or value.keywords or not is_path(value.func):
+        return ""
+    path = ast.unparse(value.func)
+    is_number = path in ("int", "float", "str", "bool", "len")
+    return f"{path}()" if is_number or all(map(is_literal, value.args)) else ""
+
+
 def _kinds(node: ast.stmt) -> dict[str, str]:
     """Kinds that the text alone shows, so that an edited constant is no unknown value."""
-    if isinstance(node, ast.Assign) and is_literal(node.value):
-        return {target.id: "imm" for target in node.targets if isinstance(target, ast.Name)}
+    if isinstance(node, ast.Assign) and (shown := _shown_kind(node.value)):
+        return {target.id: shown for target in node.targets if isinstance(target, ast.Name)}
     if isinstance(node, ast.Import):
         return {alias.asname or alias.name.split(".")[0]: "mod" for alias in node.names}
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and is_definition(node):

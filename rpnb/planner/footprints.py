@@ -45,14 +45,16 @@ class Footprints:
         partial: Mapping[int, frozenset[str]],
         constants: Constants,
         plain: frozenset[str],
+        unchanged: Mapping[int, frozenset[str]],
     ) -> None:
         """`pure` statements change nothing as a comment says; `known` ones as their looks do.
 
         `partial` tells for statements of which names they read only what nothing can change;
         `constants` tells of which names nobody holds more than parts; `plain` are names of
-        libraries' values that hold no code of the program's.
+        libraries' values that hold no code of the program's; `unchanged` tells of what
+        calls of statements that have run were given and left as it was.
         """
-        self._plain = plain
+        self._plain, self._unchanged = plain, unchanged
         self._partial = partial
         self._names, self._kinds, self._known = names, kinds, known
         fixed = active = self._every = self._shadowing = names.loggers = 0
@@ -146,7 +148,7 @@ class Footprints:
 
     def _finish(self, reads: int, binds: int, changes: int, _touched: int) -> Footprint:
         whole = changes & self._data
-        for together in self._classes:
+        for together in self._classes if whole else ():
             if together & whole:
                 whole |= together
         return Footprint(reads, binds, whole, reads & self._data, binds & self._data, binds)
@@ -170,13 +172,15 @@ class Footprints:
         names = self._names
         facts, m = names.every[number], names.masks[number]
         done, partial = names.done(number), self._partial.get(number, frozenset())
-        apart = mask(partial)
+        apart, stayed = mask(partial) if partial else 0, self._unchanged.get(number)
         reads = m.reads & ~apart | done.reads
-        binds, changes = m.binds, (m.changes | m.calls) & ~apart | done.changes
+        given = m.calls & ~mask(stayed) if stayed else m.calls
+        binds, changes = m.binds, (m.changes | given) & ~apart | done.changes
         units = self.units(number)
         more = names.deferred(units, number)
         reads, binds, changes = reads | more.reads, binds | more.writes, changes | more.changes
-        changes |= self._given(m.reads & ~apart, more.reads)
+        if self._shadowing:
+            changes |= self._given(m.reads & ~apart, more.reads)
         changes |= names.through(facts.results) if facts.results else 0
         constants = self._constant(number, reads)
         changes = (changes | reads & self._active) & ~constants
@@ -197,10 +201,15 @@ class Footprints:
         touched |= done.shares | more.shares
         if facts.loads:
             touched |= names.loaded(facts)
-        if facts.has_calls or units or (facts.has_operators and m.reads & self._data):
-            # A property and an operator of the program's own are code, too.
-            reads |= AMBIENT_MASK
-        return reads | apart, binds | done.writes, changes, touched
+        return reads | apart | self._ambient(number, units), binds | done.writes, changes, touched
+
+    def _ambient(self, number: int, units: int) -> int:
+        """Return the settings that may decide what a statement does."""
+        facts, m = self._names.every[number], self._names.masks[number]
+        # A property and an operator of the program's own are code, too.
+        if units or (m.reads & self._data and (facts.has_calls or facts.has_operators)):
+            return AMBIENT_MASK
+        return self._names.asked(facts.asks) if facts.asks else 0
 
     def _of_looks(self, number: int) -> _Draft | None:
         """What is asked stays as it is; what the question is asked with may be called.

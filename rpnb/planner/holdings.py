@@ -5,18 +5,19 @@ from __future__ import annotations
 import collections
 import functools
 import itertools
+import operator
 import types
-from typing import Any, Callable, Iterable, Iterator
+from typing import Any, Callable, Iterable, Iterator, Sequence
 
 # Containers that run no code of the program's when they are read.
 CONTAINERS = {dict, list, set, collections.deque, collections.OrderedDict, types.SimpleNamespace}
 # So many values are looked at: those that lie deepest, or last in a long container, are not.
-_MOST = 200
+MOST = 200
 
 
 def held(value: Any, parts: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
     """Yield what a value leads to by its parts, and theirs, the nearest first."""
-    todo, place, seen = list(itertools.islice(parts(value), _MOST)), 0, {id(value)}
+    todo, place, seen = list(itertools.islice(parts(value), MOST)), 0, {id(value)}
     while place < len(todo):
         each = todo[place]
         place += 1
@@ -24,7 +25,20 @@ def held(value: Any, parts: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
             continue
         seen.add(id(each))
         yield each
-        todo += itertools.islice(parts(each), max(0, _MOST - len(todo)))
+        todo += itertools.islice(parts(each), max(0, MOST - len(todo)))
+
+
+def contents(container: Any) -> Iterator[Any]:
+    """Yield a container, and the keys and items of it and of the containers in it, in order."""
+    for each in (container, *held(container, items)):
+        yield each
+        yield from each if isinstance(each, dict) else ()
+        yield from items(each)
+
+
+def are_same(before: Sequence[Any], after: Sequence[Any]) -> bool:
+    """Tell whether the same objects stand in the same places."""
+    return len(before) == len(after) and all(map(operator.is_, before, after))
 
 
 def items(value: Any) -> Iterable[Any]:
@@ -44,7 +58,7 @@ def attributes(value: Any) -> Iterable[Any]:
     if type(value) is types.MappingProxyType:
         return list(value.values())
     if type(value).__name__ == "ndarray" and str(value.dtype) == "object":
-        return list(itertools.islice(value.flat, _MOST))
+        return list(itertools.islice(value.flat, MOST))
     return items(value) or list(_dictionary(value).values())
 
 

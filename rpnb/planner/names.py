@@ -15,13 +15,20 @@ from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any, Collection, Iterable, Iterator, Mapping, NamedTuple, Protocol, Sequence
 
-from .effects import AMBIENT, QUIET, RANDOM, RESOURCES, WORLD, resources
+from .effects import AMBIENT, QUIET, RANDOM, RESOURCES, WORLD, asked, resources
 from .facts import Facts
 from .methods import PlainClass, Shape, chosen, is_setting, lingering, objects, shape
 from .scopes import MODULE_NAMES
 
 # Python's own names that are asked what they stand for.
 _TYPES = ("dict", "list", "str", "int", "float", "bool", "len")
+# Calls that give a number or a text.
+_GIVING_TEXT = frozenset(
+    {
+        *(f"builtins.{name}" for name in ("str", "int", "float", "bool", "len")),
+        *("os.getenv", "os.environ.get", "os.path.join", "time.time", "time.perf_counter"),
+    }
+)
 _numbers = itertools.count()
 _spellings: list[str] = []
 
@@ -205,9 +212,13 @@ class Names:
         # Statements (one bit each) whose deferred code may read and bind any name.
         self.opaque = sum(1 << i for i, facts in enumerate(every) if facts.is_opaque_later)
         self._code: dict[str, int] | None = None
+        self._asked = dict[str, int]()
         self._altered = _altered(every)
         self._done = [self._touched(facts, deferred=False) for facts in every]
-        self._done_later = [self._touched(facts, deferred=True) for facts in every]
+        self._done_later = [
+            self._touched(facts, deferred=True) if m.has_deferred else _NOTHING_DONE
+            for facts, m in zip(every, self.masks)
+        ]
         self.seeded = self.modules = 0
         for done in (*self._done, *self._done_later):
             self.seeded |= done.writes & RANDOM_MASK
@@ -229,6 +240,14 @@ class Names:
             top = self.imports.get(touch.root, "").partition(".")[0]
             if touch.form == "store" and any(top in local for local in self._local):
                 yield top
+
+    def kind_of(self, shown: str | None) -> str | None:
+        """Return the kind that a text shows; `int()` stands for what that returns."""
+        if shown is None or not shown.endswith("()"):
+            return shown
+        root, _, rest = shown[:-2].partition(".")
+        start = self.stand_for.get(root, "")
+        return "imm" if (f"{start}.{rest}" if rest else start) in _GIVING_TEXT else None
 
     def number(self, facts: Facts) -> int:
         """Return the position of `facts` in `every`."""
@@ -394,6 +413,17 @@ class Names:
                         code[name] |= found
                         is_moving = True
         return code
+
+    def asked(self, paths: Collection[str]) -> int:
+        """Return the settings that calls of these paths, of numbers and texts, may ask for."""
+        found = 0
+        for path in paths:
+            if path not in self._asked:
+                root, _, rest = path.partition(".")
+                start = self.stand_for.get(root, "")
+                self._asked[path] = resource_mask(asked(f"{start}.{rest}" if rest else start))
+            found |= self._asked[path]
+        return found
 
     def _seen(self, path: str) -> int:
         """What a step reads because it names something imported from `path`."""

@@ -75,6 +75,8 @@ def _entry(key: ast.expr) -> str:
 
 def beginning(part: str, among: Collection[str]) -> str:
     """Return the longest beginning of a path that is among these; '' where none is."""
+    if part in among:
+        return part
     steps = part.split(SEPARATOR)
     every = (SEPARATOR.join(steps[:end]) for end in range(len(steps), 0, -1))
     return next((each for each in every if each in among), "")

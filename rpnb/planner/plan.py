@@ -154,6 +154,7 @@ class _Planning:
         self.observed = [self._observed(e) for e in executed]
         self._every_step = [*(e.step for e in executed), *new]
         self.unknown: set[str] = set()
+        self._unchanged = self._left_alone()
 
     def plan(self) -> Plan:
         """Spread until the names whose values will be new are known, then write it down."""
@@ -214,7 +215,14 @@ class _Planning:
     def _spread(self, kinds: Mapping[str, str], known: Collection[int]) -> Spread:
         pure, fixed_names = self._pure(), self._fixed()
         prints = Footprints(
-            self.names, kinds, pure, known, fixed_names, self.constants, self._plain()
+            self.names,
+            kinds,
+            pure,
+            known,
+            fixed_names,
+            self.constants,
+            self._plain(),
+            self._unchanged,
         )
         number = self.names.number
         ran, come = _sets(e.step for e in self.executed), _sets(self.new)
@@ -315,7 +323,7 @@ class _Planning:
         shown = set()
         for facts in self.names.every:
             if name in facts.binds or name in facts.deferred_binds:
-                shown.add(facts.kinds.get(name))
+                shown.add(self.names.kind_of(facts.kinds.get(name)))
         return shown.pop() if len(shown) == 1 else None
 
     def _pure(self) -> set[int]:
@@ -336,6 +344,15 @@ class _Planning:
             for key, facts in every.items()
             if ran.get(key, is_known(facts.looks, now))
         }
+
+    def _left_alone(self) -> dict[int, frozenset[str]]:
+        """Number of a statement -> what all its runs were given and did not change."""
+        found = dict[int, frozenset[str]]()
+        for e in self.executed:
+            if e.step.facts.calls:
+                number = self.names.number(e.step.facts)
+                found[number] = found.get(number, e.unchanged) & e.unchanged
+        return found
 
     def _plain(self) -> frozenset[str]:
         """Names of libraries' values that hold no code of the program's: they answer for parts."""

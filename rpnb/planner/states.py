@@ -4,14 +4,37 @@ from __future__ import annotations
 
 import types
 import zlib
-from typing import Any, Iterable, Iterator
+from typing import Any, Iterable, Iterator, Mapping, Sequence
 
-from .holdings import attributes, held
-from .kinds import is_of_library
+from .holdings import CONTAINERS, MOST, are_same, attributes, contents, held
+from .kinds import is_of_library, kind
 from .torch_modules import is_module, sets_state_itself, top
 
 # Bytes of an array; a larger one is not read to compare it.
 _MOST = 1 << 26
+
+
+class Given:
+    """Containers of numbers and texts that a step is given, and which of them stay as they are."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        """Only what is known to the last part is looked at."""
+        self._values = {n: v for n, v in values.items() if type(v) in CONTAINERS}
+        self._before = {n: list(contents(v)) for n, v in self._values.items()}
+
+    def unchanged(self) -> frozenset[str]:
+        """Return the names whose values hold what they held, and nothing that could change."""
+        return frozenset(
+            name
+            for name, before in self._before.items()
+            if are_same(before, list(contents(self._values[name]))) and _are_fixed(before)
+        )
+
+
+def _are_fixed(parts: Sequence[Any]) -> bool:
+    """Tell whether these are containers and what nothing can change, and surely all there are."""
+    inner = [each for each in parts if type(each) not in CONTAINERS]
+    return len(parts) < MOST and all(kind(each) == "imm" for each in inner)
 
 
 class State:

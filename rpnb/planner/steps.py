@@ -65,6 +65,8 @@ class Executed:
     pure: bool = False
     # Names of which it read only what nothing can change.
     fixed: frozenset[str] = frozenset()
+    # Names whose values a call of it was given, and did not change.
+    unchanged: frozenset[str] = frozenset()
     # Local modules that functions which it called imported first.
     modules: frozenset[str] = frozenset()
     seconds: float = 0.0
@@ -157,13 +159,18 @@ def _step(
         found, identity = _DOCSTRING, f"{identity} docstring"
     if is_lazy and is_annotated(statement.node):
         identity = f"{identity} lazy"
-    tops = {path.split(".")[0] for path in (*found.loads, *found.deferred_loads)}
-    named = (*found.loads, *found.deferred_loads, *found.imports.values())
-    loads = [(top, local.load(top, named)) for top in sorted(tops) if top in local]
+    loads = _loads(found, local) if found.loads or found.deferred_loads else []
     if not loads:
         return Step(statement, identity, found)
     identity = " ".join([identity, *(f"{top}:{each.identity}" for top, each in loads)])
     return Step(statement, identity, found, together([each for _, each in loads]))
+
+
+def _loads(found: Facts, local: Local) -> list[tuple[str, Import]]:
+    """Return the local modules that a statement imports, at once or when it is called."""
+    tops = {path.split(".")[0] for path in (*found.loads, *found.deferred_loads)}
+    named = (*found.loads, *found.deferred_loads, *found.imports.values())
+    return [(top, local.load(top, named)) for top in sorted(tops) if top in local]
 
 
 def settings(steps: Iterable[Step]) -> Settings:
