@@ -10,9 +10,9 @@ import ast
 import gc
 import inspect
 import types
-from typing import Any, Collection, Iterable, Iterator
+from typing import Any, Iterable, Iterator
 
-from ..planner.methods import edited
+from ..planner.methods import edited, replaced
 from ..planner.plan import Step
 from .worker_code import compile_statement
 
@@ -37,7 +37,7 @@ def refresh_lines(
             continue
         before = compile_statement(old.statement.node, file, flags[0])
         after = compile_statement(new.statement.node, file, flags[1])
-        swap.fresh.update(_pairs(before, after, _edited(old, new)))
+        swap.fresh.update(_pairs_of(old, new, before, after))
         names.update(new.names)
     for name in names:
         swap.within(namespace.get(name))
@@ -85,24 +85,46 @@ def _makes_functions(step: Step) -> bool:
     return any(isinstance(node, made) for node in ast.walk(step.statement.node))
 
 
-def _edited(old: Step, new: Step) -> Collection[str]:
-    """Return the methods of a class whose bodies are others; the rest of the step is the same."""
-    if old.identity == new.identity or old.facts.plain is None or new.facts.plain is None:
-        return ()
-    return edited(old.facts.plain, new.facts.plain)
+def _pairs_of(
+    old: Step, new: Step, before: types.CodeType, after: types.CodeType
+) -> Iterator[tuple[types.CodeType, types.CodeType]]:
+    """Yield what stands for what in the code of a step; of an edited class, method by method."""
+    was, now = old.facts.plain, new.facts.plain
+    if old.identity == new.identity or was is None or now is None:
+        yield from _pairs(before, after)
+        return
+    (others, methods), (others_now, methods_now) = map(_parts_of_class, (before, after))
+    for one, other in zip(others, others_now):
+        yield from _pairs(one, other)
+    changed = edited(was, now)
+    for name in methods.keys() & methods_now.keys() - replaced(was, now):
+        if name in changed:
+            # Nothing inside it stands for anything any more.
+            yield methods[name], methods_now[name]
+        else:
+            yield from _pairs(methods[name], methods_now[name])
+
+
+def _parts_of_class(
+    code: types.CodeType,
+) -> tuple[list[types.CodeType], dict[str, types.CodeType]]:
+    """Return the code of a class statement's lambdas and the like, and that of its methods."""
+    (body,) = _inner(code)
+    others = [each for each in _inner(body) if each.co_name[0] == "<"]
+    return others, {each.co_name: each for each in _inner(body) if each.co_name[0] != "<"}
+
+
+def _inner(code: types.CodeType) -> list[types.CodeType]:
+    return [each for each in code.co_consts if isinstance(each, types.CodeType)]
 
 
 def _pairs(
-    old: types.CodeType, new: types.CodeType, apart: Collection[str] = ()
+    old: types.CodeType, new: types.CodeType
 ) -> Iterator[tuple[types.CodeType, types.CodeType]]:
-    """Yield what stands for what, but nothing inside functions that are to be told `apart`."""
+    """Yield what stands for what: same tokens, same constants in the same order."""
     yield old, new
-    if old.co_name in apart and old.co_flags & inspect.CO_OPTIMIZED:
-        return
-    # Same tokens, same constants in the same order.
-    for before, after in zip(old.co_consts, new.co_consts):
-        if isinstance(before, types.CodeType) and isinstance(after, types.CodeType):
-            yield from _pairs(before, after, apart)
+    for before, after in zip(_inner(old), _inner(new)):
+        yield from _pairs(before, after)
 
 
 def _is_function(code: types.CodeType) -> bool:

@@ -26,6 +26,7 @@ from .worker_code import Executor, compile_docstring, compile_statement, future_
 from .worker_failure import NeedsRestart, RequestFailed, failure_of
 from .worker_lent import Lent
 from .worker_lines import refresh_lines
+from .worker_methods import replace_methods
 from .worker_modules import are_found_by, local_modules, purge, statements, unseen_change
 from .worker_probe import Prober, Probes
 from .worker_program import WireProgram, write_files
@@ -163,8 +164,9 @@ class Steps:
             if todo.restart is not None:
                 raise NeedsRestart
             if todo.is_settled:
-                self._settle(todo, sync)
-                break
+                if self._settle(todo, sync):
+                    break
+                continue
             self._apply(todo, sync)
             if sync.failure is not None:
                 break
@@ -299,18 +301,20 @@ class Steps:
         self._variables.set(values)
         self._served.forgive_environment()
 
-    def _settle(self, todo: Plan, sync: Sync) -> None:
-        """Nothing is left but what always runs: start()."""
-        self._keep(todo, [old for _, old in todo.keep], sync)
+    def _settle(self, todo: Plan, sync: Sync) -> bool:
+        """Nothing is left but what always runs: start(). False where something is, after all."""
+        if not self._keep(todo, [old for _, old in todo.keep], sync):
+            return False
         self._starts.keep_only({ran.serial for ran in self.ran})
         for rerun in todo.run:
             self._run(rerun, sync)
             if sync.failure is not None:
-                return
+                return True
         self._complete = (todo, sync)
         self.spoiled.clear()
         self._served.rest(self._modules)
         self._settled = self._serial
+        return True
 
     def _apply(self, todo: Plan, sync: Sync) -> None:
         self._complete = None
@@ -353,18 +357,31 @@ class Steps:
         )
         return [hint] if found else []
 
-    def _keep(self, todo: Plan, order: Sequence[int], sync: Sync) -> None:
-        """Keep the executed steps of `order`, each as it stands in the new program."""
+    def _keep(self, todo: Plan, order: Sequence[int], sync: Sync) -> bool:
+        """Keep the executed steps of `order`, each as it stands in the new program.
+
+        False where an edited class could not be changed in place: it is to run again.
+        """
         now = {old: sync.new[new] for new, old in todo.keep}
         moved = [(self.ran[old].executed.step, now[old]) for old in order]
         refresh_lines(moved, self.namespace, self._file, (self._flags, sync.flags))
         self._flags = sync.flags
+        lost = {
+            id(new)
+            for old, new in moved
+            if not replace_methods(old, new, self.namespace, self._file, sync.flags)
+        }
         self._watch.renew()
+        if todo.swapped:
+            self._watch.look()
         for swapped in todo.swapped:
             self._count(swapped.index, 0.0, sync)
         self.ran = [self.ran[old] for old in order]
         for ran, (_, step) in zip(self.ran, moved):
-            ran.executed = replace(ran.executed, step=step)
+            ran.executed = replace(
+                ran.executed, step=step, ok=ran.executed.ok and id(step) not in lost
+            )
+        return not lost
 
     def _drop(self, names: Iterable[str], kept: Collection[int]) -> None:
         names = list(names)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Mapping, Sequence
 
-from .methods import edited
+from .methods import PlainClass, edited, replaced
+from .names import Names
 from .steps import Executed, Step
 
 
@@ -22,9 +23,12 @@ def match(executed: Sequence[Executed], new: Sequence[Step]) -> dict[int, int]:
 
 
 def edited_classes(
-    executed: Sequence[Executed], new: Sequence[Step], matched: Mapping[int, int]
+    executed: Sequence[Executed],
+    new: Sequence[Step],
+    matched: Mapping[int, int],
+    names: Names,
 ) -> dict[int, tuple[int, frozenset[str]]]:
-    """Return new position -> old one of a class, and its methods whose bodies are others.
+    """Return new position -> old one of a class, and its methods that are others.
 
     All else of the class is the same; `matched` are the steps that are the same altogether.
     """
@@ -36,10 +40,46 @@ def edited_classes(
     found = {}
     for j, step in enumerate(new):
         now = step.facts.plain if j not in matched else None
-        before = gone.pop((now.outside, _place(step)), None) if now is not None else None
-        if now is not None and before is not None:
-            found[j] = before[0], edited(before[1], now)
+        before = gone.get((now.outside, _place(step))) if now is not None else None
+        if now is None or before is None:
+            continue
+        i, was = before
+        if was.order == now.order and not replaced(was, now):
+            is_editable = True
+        else:
+            is_seen = names.is_open(executed[i].step.facts) or names.is_open(step.facts)
+            is_editable = not is_seen and _are_evaluated_alike(was, now, new, j, names)
+        if is_editable:
+            del gone[now.outside, _place(step)]
+            found[j] = i, edited(was, now)
     return found
+
+
+def _are_evaluated_alike(
+    old: PlainClass, now: PlainClass, new: Sequence[Step], place: int, names: Names
+) -> bool:
+    """Tell whether what is new of a class's methods comes out in the end as at its place."""
+    binders: dict[str, list[int]] = {}
+    for j, step in enumerate(new):
+        for name in step.facts.binds | step.facts.deferred_binds:
+            binders.setdefault(name, []).append(j)
+
+    def is_steady(name: str, *, is_shown: bool) -> bool:
+        if names.is_builtin(name):
+            return True
+        found = binders.get(name, [])
+        if len(found) != 1 or found[0] >= place:
+            return False
+        step = new[found[0]]
+        is_import = name in step.facts.imports and not step.imported.identity
+        return is_shown or is_import or step.facts.kinds.get(name) == "imm"
+
+    methods = [now.methods[name] for name in replaced(old, now) & now.methods.keys()]
+    return binders[now.name] == [place] and all(
+        is_steady(name, is_shown=name not in method.given)
+        for method in methods
+        for name in method.shown | method.given
+    )
 
 
 def _place(step: Step) -> str:

@@ -1,7 +1,7 @@
 """Methods of plain classes, told apart: which of them a statement may run, and which were edited.
 
 `predictor.setup()` runs no `predict`: what only `predict` reads, or does, is none of its
-business, and an edit of that method's body changes the object's class in place. What may
+business, and an edit of that method changes the object's class in place. What may
 run is told by the names that stand in a text: a method whose name nothing mentions is not
 called by it, unless the object is handed on to code that is not seen.
 """
@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import ast
 import copy
-import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Iterable, Iterator, Mapping, Sequence, Union
 
@@ -30,6 +29,20 @@ _HOOKS = frozenset(
         *("__new__", "__init__", "__init_subclass__", "__set_name__", "__del__"),
         *("__getattr__", "__getattribute__", "__setattr__", "__delattr__"),
     }
+)
+
+
+# Special methods that make nothing else of a class when they come, go or change, as `__eq__` does.
+_ORDINARY = frozenset(
+    {
+        *("__init__", "__call__", "__repr__", "__str__", "__len__", "__iter__", "__next__"),
+        *("__getitem__", "__contains__", "__enter__", "__exit__", "__aenter__", "__aexit__"),
+    }
+)
+# What an annotation may be that is more than a name, and runs no code of the program's.
+_ANNOTATING = (
+    *(ast.Name, ast.Attribute, ast.Subscript, ast.Tuple, ast.List, ast.Constant),
+    *(ast.BinOp, ast.BitOr, ast.Load),
 )
 
 
@@ -176,11 +189,19 @@ def _called(node: ast.expr) -> str:
 
 @dataclass(frozen=True)
 class Method:
-    """A method: its text as a function of its own, and whether it hands its object on."""
+    """A method: its text as a function of its own, and whether it hands its object on.
+
+    Its `head`, what the class statement evaluates and what it says it is, may be evaluated
+    later as well: it names what is `shown` by annotations, and all else that is `given`.
+    Where it may not, it is the class's own, and "" here.
+    """
 
     text: str
     shape: Shape
     hands_on: bool
+    head: str = ""
+    shown: frozenset[str] = frozenset()
+    given: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -188,9 +209,12 @@ class PlainClass:
     """A class that does nothing but hold functions and constants."""
 
     name: str
+    # Its docstring, too, is one: a part that comes, goes and changes like a method.
     methods: Mapping[str, Method]
-    # All but the bodies of the methods.
+    # All but the methods: of some the heads are left.
     outside: str
+    # Names of the methods, in order, "" for each other part.
+    order: tuple[str, ...]
     # Names whose values are attributes of it as they are: a function among them is a method.
     lent: frozenset[str]
 
@@ -208,15 +232,37 @@ def plain_class(node: ast.stmt, *, is_wrapped: bool) -> PlainClass | None:
         part for part in node.body if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef))
     ]
     names = [part.name for part in found]
+    doc = {"__doc__": _doc(node)} if ast.get_docstring(node) is not None else {}
+    names += doc
+    assigned = frozenset(_assigned(node))
     is_plain = all(_is_plain(part, names, is_wrapped=is_wrapped) for part in node.body)
     is_plain = is_plain and len(set(names)) == len(names) and not any(map(_is_private, names))
+    is_plain = is_plain and assigned.isdisjoint(names)
+    is_plain = is_plain and not any(getattr(n, "type_params", ()) for n in ast.walk(node))
     shown = [part for each in ast.walk(node) for part in _annotations(each)]
     if any(isinstance(n, ast.Call) or getattr(n, "id", "") in names for n in shown):
         return None
     if not is_plain or not found or any(map(_is_of_class, ast.walk(node))):
         return None
-    methods = {part.name: _method(part) for part in found}
-    return PlainClass(node.name, methods, _outside(node), frozenset(_lent(node)))
+    methods = {**doc, **{part.name: _method(part, assigned) for part in found}}
+    parts = node.body[len(doc) :]
+    lines = [node.name, *(line for part in parts for line in _outside(part, methods))]
+    order = tuple(getattr(part, "name", "") for part in parts)
+    lent = frozenset(_lent(node))
+    return PlainClass(node.name, methods, "\n".join(lines), order, lent)
+
+
+def _doc(node: ast.ClassDef) -> Method:
+    text = ast.unparse(node.body[0])
+    return Method(text, shape(text), hands_on=False, head=text)
+
+
+def _assigned(node: ast.ClassDef) -> Iterator[str]:
+    """Yield the names to which the class's own statements give values."""
+    for part in node.body:
+        if isinstance(part, (ast.Assign, ast.AnnAssign)):
+            stored = (n for n in ast.walk(part) if isinstance(n, ast.Name))
+            yield from {n.id for n in stored if isinstance(n.ctx, ast.Store)}
 
 
 def _lent(node: ast.ClassDef) -> Iterator[str]:
@@ -269,37 +315,60 @@ def _is_private(name: str) -> bool:
     return name[:2] == "__" and name[-2:] != "__"
 
 
-def _method(node: _Method) -> Method:
+def _method(node: _Method, assigned: frozenset[str]) -> Method:
+    """Return a method of a class that has `assigned` names, too."""
     found = _shape(node)
-    first = [*node.args.posonlyargs, *node.args.args][:1]
     alone = copy.copy(node)
     alone.decorator_list = []
     is_static = any(ast.unparse(each) == "staticmethod" for each in node.decorator_list)
+    first = [] if is_static else [*node.args.posonlyargs, *node.args.args][:1]
     # `*args` and `locals()` hold the object under no name of its own.
     is_hidden = not (first or is_static) or bool(found.called & {"locals", "vars"})
     hands_on = is_hidden or any(each.arg in found.bare | found.made for each in first)
-    return Method(ast.unparse(alone), found, hands_on)
+    method = Method(ast.unparse(alone), found, hands_on)
+    names = _evaluated(node)
+    is_ordinary = node.name[:2] != "__" or node.name in _ORDINARY
+    is_apart = names is not None and assigned.isdisjoint({*names[0], *names[1], "__slots__"})
+    if names is None or not is_ordinary or not is_apart:
+        return method
+    return replace(method, head="\n".join(_head(node)), shown=names[0], given=names[1])
 
 
-def _outside(node: ast.ClassDef) -> str:
-    """Return the class's text without its methods' bodies, but for what they say they are."""
-    lines = [node.name, *(line for part in node.body for line in _lines(part))]
-    if sys.version_info >= (3, 13):
-        # The class keeps their names: `__static_attributes__`.
-        stored = (n for n in ast.walk(node) if isinstance(n, ast.Attribute))
-        lines += sorted({n.attr for n in stored if isinstance(n.ctx, ast.Store)})
-    return "\n".join(lines)
+def _evaluated(node: _Method) -> tuple[frozenset[str], frozenset[str]] | None:
+    """Return what names a method's annotations are, and what else the class statement reads.
+
+    None where evaluating that once more could show or do something else.
+    """
+    given: list[ast.expr] = [*node.decorator_list, *node.args.defaults]
+    given += [default for default in node.args.kw_defaults if default]
+    if {ast.unparse(each) for each in node.decorator_list} - ACCESSORS:
+        return None
+    arguments = (each for each in ast.walk(node.args) if isinstance(each, ast.arg))
+    annotations = [a for a in (node.returns, *(each.annotation for each in arguments)) if a]
+    shown = frozenset(each.id for each in annotations if isinstance(each, ast.Name))
+    parts = [p for a in annotations if not isinstance(a, ast.Name) for p in ast.walk(a)]
+    is_quiet = all(isinstance(each, ast.Name) or is_literal(each) for each in given)
+    if not is_quiet or not all(isinstance(part, _ANNOTATING) for part in parts):
+        return None
+    named = (part.id for part in (*given, *parts) if isinstance(part, ast.Name))
+    return shown, frozenset(named)
 
 
-def _lines(part: ast.stmt) -> Iterator[str]:
+def _head(node: _Method) -> Iterator[str]:
+    """Yield what of a method is not its body: what it says it is."""
+    yield from map(ast.unparse, node.decorator_list)
+    is_generator = any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in ast.walk(node))
+    returns = ast.unparse(node.returns) if node.returns else ""
+    yield f"{type(node).__name__} {node.name}({ast.unparse(node.args)}) -> {returns} {is_generator}"
+    yield repr(ast.get_docstring(node, clean=False))
+
+
+def _outside(part: ast.stmt, methods: Mapping[str, Method]) -> Iterator[str]:
+    """Yield what of a part of a class is the class's own."""
     if not isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)):
         yield ast.unparse(part)
-        return
-    yield from map(ast.unparse, part.decorator_list)
-    is_generator = any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in ast.walk(part))
-    returns = ast.unparse(part.returns) if part.returns else ""
-    yield f"{type(part).__name__} {part.name}({ast.unparse(part.args)}) -> {returns} {is_generator}"
-    yield repr(ast.get_docstring(part, clean=False))
+    elif not methods[part.name].head:
+        yield from _head(part)
 
 
 def objects(plain: PlainClass, every: Iterable[Shape]) -> frozenset[str] | None:
@@ -370,5 +439,12 @@ def lingering(
 
 
 def edited(old: PlainClass, new: PlainClass) -> frozenset[str]:
-    """Return the methods whose bodies are others, of classes that are else the same."""
-    return frozenset(n for n, method in new.methods.items() if old.methods[n].text != method.text)
+    """Return the methods that are others, or are in one only, of classes that are else the same."""
+    same = {n for n, m in new.methods.items() if n in old.methods and old.methods[n].text == m.text}
+    return frozenset({*old.methods, *new.methods} - same) | replaced(old, new)
+
+
+def replaced(old: PlainClass, new: PlainClass) -> frozenset[str]:
+    """Return those of the edited methods of which more than the body is another."""
+    heads = [{name: method.head for name, method in each.methods.items()} for each in (old, new)]
+    return frozenset(n for n in {**heads[0], **heads[1]} if heads[0].get(n) != heads[1].get(n))

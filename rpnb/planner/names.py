@@ -327,12 +327,16 @@ class Names:
                 shapes.append(shape(self.every[number].text))
         return shapes, classes
 
+    def is_open(self, facts: Facts) -> bool:
+        """Tell whether code that is not seen may have a plain class, or an object of it."""
+        return self._objects(self.number(facts)) is None
+
     def _objects(self, number: int) -> frozenset[str] | None:
         """Return the names of a plain class's objects; None where they may be anywhere."""
         plain = self.every[number].plain
         if number not in self._objects_of and plain is not None:
             others = [f for f in self.every if not f.is_start and f.plain is None]
-            kin = [f for f in self.every if f.plain and f.plain.outside != plain.outside]
+            kin = [f for f in self.every if f.plain and f.plain is not plain]
             is_open = any(f.is_opaque or f.is_opaque_later or f.has_star for f in self.every)
             lent = plain.lent
             is_open |= any(lent & f.binds and not is_setting(f.text) for f in self.every)

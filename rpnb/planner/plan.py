@@ -149,7 +149,7 @@ class _Planning:
         self.names = Names(unique, local, _stars(executed))
         self.constants = Constants(self.names)
         self.match = match(executed, new)
-        self.edited = edited_classes(executed, new, self.match)
+        self.edited = edited_classes(executed, new, self.match, self.names)
         self.match.update({j: i for j, (i, _) in self.edited.items()})
         self.observed = [self._observed(e) for e in executed]
         self._every_step = [*(e.step for e in executed), *new]
@@ -396,7 +396,7 @@ class _Planning:
             keep=keep,
             job_writes=tuple(job for k, job in enumerate(self.jobs) if count + k in spread.kept),
             swapped=tuple(
-                Rerun(j, Reason("method", "`, `".join(sorted(methods))))
+                Rerun(j, Reason("method", "`, `".join(sorted(methods) or self.new[j].names)))
                 for j, (_, methods) in sorted(self.edited.items())
                 if j in spread.kept
             ),
