@@ -233,7 +233,7 @@ class Footprints:
         shared = held & self._data & ~mask(facts.receivers)
         changes = (changes | m.reads & ~apart & self._active) & ~constants
         done = names.done(number)
-        reads |= names.quiet(m.reads, m.told) | AMBIENT_MASK
+        reads |= names.quiet(m.reads, m.told) | self._ambient(number, units)
         # What binds and changes nothing leaves nothing that could share parts.
         shared = shared if binds or changes else 0
         shared |= done.shares | more.shares
