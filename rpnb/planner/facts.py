@@ -84,6 +84,8 @@ class Facts:
     is_inert: bool = False
     # Registers the handler; it runs at every sync and changes nothing.
     is_start: bool = False
+    # It binds what only keeps what it is given, and runs nothing of it.
+    is_kept: bool = False
     # It may read and bind any name, at once or when a function of it is called.
     is_opaque: bool = False
     is_opaque_later: bool = False
@@ -98,15 +100,21 @@ class Facts:
     deferred_loads: frozenset[str] = frozenset()
 
 
-def facts(statement: Statement, *, is_wrapped: bool = False) -> Facts:
+def facts(statement: Statement, *, is_wrapped: bool = False, is_kept: bool = False) -> Facts:
     """Return the facts of one statement (kept by its text).
 
     The decorators of a function that `is_wrapped`, or of a class's functions, are known to
-    call nothing of them.
+    call nothing of them; what is called by one that `is_kept` only keeps what it is given.
     """
     if statement.needs:
         return _needing(statement.text, statement.needs, is_wrapped)
-    return _facts(statement.text, is_wrapped)
+    return _keeping(statement.text) if is_kept else _facts(statement.text, is_wrapped)
+
+
+@lru_cache(maxsize=1_000)
+def _keeping(text: str) -> Facts:
+    nothing = frozenset[str]()
+    return replace(_facts(text, False), calls=nothing, results=nothing, is_kept=True)
 
 
 @lru_cache(maxsize=1_000)

@@ -164,6 +164,8 @@ class Footprints:
             return m.reads, m.binds, 0, 0
         if is_pure:
             return m.reads | AMBIENT_MASK, m.binds, 0, 0
+        if facts.is_kept and not m.reads & self._every:
+            return self._of_keeping(number)
         looked = self._of_looks(number) if number in self._known else None
         return looked or self._of_text(number)
 
@@ -210,6 +212,14 @@ class Footprints:
         if units or (m.reads & self._data and (facts.has_calls or facts.has_operators)):
             return AMBIENT_MASK
         return self._names.asked(facts.asks) if facts.asks else 0
+
+    def _of_keeping(self, number: int) -> _Draft:
+        """What is kept is shared with what keeps it, whose code runs when that is called."""
+        names, m = self._names, self._names.masks[number]
+        done, more = names.done(number), names.deferred(self.units(number), number)
+        shared = (m.reads | m.binds) & self._data & ~names.modules | done.shares | more.shares
+        reads = m.reads | done.reads | more.reads | names.quiet(m.reads, m.told) | AMBIENT_MASK
+        return reads, m.binds | done.writes, done.changes, shared
 
     def _of_looks(self, number: int) -> _Draft | None:
         """What is asked stays as it is; what the question is asked with may be called.

@@ -35,7 +35,7 @@ def looks(statement: ast.stmt) -> Looks:
     """Return the statement's looks, if it does nothing else but bind names; else none."""
     found = _Finder()
     found.visit(statement)
-    return frozenset(() if found.does_more else found.looks)
+    return frozenset(() if found.does_more else found.looks | found.taken())
 
 
 def asked(found: Looks) -> frozenset[str]:
@@ -50,12 +50,27 @@ class _Finder(ast.NodeVisitor):
         self.does_more = False
         # Loop variables -> what they go through.
         self._elements: dict[str, ast.expr] = {}
+        # Names that a call starts from, as nodes, and names that stand anywhere else.
+        self._called: set[int] = set()
+        self._used: set[str] = set()
+
+    def taken(self) -> set[Look]:
+        """Return that values are looked into which are called, and stand elsewhere, too.
+
+        `a, b = model(x), model` binds `b` to the model itself.
+        """
+        called = {name for name, what in self.looks if what != COUNTED}
+        return {(name, PART) for name in asked(frozenset(self.looks)) & called & self._used}
 
     def visit(self, node: ast.AST) -> None:
         if isinstance(node, ast.stmt) and not isinstance(node, _PLAIN):
             self.does_more = True
         if not self.does_more:
             super().visit(node)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if id(node) not in self._called and isinstance(node.ctx, ast.Load):
+            self._used.add(node.id)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         self._store(node)
@@ -130,6 +145,7 @@ class _Finder(ast.NodeVisitor):
         path = _path(function)
         if path is not None and path[0] not in self._elements and path[1] in EVERY:
             self.looks.add(path)
+            self._called.add(id(_parts(function)[-1]))
             return True
         method = function.attr if isinstance(function, ast.Attribute) else ""
         owner = function.value if isinstance(function, ast.Attribute) else function

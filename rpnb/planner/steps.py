@@ -15,10 +15,11 @@ from .looks import Looks
 from .methods import ACCESSORS
 from .names import imported
 from .statements import Statement, apart, split
-from .wrapping import is_wrapped_by, wrapping
+from .wrapping import is_kept, is_wrapped_by, keeping, wrapping
 
 # What local modules set, as `Import.order`, and the resources that they did it to.
 Settings = tuple[tuple[str, frozenset[str]], ...]
+_IMPORTS = (ast.Import, ast.ImportFrom)
 _DOCSTRING = Facts(binds=frozenset({"__doc__"}), kinds={"__doc__": "imm"})
 
 
@@ -86,7 +87,7 @@ def steps(text: str, local: Local = NONE) -> list[Step]:
     statements = [part for each in split(text) for part in apart(each)]
     is_lazy = any(_makes_lazy(each.node) for each in statements)
     wrappers = _NO_WRAPPERS
-    if any(map(_is_decorated, statements)):
+    if any(map(_is_decorated, statements)) or _may_keep(text, statements):
         wrappers = _wrappers(statements, [facts(each) for each in statements], local)
     return [
         _step(each, local, is_first=number == 0, is_lazy=is_lazy, wrappers=wrappers)
@@ -95,19 +96,25 @@ def steps(text: str, local: Local = NONE) -> list[Step]:
 
 
 class _Wrappers(NamedTuple):
-    """What decorators may be that only wrap: what imports of libraries bind, own functions."""
+    """What imports of libraries bind; functions that only wrap, make what does, or only keep."""
 
     imports: Mapping[str, str]
     wraps: frozenset[str]
     makers: frozenset[str]
+    keepers: frozenset[str]
 
 
-_NO_WRAPPERS = _Wrappers({}, frozenset(), frozenset())
+_NO_WRAPPERS = _Wrappers({}, frozenset(), frozenset(), frozenset())
 
 
 def _is_decorated(statement: Statement) -> bool:
     """Tell whether a statement may make functions with decorators."""
     return statement.text[0] == "@" or isinstance(statement.node, ast.ClassDef)
+
+
+def _may_keep(text: str, statements: Iterable[Statement]) -> bool:
+    """Tell whether a program may have functions that only keep what they are given."""
+    return "partial" in text or bool(keeping((each.node for each in statements), {}))
 
 
 def _wrappers(statements: Sequence[Statement], every: Sequence[Facts], local: Local) -> _Wrappers:
@@ -119,9 +126,22 @@ def _wrappers(statements: Sequence[Statement], every: Sequence[Facts], local: Lo
         for name, path in imported(every).items()
         if name not in own and path.split(".")[0] not in local
     }
-    found = wrapping(each.node for each in statements)
-    wraps, makers = (frozenset(n for n in names if bound[n] == 1) for names in found)
-    return _Wrappers(imports, wraps, makers)
+    if any(map(_binds_any, every)):
+        return _NO_WRAPPERS._replace(imports=imports)
+    bound.update(name for found in every for name in found.stored)
+    lines = [f for s, f in zip(statements, every) if isinstance(s.node, _IMPORTS)]
+    made = Counter(pair for found in lines for pair in found.imports.items())
+    sure = {name: path for name, path in imports.items() if made[name, path] == bound[name]}
+    once = [
+        s.node for s, found in zip(statements, every) if all(bound[n] == 1 for n in found.binds)
+    ]
+    return _Wrappers(imports, *wrapping(once), keeping(once, sure))
+
+
+def _binds_any(found: Facts) -> bool:
+    """Tell whether a statement may bind any name of the program, or what a library has."""
+    is_opaque = found.is_opaque or found.is_opaque_later or "*" in found.imports
+    return is_opaque or "__main__" in found.imports.values()
 
 
 def _is_wrapped(node: ast.stmt, wrappers: _Wrappers) -> bool:
@@ -152,7 +172,12 @@ def _step(
     is_lazy: bool,
     wrappers: _Wrappers,
 ) -> Step:
-    found = facts(statement, is_wrapped=_is_wrapped(statement.node, wrappers))
+    node = statement.node
+    found = facts(
+        statement,
+        is_wrapped=_is_wrapped(node, wrappers),
+        is_kept=is_kept(node, wrappers.keepers),
+    )
     identity = statement.identity
     if is_first and _is_text(statement.node):
         # What makes it the docstring is its place.

@@ -1,12 +1,14 @@
-"""Decorators of the program's own that only wrap: they call nothing of the function below them.
+"""Functions that only keep what they are given: calls that run nothing of it.
 
-`def timed(f): def run(job): ...f(job)...; return run`, and what makes such a one: `retry(3)`.
+Decorators of the program's own that only wrap: `def timed(f): def run(job): ...f(job)...; return
+run`, and what makes such a one: `retry(3)`. Functions that close over their arguments, as `def
+make(m): def run(job): ...m(job)...; return run`, and `functools.partial`.
 """
 
 from __future__ import annotations
 
 import ast
-from typing import Iterable, Union
+from typing import Collection, Iterable, Mapping, Union
 
 from .access import is_literal
 
@@ -23,14 +25,48 @@ def wrapping(nodes: Iterable[ast.stmt]) -> tuple[frozenset[str], frozenset[str]]
     return wraps, frozenset(node.name for node in plain if _makes_wrapper(node))
 
 
+def keeping(nodes: Iterable[ast.stmt], imports: Mapping[str, str]) -> frozenset[str]:
+    """Return how the functions are spelt that only keep their arguments.
+
+    `imports` tells what names stand for.
+    """
+    found = {node.name for node in nodes if isinstance(node, ast.FunctionDef) and _closes(node)}
+    found.update(name for name, path in imports.items() if path == "functools.partial")
+    found.update(f"{name}.partial" for name, path in imports.items() if path == "functools")
+    return frozenset(found)
+
+
+def is_kept(node: ast.stmt, keepers: Collection[str]) -> bool:
+    """Tell whether a statement binds what a call of a keeper returns for names and literals."""
+    return (
+        isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Call)
+        and all(isinstance(target, ast.Name) for target in node.targets)
+        and _only_keeps(node.value, keepers)
+    )
+
+
+def _only_keeps(node: ast.expr, keepers: Collection[str]) -> bool:
+    if not isinstance(node, ast.Call):
+        return isinstance(node, ast.Name) or is_literal(node)
+    is_keeper = (
+        isinstance(node.func, (ast.Name, ast.Attribute)) and ast.unparse(node.func) in keepers
+    )
+    is_plain = is_keeper and all(keyword.arg for keyword in node.keywords)
+    return is_plain and all(_only_keeps(each, keepers) for each in _given(node))
+
+
+def _given(call: ast.Call) -> list[ast.expr]:
+    return [*call.args, *(keyword.value for keyword in call.keywords)]
+
+
 def is_wrapped_by(decorator: ast.expr, wraps: frozenset[str], makers: frozenset[str]) -> bool:
     """Tell whether a decorator is one of these functions, or the call of a maker with literals."""
     if isinstance(decorator, ast.Name):
         return decorator.id in wraps
     if not isinstance(decorator, ast.Call) or not isinstance(decorator.func, ast.Name):
         return False
-    given = [*decorator.args, *(keyword.value for keyword in decorator.keywords)]
-    return decorator.func.id in makers and all(map(is_literal, given))
+    return decorator.func.id in makers and all(map(is_literal, _given(decorator)))
 
 
 def _only_wraps(node: _Function) -> bool:
@@ -41,7 +77,7 @@ def _only_wraps(node: _Function) -> bool:
     if isinstance(node, ast.AsyncFunctionDef) or not first or any(more) or _has_defaults(node):
         return False
     inner = _inner(node)
-    return inner is not None and all(_is_inner(each, first[0].arg) for each in inner)
+    return inner is not None and all(_is_inner(each, node) for each in inner)
 
 
 def _makes_wrapper(node: _Function) -> bool:
@@ -50,7 +86,18 @@ def _makes_wrapper(node: _Function) -> bool:
         inner is not None
         and isinstance(node, ast.FunctionDef)
         and all(_only_wraps(each) and not each.decorator_list for each in inner)
-        and all(is_literal(d) for d in [*node.args.defaults, *node.args.kw_defaults] if d)
+        and _has_literal_defaults(node)
+    )
+
+
+def _closes(node: ast.FunctionDef) -> bool:
+    """Tell whether a function does nothing but make inner ones, and returns one of these."""
+    inner = _inner(node)
+    return (
+        inner is not None
+        and not node.decorator_list
+        and _has_literal_defaults(node)
+        and not any(each.decorator_list or _runs_more(each, node) for each in inner)
     )
 
 
@@ -72,20 +119,41 @@ def _is_quiet(part: ast.stmt) -> bool:
     """Tell whether a statement is a text, or gives a name a literal or an empty container."""
     if isinstance(part, ast.Expr):
         return isinstance(part.value, ast.Constant)
-    if not isinstance(part, ast.Assign) or not isinstance(part.targets[0], ast.Name):
+    if not isinstance(part, ast.Assign):
         return isinstance(part, ast.Nonlocal)
+    if not all(isinstance(target, ast.Name) for target in part.targets):
+        return False
     return is_literal(part.value) or ast.unparse(part.value) in ("{}", "[]")
 
 
-def _is_inner(node: _Function, given: str) -> bool:
-    """Tell whether making an inner function calls nothing but what copies names from `given`."""
+def _is_inner(node: _Function, outer: _Function) -> bool:
+    """Tell whether making an inner function calls nothing but what copies the argument's names."""
+    given = [each.arg for each in (*outer.args.posonlyargs, *outer.args.args)]
     copies = all(
         isinstance(each, ast.Call)
         and ast.unparse(each.func) in _COPIERS
-        and [ast.unparse(part) for part in (*each.args, *each.keywords)] == [given]
+        and [ast.unparse(part) for part in (*each.args, *each.keywords)] == given
         for each in node.decorator_list
     )
-    return copies and not _has_defaults(node)
+    return copies and not _runs_more(node, outer)
+
+
+def _runs_more(node: _Function, outer: _Function) -> bool:
+    """Tell whether defaults or annotations of an inner function may run code of what is given."""
+    arguments = [each for each in ast.walk(outer.args) if isinstance(each, ast.arg)]
+    given = {each.arg for each in arguments}
+    shown = [each.annotation for each in ast.walk(node.args) if isinstance(each, ast.arg)]
+    inside = [part for each in (*shown, node.returns) if each for part in ast.walk(each)]
+    is_told = any(isinstance(part, ast.Call) or _names(part) in given for part in inside)
+    return is_told or not _has_literal_defaults(node)
+
+
+def _names(part: ast.AST) -> str:
+    return part.id if isinstance(part, ast.Name) else ""
+
+
+def _has_literal_defaults(node: _Function) -> bool:
+    return all(is_literal(each) for each in (*node.args.defaults, *node.args.kw_defaults) if each)
 
 
 def _has_defaults(node: _Function) -> bool:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from rpnb.planner.known import PART, SELF, models
+from rpnb.planner.known import COUNTED, PART, SELF, models
 from rpnb.planner.looks import asked, looks
 from rpnb.planner.states import State
-from tests.planner.differential import differing
+from tests.planner.differential import difference, differing
 from tests.planner.stage import Stage
 from tests.planner.version import Version
 
@@ -38,6 +38,9 @@ LOOKS = {
     "print(df['a'].mean(), max(df['a']))": {("df", PART)},
     "print(model.config.to_dict())": {("model", PART)},
     "print('-'.join(tok.tokenize('a')))": {("tok", SELF)},
+    "a, b = model(x), model": {("model", ""), ("model", PART)},
+    "a = [model(x), model.config]": {("model", ""), ("model", PART)},
+    "for _ in range(3):\n    n += 1\n    print(n, model(x))": {("n", COUNTED), ("model", "")},
 }  # fmt: skip
 DOES_MORE = (
     *("model.eval()", "model.half()", "model.fit(x)", "model.x = 1", "model['a'] = model(x)"),
@@ -188,3 +191,16 @@ def test_result_that_is_a_part_is_an_alias(stage: Stage) -> None:
     """`get` hands out a part: changing it changes the dictionary."""
     text = "table = {'a': [1]}\nrow = table.get('a')\n"
     assert loads(stage, text + "row.append(2)", text) == 0
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "a, b = model('x'), model\nb.train()\n",
+        "b = model if model('x') else 1\nb.weight = 5\n",
+        "b = [model('x'), {'m': model}]\nb[1]['m'].train()\n",
+    ],
+)
+def test_value_that_stands_beside_its_call_is_an_alias(stage: Stage, lines: str) -> None:
+    texts = (_BASE + lines, _BASE, _BASE + lines)
+    assert not difference(stage, [Version((text,)) for text in texts])
