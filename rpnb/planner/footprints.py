@@ -244,8 +244,8 @@ class Footprints:
         changes = (changes | m.reads & ~apart & self._active) & ~constants
         done = names.done(number)
         reads |= names.quiet(m.reads, m.told) | self._ambient(number, units)
-        # What binds and changes nothing leaves nothing that could share parts.
-        shared = shared if binds or changes else 0
+        # What is only asked keeps nothing of what it is asked with: only a name could share parts.
+        shared = shared if binds or more.changes else 0
         shared |= done.shares | more.shares
         return reads, binds | done.writes, changes | done.changes, shared
 

@@ -83,7 +83,15 @@ WRAPPERS = frozenset(
     }
 )
 CONTEXTS = frozenset({"no_grad", "inference_mode", "autocast", "amp.autocast", "cuda.amp.autocast"})
-EVERY = frozenset().union(*_ROWS.values(), *_FUNCTIONS.values())
+# Methods of whatever these packages make that give a text or a number, no part.
+TEXTS = frozenset(
+    {
+        *("decode", "batch_decode", "numel", "element_size", "to_json_string", "tokenize"),
+        *("num_parameters", "get_memory_footprint", "convert_ids_to_tokens"),
+        "convert_tokens_to_ids",
+    }
+)
+EVERY = frozenset().union(*_ROWS.values(), *_FUNCTIONS.values(), TEXTS)
 
 # Methods that change nothing on whatever value of a library's, or part of one.
 LOOKUPS = frozenset(
@@ -155,7 +163,7 @@ def _answers(value: Any, own: frozenset[str]) -> frozenset[str]:
     if cls.__module__.startswith("torch.utils.data") or _runs_own(value, rows, own):
         # To go through a loader moves its generator, and runs a dataset of the person's.
         return _NOTHING
-    found = frozenset().union({SELF, PART}, *rows)
+    found = frozenset().union({SELF, PART}, TEXTS, *rows)
     if not is_module(value) or is_ready(value, own):
         return found
     return found - _ROWS["torch", "Module"]

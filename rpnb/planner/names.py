@@ -407,8 +407,10 @@ class Names:
             is_moving = False
             for number, (own, reads, made) in enumerate(self._units):
                 apart, found = partial.get(number, ()), own
+                # What a known call makes anew holds nothing of what it was called on.
+                lost = self.every[number].receivers if number in known else ()
                 for name in reads:
-                    if name in code and name not in apart:
+                    if name in code and name not in apart and name not in lost:
                         found |= code[name]
                 if not found:
                     continue

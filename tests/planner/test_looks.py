@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rpnb.planner.known import COUNTED, PART, SELF, models
+from rpnb.planner.known import COUNTED, PART, SELF, TEXTS, models
 from rpnb.planner.looks import asked, looks
 from rpnb.planner.states import State
 from tests.planner.differential import difference, differing
@@ -37,7 +37,7 @@ LOOKS = {
     "df.head()": {("df", SELF)},
     "print(df['a'].mean(), max(df['a']))": {("df", PART)},
     "print(model.config.to_dict())": {("model", PART)},
-    "print('-'.join(tok.tokenize('a')))": {("tok", SELF)},
+    "print('-'.join(tok.tokenize('a')))": {("tok", "tokenize")},
     "a, b = model(x), model": {("model", ""), ("model", PART)},
     "a = [model(x), model.config]": {("model", ""), ("model", PART)},
     "for _ in range(3):\n    n += 1\n    print(n, model(x))": {("n", COUNTED), ("model", "")},
@@ -91,14 +91,14 @@ def test_module_in_eval_state_answers_calls() -> None:
 def test_module_in_training_state_answers_lookups_only() -> None:
     namespace = Namespace()
     namespace.net.training = True
-    assert namespace.answers() == {SELF, PART}
+    assert namespace.answers() == {SELF, PART, *TEXTS}
 
 
 def test_module_with_a_part_in_training_state_answers_lookups_only() -> None:
     namespace, part = Namespace(), Namespace().net
     part.training = True
     namespace.net.parts = [part]
-    assert namespace.answers() == {SELF, PART}
+    assert namespace.answers() == {SELF, PART, *TEXTS}
 
 
 def test_module_of_the_program_answers_nothing() -> None:
@@ -115,7 +115,7 @@ def test_module_with_a_hook_of_the_program_answers_lookups_only(place: str) -> N
     setattr(namespace.net, place, {1: types.FunctionType(_modules.__code__, {"__name__": "x"})})
     assert "" in namespace.answers()
     getattr(namespace.net, place)[1].__module__ = "__main__"
-    assert namespace.answers() == {SELF, PART}
+    assert namespace.answers() == {SELF, PART, *TEXTS}
 
 
 def test_container_answers_lookups_on_itself_and_not_on_its_elements() -> None:

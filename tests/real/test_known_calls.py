@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from rpnb.planner import known
-from rpnb.planner.known import PART, SELF, models
+from rpnb.planner.known import PART, SELF, TEXTS, models
 from rpnb.planner.loggers import EMITTERS
 from rpnb.planner.states import State
 from rpnb.planner.torch_modules import is_module
@@ -300,4 +300,4 @@ def test_voice_detector_that_keeps_what_it_heard_is_not_known() -> None:
 
 def test_module_in_training_state_is_not_known() -> None:
     torch = importlib.import_module("torch")
-    assert models({"net": torch.nn.Linear(2, 2).train()})["net"] == {SELF, PART}
+    assert models({"net": torch.nn.Linear(2, 2).train()})["net"] == {SELF, PART, *TEXTS}
