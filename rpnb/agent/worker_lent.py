@@ -11,9 +11,8 @@ import types
 from typing import Any, Callable, Iterable, Sequence
 
 from ..planner.effects import WORLD, resources
-from ..planner.facts import Facts
+from ..planner.facts import Facts, imported
 from ..planner.holdings import CONTAINERS, contents
-from ..planner.names import imported
 
 # A namespace at a module's top is a module in all but its type: its settings may be probed.
 _CONTAINERS = CONTAINERS - {types.SimpleNamespace}

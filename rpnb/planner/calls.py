@@ -94,6 +94,8 @@ class Calls(ast.NodeVisitor):
         self.paths: dict[str, str] = {}
         self.touches: list[Touch] = []
         self.handed: list[Handed] = []
+        # What is used as a value, and called by nothing that the text shows.
+        self.lent: list[Touch] = []
         # Names into whose values it stores, be they functions or classes.
         self.stored: set[str] = set()
         # What classes are made from, and whether anything asks a class for those made from it.
@@ -106,6 +108,8 @@ class Calls(ast.NodeVisitor):
         self.asks: set[str] = set()
         self._depth = 0
         self._bare: set[int] = set()
+        # Expressions that are parts of an access path, called, or only looked at.
+        self._within: set[int] = set()
         self._sources: dict[str, list[ast.AST]] = {}
 
     def flows(self, reads: set[str]) -> Flows:
@@ -153,6 +157,11 @@ class Calls(ast.NodeVisitor):
             self.imports[root] = root.partition(" ")[2]
         if root:
             self.touches.append(Touch(root, path, form, bool(self._depth)))
+
+    def _lend(self, node: ast.Name | ast.Attribute) -> None:
+        """Note an access path that nothing else is asked of: whoever gets the value may call it."""
+        if isinstance(node.ctx, ast.Load) and id(node) not in self._within:
+            self.lent.append(Touch(*access_path(node), "load", bool(self._depth)))
 
     def _blind(self) -> None:
         if self._depth:
@@ -293,8 +302,13 @@ class Calls(ast.NodeVisitor):
         self._bare.add(id(value))
         self.generic_visit(node)
 
+    def visit_Name(self, node: ast.Name) -> None:
+        self._lend(node)
+
     def visit_Call(self, node: ast.Call) -> None:
         name = function_name(node)
+        self._within.add(id(node.func))
+        self._within.update(map(id, node.args) if is_pure_builtin(node) else ())
         if isinstance(node.func, ast.Name):
             is_outside = name in OPAQUE_OUTSIDE and not (node.args or self._depth)
             if name in OPAQUE or is_outside:
@@ -320,6 +334,8 @@ class Calls(ast.NodeVisitor):
         self.lists_subclasses |= node.attr == "__subclasses__"
         if isinstance(node.ctx, ast.Load):
             self._touch(node, "load")
+        self._lend(node)
+        self._within.add(id(node.value))
         self.generic_visit(node)
 
     def _call(self, node: ast.Call, name: str) -> None:
@@ -409,6 +425,7 @@ class Calls(ast.NodeVisitor):
         self.bases.update(makers)
         for maker in (*node.bases, *(keyword.value for keyword in node.keywords)):
             self._touch(maker, "use")
+            self._within.add(id(maker))
         if node.decorator_list or node.bases or node.keywords:
             self._runs()
         self.generic_visit(node)

@@ -11,7 +11,7 @@ import ast
 import symtable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Mapping
+from typing import Mapping, Sequence
 
 from .access import is_literal, is_path
 from .calls import Calls, Handed, Touch
@@ -53,6 +53,8 @@ class Facts:
     handed: tuple[Handed, ...] = ()
     parameters: tuple[str, ...] = ()
     altered: frozenset[str] = frozenset()
+    # What is used as a value, be it called elsewhere: it matters where that is a local module's.
+    lent: tuple[Touch, ...] = ()
     # What functions look at, by access paths: it matters where the root is a local module.
     later_looks: tuple[Touch, ...] = ()
     # Names into whose values it stores: what was a mere function or class then is data.
@@ -180,6 +182,7 @@ def _facts(text: str, is_wrapped: bool) -> Facts:
         paths=calls.paths,
         touches=tuple(t for t in calls.touches if not _is_later_look(t)),
         handed=tuple(calls.handed),
+        lent=tuple(t for t in calls.lent if t.root in names.reads | names.deferred_reads),
         parameters=taken,
         altered=frozenset(calls.altered().intersection(taken)),
         later_looks=tuple(filter(_is_later_look, calls.touches)),
@@ -347,3 +350,33 @@ def _kinds(node: ast.stmt) -> dict[str, str]:
     if isinstance(node, ast.Assign) and is_definition(node):
         return {target.id: "code" for target in node.targets if isinstance(target, ast.Name)}
     return {}
+
+
+def altered(every: Sequence[Facts]) -> set[tuple[str, int | str]]:
+    """Return (function, position or name of an argument) into which the function stores."""
+    found = set[tuple[str, "int | str"]]()
+    makers = [(name, facts) for facts in every if facts.parameters for name in facts.binds]
+    is_moving = bool(makers)
+    while is_moving:
+        before = len(found)
+        for name, facts in makers:
+            onward = {h.root for h in facts.handed if not h.path and (h.function, h.place) in found}
+            for place, parameter in enumerate(facts.parameters):
+                if parameter in facts.altered or parameter in onward:
+                    found |= {(name, place), (name, parameter)}
+        is_moving = len(found) > before
+    return found
+
+
+def imported(every: Sequence[Facts]) -> dict[str, str]:
+    """Return name -> the dotted path it stands for, through `import` and `s = lib.STATE`."""
+    found: dict[str, str] = {}
+    for facts in every:
+        found.update(facts.imports)
+    for _ in range(2):
+        for facts in every:
+            for name, path in facts.paths.items():
+                root, _, rest = path.partition(".")
+                if root in found and name not in found:
+                    found[name] = f"{found[root]}.{rest}" if rest else found[root]
+    return found

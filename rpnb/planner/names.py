@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, Collection, Iterable, Iterator, Mapping, NamedTuple, Protocol, Sequence
 
 from .effects import AMBIENT, QUIET, RANDOM, RESOURCES, WORLD, asked, resources
-from .facts import Facts
+from .facts import Facts, altered, imported
 from .methods import PlainClass, Shape, chosen, is_setting, lingering, objects, shape
 from .scopes import MODULE_NAMES
 
@@ -213,7 +213,7 @@ class Names:
         self.opaque = sum(1 << i for i, facts in enumerate(every) if facts.is_opaque_later)
         self._code: dict[str, int] | None = None
         self._asked = dict[str, int]()
-        self._altered = _altered(every)
+        self._altered = altered(every)
         self._done = [self._touched(facts, deferred=False) for facts in every]
         self._done_later = [
             self._touched(facts, deferred=True) if m.has_deferred else _NOTHING_DONE
@@ -442,7 +442,7 @@ class Names:
 
     def _touched(self, facts: Facts, *, deferred: bool) -> Done:
         has_later = deferred and (facts.deferred_loads or facts.later_looks)
-        if not facts.touches and not has_later:
+        if not (facts.touches or has_later or self._local):
             return _NOTHING_DONE
         reads = writes = changes = shares = 0
         for touch in facts.touches:
@@ -461,6 +461,12 @@ class Names:
                 done = self._effect(f"{start}.{each.path}" if each.path else start, "store")
                 writes |= done.writes if each.deferred == deferred else 0
                 changes |= done.changes if each.deferred == deferred else 0
+        for done in self._lent(facts, deferred=deferred) if self._local else ():
+            writes, changes, shares = (
+                writes | done.writes,
+                changes | done.changes,
+                shares | done.shares,
+            )
         for module in facts.deferred_loads if deferred and self._local else ():
             top = module.split(".")[0]
             reads |= self._seen(top)
@@ -471,11 +477,30 @@ class Names:
                     writes |= resource_mask(found.writes | found.again)
         for touch in facts.later_looks if deferred and self._local else ():
             start = self.imports.get(touch.root, "")
-            if any(start.partition(".")[0] in local for local in self._local):
+            if self._is_local(start):
                 path = f"{start}.{touch.path}" if touch.path else start
                 shares |= self._effect(path, "load").shares
                 reads |= self._seen(start) if touch.root[:7] == "import " else 0
         return Done(reads, writes, changes, shares)
+
+    def _lent(self, facts: Facts, *, deferred: bool) -> Iterator[Done]:
+        """Yield what functions of local modules may do that are handed over as values.
+
+        What a statement calls may call them at once, else whoever uses what it binds.
+        """
+        is_called = deferred or (facts.has_calls and not facts.is_kept)
+        for touch in facts.lent:
+            start = self.imports.get(touch.root, "")
+            if touch.deferred == deferred and self._is_local(start):
+                done = self._effect(f"{start}.{touch.path}" if touch.path else start, "use")
+                kept = done.changes | done.shares
+                if not touch.path and "." not in start:
+                    kept |= self._seen(start) & ~PROBED_MASK
+                yield Done(0, done.writes, kept, kept) if is_called else Done(0, 0, 0, kept)
+
+    def _is_local(self, path: str) -> bool:
+        top = path.partition(".")[0]
+        return any(top in local for local in self._local)
 
     def _effect(self, path: str, form: str) -> Done:
         top, found = path.split(".", maxsplit=1)[0], _NOTHING_DONE
@@ -497,33 +522,3 @@ class Names:
         asked = resources(path, "store") & AMBIENT if form == "load" else ()
         reads = (WORLD_MASK if form == "load" else 0) | resource_mask(asked)
         return Done(reads, resource_mask(resources(path, form)), 0, 0)
-
-
-def _altered(every: Sequence[Facts]) -> set[tuple[str, int | str]]:
-    """Return (function, position or name of an argument) into which the function stores."""
-    found = set[tuple[str, "int | str"]]()
-    makers = [(name, facts) for facts in every if facts.parameters for name in facts.binds]
-    is_moving = bool(makers)
-    while is_moving:
-        before = len(found)
-        for name, facts in makers:
-            onward = {h.root for h in facts.handed if not h.path and (h.function, h.place) in found}
-            for place, parameter in enumerate(facts.parameters):
-                if parameter in facts.altered or parameter in onward:
-                    found |= {(name, place), (name, parameter)}
-        is_moving = len(found) > before
-    return found
-
-
-def imported(every: Sequence[Facts]) -> dict[str, str]:
-    """Return name -> the dotted path it stands for, through `import` and `s = lib.STATE`."""
-    found: dict[str, str] = {}
-    for facts in every:
-        found.update(facts.imports)
-    for _ in range(2):
-        for facts in every:
-            for name, path in facts.paths.items():
-                root, _, rest = path.partition(".")
-                if root in found and name not in found:
-                    found[name] = f"{found[root]}.{rest}" if rest else found[root]
-    return found

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from typing import Collection, Iterable, Mapping, NamedTuple, Sequence
 
 from .access import path_of
-from .facts import Facts, facts
+from .facts import Facts, facts, imported
 from .known import WRAPPERS
 from .local import NONE, NOTHING, Import, Local, together
 from .looks import Looks
 from .methods import ACCESSORS
-from .names import imported
 from .statements import Statement, apart, split
 from .wrapping import is_kept, is_wrapped_by, keeping, wrapping
 

@@ -8,9 +8,8 @@ from typing import Collection, Iterator, Mapping, Sequence
 
 from .access import LOOKUPS
 from .effects import resources
-from .facts import Facts
+from .facts import Facts, imported
 from .local import NOTHING, Import
-from .names import imported
 from .routines import Routine, Store, depends_on, routines, whole
 from .steps import Settings, Step
 

@@ -83,7 +83,7 @@ RULES: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "what local modules do": (local.Local, "touch", lambda *_: local.Effect()),
     "what their functions keep": (sources, "keeping", lambda text: keeping.Keeping()),
     "settings that they make": (plan, "_parted", lambda then, now: 0),
-    "libraries handed to functions": (names, "_altered", lambda every: set()),
+    "libraries handed to functions": (names, "altered", lambda every: set()),
     "what containers hold": (kinds, "held", lambda value, parts: iter(())),
     "what constants are": (constants.Constants, "are", lambda *_: True),
     "which fields are the same": (spared, "_is_same", lambda *_: True),
