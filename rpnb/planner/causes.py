@@ -6,7 +6,7 @@ from typing import Collection, Sequence
 
 from .effects import is_standard
 from .footprints import Footprint
-from .names import WORLD_MASK, names_in, resource_mask
+from .masks import WORLD_MASK, names_in, resource_mask
 from .reasons import Reason
 from .spread import Hit, Spread
 from .steps import Executed, Step

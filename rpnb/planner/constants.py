@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Collection
 
 from .fields import Fields, fields
-from .names import Names, mask, names_in
+from .masks import mask, names_in
+from .names import Names
 from .parts import beginning
 
 

@@ -6,15 +6,8 @@ from typing import Collection, Iterable, Mapping, NamedTuple
 
 from .constants import Constants
 from .effects import PURE_BUILTINS
-from .names import (
-    AMBIENT_MASK,
-    RANDOM_MASK,
-    Names,
-    bit,
-    bits,
-    mask,
-    names_in,
-)
+from .masks import AMBIENT_MASK, RANDOM_MASK, bit, bits, mask, names_in
+from .names import Names
 
 _NOT_TOLD = (0, 0)
 # Names read, bound, changed, and data names that may share parts from now on.

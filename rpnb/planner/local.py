@@ -14,7 +14,7 @@ from typing import Collection, Iterable, Iterator, Mapping, Sequence
 from .effects import AMBIENT, MUTATORS, QUIET, WORLD, is_setter, resources
 from .keeping import CLASS
 from .known import EVERY, LOOKUPS
-from .names import bits, names_in
+from .masks import bits, names_in
 from .sources import Source
 
 # Forms of a touch that change what is at its path.

@@ -31,8 +31,9 @@ from .halves import half_written
 from .kinds import RANK
 from .known import PART
 from .local import Local
+from .masks import mask_of, module_mask, names_in, resource_mask
 from .matching import edited_classes, match
-from .names import Names, mask_of, module_mask, names_in, resource_mask
+from .names import Names
 from .parts import fixed, unchanging
 from .reasons import Reason
 from .served import STATE, JobWrite, Modules, Moved, is_state, mentioning, served, stands

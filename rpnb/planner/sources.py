@@ -9,8 +9,9 @@ from typing import Collection, Iterable, Iterator, Sequence
 from .access import is_literal
 from .facts import facts
 from .keeping import FIXED_CALLS, assigned, decorators, is_fixed, keeping, kept
+from .masks import bits
 from .methods import ACCESSORS
-from .names import Names, bits
+from .names import Names
 from .routines import Routine, routines
 from .statements import Statement, split
 

@@ -13,7 +13,7 @@ from typing import Collection, Mapping, Sequence
 
 from .fields import Fields, fields
 from .footprints import Footprint
-from .names import bit, mask
+from .masks import bit, mask
 from .parts import beginning
 from .steps import Step
 

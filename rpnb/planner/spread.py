@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Callable, Collection, Mapping, Sequence, Union
 
 from .footprints import Footprint
-from .names import PROBED_MASK
+from .masks import PROBED_MASK
 
 
 @dataclass

@@ -16,6 +16,7 @@ from rpnb.planner import (
     keeping,
     kinds,
     local,
+    masks,
     names,
     plan,
     sources,
@@ -39,7 +40,7 @@ def _without_aliases(self: Any, reads: int, binds: int, changes: int, shared: in
 
 def _without_world(self: Any, number: int, *, is_pure: bool) -> Any:
     reads, binds, changes, shared = _draft(self, number, is_pure=is_pure)
-    return reads, binds & ~names.WORLD_MASK, changes, shared
+    return reads, binds & ~masks.WORLD_MASK, changes, shared
 
 
 def _without_arguments(self: Any, number: int, *, is_pure: bool) -> Any:
@@ -66,7 +67,7 @@ RULES: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "undo of mutations (of binds only)": (
         spread,
         "_spoils",
-        lambda one, earlier: one.binds & earlier.binds & ~names.PROBED_MASK,
+        lambda one, earlier: one.binds & earlier.binds & ~masks.PROBED_MASK,
     ),
     "anti-dependence": (spread, "_meets", _forwards_only),
     "moved steps": (spread.Spread, "_drop_moved", lambda self: None),
