@@ -14,12 +14,13 @@ from functools import lru_cache
 from typing import Mapping, Sequence
 
 from .access import is_literal, is_path
+from .bodies import looks_through
 from .calls import Calls, Handed, Touch
 from .loggers import told
 from .looks import Looks, asked, looks
 from .methods import ACCESSORS, PlainClass, plain_class
 from .parts import Parts, parts
-from .scopes import augmented, comprehension_names, free_names, parameters, quoted
+from .scopes import augmented, comprehension_names, free_names, looped, parameters, quoted
 from .spelled import spelled
 from .statements import Statement, identity, split
 
@@ -73,6 +74,8 @@ class Facts:
     asks: frozenset[str] = frozenset()
     # It uses an operator or a format: how a library's value answers, a setting may decide.
     has_operators: bool = False
+    # Functions of the program that it calls, the whole bodies of which are such looks.
+    entered: frozenset[str] = frozenset()
     # Names that it asks for no setting: if they are `logging`, if they are loggers.
     told: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
     # Names of which it reads named parts only -> these; `parts`: that it reads only at once.
@@ -119,6 +122,52 @@ def _keeping(text: str) -> Facts:
     return replace(_facts(text, False), calls=nothing, results=nothing, is_kept=True)
 
 
+def through(statement: Statement, functions: Sequence[tuple[str, str]]) -> Facts:
+    """Return the facts of a statement that calls functions of the program, given by their texts.
+
+    Where these only ask, as it does itself, it asks what they ask.
+    """
+    return _through(statement.text, tuple(functions))
+
+
+@lru_cache(maxsize=5_000)
+def _through(text: str, functions: tuple[tuple[str, str], ...]) -> Facts:
+    found, nodes = _facts(text, False), {}
+    for name, body in functions:
+        (node,) = ast.parse(spelled(body)).body
+        assert isinstance(node, ast.FunctionDef)
+        nodes[name] = node
+    asks, entered = looks_through(ast.parse(spelled(text)).body[0], nodes)
+    if not entered:
+        return found
+    inner = [_facts(body, True) for name, body in functions if name in entered]
+    reads = frozenset[str]().union(*(each.deferred_reads for each in inner))
+    return replace(
+        found,
+        reads=found.reads | reads,
+        looks=asks,
+        receivers=asked(asks),
+        entered=entered,
+        parts=_together(found, found.parts, inner),
+        all_parts=_together(found, found.all_parts, inner),
+    )
+
+
+def _together(found: Facts, own: Parts, inner: Sequence[Facts]) -> Parts:
+    """Return the names of which a statement, and functions that it calls, read named parts only."""
+    every = dict[str, list[frozenset[str] | None]]()
+    for name in found.reads:
+        every.setdefault(name, []).append(own.get(name))
+    for each in inner:
+        for name in each.deferred_reads:
+            every.setdefault(name, []).append(each.all_parts.get(name))
+    return {
+        name: frozenset[str]().union(*(p for p in taken if p is not None))
+        for name, taken in every.items()
+        if None not in taken
+    }
+
+
 @lru_cache(maxsize=1_000)
 def _needing(text: str, needs: frozenset[str], is_wrapped: bool) -> Facts:
     """What a comment says it needs may be used at once, and whenever its value is called."""
@@ -145,6 +194,7 @@ def _facts(text: str, is_wrapped: bool) -> Facts:
     names.walk(symtable.symtable(text, "<step>", "exec"), deferred=False)
     inner, bound = comprehension_names(node)
     names.reads, names.binds = names.reads - inner, (names.binds - inner) | bound
+    names.reads -= looped(node)
     names.reads |= augmented(node) & names.binds
     names.deferred_reads |= augmented(node) & names.deferred_binds
     late = quoted(node) - names.binds

@@ -224,7 +224,8 @@ class Footprints:
         partial = self._partial.get(number, frozenset())
         apart = mask(partial)
         roots = {name for name, _ in facts.looks} | partial
-        others = (n for n in facts.reads - roots - self._plain if self._kinds.get(n) != "imm")
+        known = roots | self._plain | facts.entered
+        others = (n for n in facts.reads - known if self._kinds.get(n) != "imm")
         units = names.code(others)
         if units & names.opaque:
             return None

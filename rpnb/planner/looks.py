@@ -6,6 +6,7 @@ result (`model.parameters()`, `model(x).logits.argmax()`) must be harmless whate
 done to: it is ("model", PART). `known` tells which values answer what.
 """
 
+# ruff: noqa: D102 - methods bear the names that ast.NodeVisitor looks for
 from __future__ import annotations
 
 import ast
@@ -18,7 +19,7 @@ Look = tuple[str, str]
 Looks = frozenset[Look]
 
 # Builtins that only go through what they are given: harmless where that is.
-_GOING_THROUGH = frozenset(
+GOING_THROUGH = frozenset(
     {
         *("sum", "max", "min", "any", "all", "sorted", "list", "tuple", "set", "dict", "next"),
         *("iter", "enumerate", "zip", "reversed"),
@@ -33,7 +34,7 @@ _PLAIN = (
 
 def looks(statement: ast.stmt) -> Looks:
     """Return the statement's looks, if it does nothing else but bind names; else none."""
-    found = _Finder()
+    found = Finder()
     found.visit(statement)
     return frozenset(() if found.does_more else found.looks | found.taken())
 
@@ -44,7 +45,9 @@ def asked(found: Looks) -> frozenset[str]:
     return frozenset(name for name, _ in found) - in_part
 
 
-class _Finder(ast.NodeVisitor):
+class Finder(ast.NodeVisitor):
+    """Notes what is asked; tells whether anything more is done."""
+
     def __init__(self) -> None:
         self.looks: set[Look] = set()
         self.does_more = False
@@ -130,26 +133,27 @@ class _Finder(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         builtin = node.func.id if isinstance(node.func, ast.Name) else ""
-        if builtin in _GOING_THROUGH:
+        if builtin in GOING_THROUGH:
             for argument in node.args:
                 self._go_through(argument)
-        elif builtin not in PURE_BUILTINS and not self._ask(node.func):
+        elif builtin not in PURE_BUILTINS and not self._ask(node):
             self.does_more = True
         # `out=a`: a library writes there. That `**options` say so is not expected.
         if any(keyword.arg == "out" for keyword in node.keywords):
             self.does_more = True
         self.generic_visit(node)
 
-    def _ask(self, function: ast.expr) -> bool:
+    def _ask(self, call: ast.Call) -> bool:
         """Note the look that a call is; tell whether there is one."""
+        function = call.func
         path = _path(function)
         if path is not None and path[0] not in self._elements and path[1] in EVERY:
             self.looks.add(path)
-            self._called.add(id(_parts(function)[-1]))
+            self._called.add(id(parts_of(function)[-1]))
             return True
         method = function.attr if isinstance(function, ast.Attribute) else ""
         owner = function.value if isinstance(function, ast.Attribute) else function
-        is_result = any(map(_makes_new, _parts(owner)))
+        is_result = any(map(makes_new, parts_of(owner)))
         if method not in LOOKUPS and not (is_result and method in OF_RESULTS):
             return False
         self._note(owner)
@@ -161,7 +165,7 @@ class _Finder(ast.NodeVisitor):
 
     def _note(self, value: ast.expr, *, is_part: bool = False) -> None:
         """Note that a value, or a part of it, is looked at."""
-        *parts, root = _parts(value)
+        *parts, root = parts_of(value)
         if not isinstance(root, ast.Name):
             return  # made in this very expression
         if root.id in self._elements:
@@ -170,7 +174,7 @@ class _Finder(ast.NodeVisitor):
             self.looks.add((root.id, PART if parts or is_part else SELF))
 
 
-def _makes_new(part: ast.AST) -> bool:
+def makes_new(part: ast.AST) -> bool:
     """Tell whether it is a call that makes what it returns: `parts.get("unet")` is none."""
     if not isinstance(part, ast.Call):
         return False
@@ -179,7 +183,7 @@ def _makes_new(part: ast.AST) -> bool:
     return isinstance(part.func, ast.Attribute) and part.func.attr not in LOOKUPS
 
 
-def _parts(node: ast.expr) -> list[ast.expr]:
+def parts_of(node: ast.expr) -> list[ast.expr]:
     """Return an access path from its end to its root."""
     found = [node]
     while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call, ast.Await, ast.Starred)):

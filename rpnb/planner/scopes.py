@@ -15,6 +15,8 @@ MODULE_NAMES = frozenset(
         *("__module__", "__qualname__", "__conditional_annotations__"),
     }
 )
+# What may read a name later than it stands there.
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.GeneratorExp, ast.ClassDef)
 _COMPREHENSIONS = ("listcomp", "setcomp", "dictcomp", "genexpr")
 
 
@@ -32,6 +34,16 @@ def free_names(text: str) -> set[str]:
     flow.visit_all(tree.body)
     later = {name for name in _deferred(text, augmented(tree)) if name not in flow.bound}
     return (flow.needed | later) - MODULE_NAMES
+
+
+def looped(node: ast.stmt) -> set[str]:
+    """Return the variables of a loop that are read nowhere but where it has bound them."""
+    if not isinstance(node, (ast.For, ast.AsyncFor)):
+        return set()
+    every = [n for n in ast.walk(node.target) if isinstance(n, ast.Name)]
+    targets = {n.id for n in every if isinstance(n.ctx, ast.Store)}
+    outside = [node.iter, *node.orelse, *(n for n in ast.walk(node) if isinstance(n, _SCOPES))]
+    return targets - {n.id for part in outside for n in ast.walk(part) if isinstance(n, ast.Name)}
 
 
 def comprehension_names(node: ast.AST) -> tuple[set[str], set[str]]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Collection, Iterable, Mapping, NamedTuple, Sequence
 
 from .access import path_of
-from .facts import Facts, facts, imported
+from .bodies import bodies, called
+from .facts import Facts, facts, imported, through
 from .known import WRAPPERS
 from .local import NONE, NOTHING, Import, Local, together
 from .looks import Looks
@@ -88,10 +89,30 @@ def steps(text: str, local: Local = NONE) -> list[Step]:
     wrappers = _NO_WRAPPERS
     if any(map(_is_decorated, statements)) or _may_keep(text, statements):
         wrappers = _wrappers(statements, [facts(each) for each in statements], local)
+    functions = _asking(statements, wrappers)
     return [
-        _step(each, local, is_first=number == 0, is_lazy=is_lazy, wrappers=wrappers)
+        _step(each, local, is_first=number == 0, is_lazy=is_lazy, wrappers=wrappers, own=functions)
         for number, each in enumerate(statements)
     ]
+
+
+def _asking(statements: Sequence[Statement], wrappers: _Wrappers) -> dict[str, Statement]:
+    """Return the functions that a statement calls which does nothing else, and what these call."""
+    made = {s.node.name: s for s in statements if isinstance(s.node, ast.FunctionDef)}
+    every = [facts(each) for each in statements] if made else []
+    if not any(found.calls & made.keys() for found in every):
+        return {}
+    if any(map(_binds_any, every)):
+        return {}
+    bound = Counter(n for f in every for n in (*f.binds, *f.deferred_binds, *f.stored))
+    once = {
+        name: each
+        for name, each in made.items()
+        if bound[name] == 1
+        and all(_is_known(d, wrappers) for d in getattr(each.node, "decorator_list", ()))
+    }
+    found = bodies(each.node for each in once.values())
+    return {name: each for name, each in once.items() if name in found}
 
 
 class _Wrappers(NamedTuple):
@@ -170,6 +191,7 @@ def _step(
     is_first: bool,
     is_lazy: bool,
     wrappers: _Wrappers,
+    own: Mapping[str, Statement],
 ) -> Step:
     node = statement.node
     found = facts(
@@ -177,6 +199,11 @@ def _step(
         is_wrapped=_is_wrapped(node, wrappers),
         is_kept=is_kept(node, wrappers.keepers),
     )
+    asked = found.calls & own.keys() if own else ()
+    if asked and not (found.is_kept or statement.needs or found.is_definition):
+        nodes = bodies(each.node for each in own.values())
+        named = sorted({each for name in asked for each in called(name, nodes)})
+        found = through(statement, [(name, own[name].text) for name in named])
     identity = statement.identity
     if is_first and _is_text(statement.node):
         # What makes it the docstring is its place.
