@@ -285,12 +285,12 @@ class Steps:
 
     def _models(self, steps: Iterable[Step]) -> dict[str, frozenset[str]]:
         """Return what the values that these steps look at answer now without changing."""
-        steps = list(steps)
-        names = frozenset[str]().union(*(s.facts.reads for s in steps if s.facts.looks))
+        every = [step.facts.whole for step in steps]
+        names = frozenset[str]().union(*(facts.reads for facts in every if facts.looks))
         found = models(self.namespace, names, self._modules.tops())
         wanted: dict[str, frozenset[str]] = {}
-        for step in steps:
-            for name, parts in step.facts.parts.items():
+        for facts in every:
+            for name, parts in facts.parts.items():
                 wanted[name] = wanted.get(name, frozenset()) | parts
         for name, parts in plan.unchanging(self.namespace, wanted).items():
             found[name] = found.get(name, frozenset()) | parts
@@ -400,8 +400,8 @@ class Steps:
     def _run(self, rerun: Rerun, sync: Sync) -> None:
         step, error = sync.new[rerun.index], None
         answers = self._models([step])
-        is_known = plan.is_known(step.facts.looks, answers)
-        state = self._state(step.facts) if is_known else None
+        is_known = plan.is_known(step.facts.whole.looks, answers)
+        state = self._state(step.facts.whole) if is_known else None
         handed = step.facts.calls - step.facts.changes
         given = Given({n: self.namespace[n] for n in handed & self.namespace.keys()})
         self._serial += 1
@@ -426,7 +426,7 @@ class Steps:
             binds=self._watch.stop(),
             writes=traces.writes,
             pure=state is not None and state.is_same(),
-            fixed=plan.fixed(step.facts.parts, answers),
+            fixed=plan.fixed(step.facts.whole.parts, answers),
             unchanged=given.unchanged() if error is None else frozenset(),
             modules=frozenset() if step.facts.loads else self._imported_since(loaded),
             seconds=seconds,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from typing import Iterable, Iterator, Mapping
+from typing import Iterator, Mapping
 
 from .effects import PURE_BUILTINS
 from .known import LOOKUPS, OF_RESULTS, TEXTS
@@ -26,10 +26,9 @@ _DISPLAYS = (ast.List, ast.Tuple, ast.Set, ast.BoolOp, ast.IfExp, ast.Dict)
 Bodies = Mapping[str, ast.FunctionDef]
 
 
-def bodies(nodes: Iterable[ast.stmt]) -> dict[str, ast.FunctionDef]:
-    """Return the functions that a call only runs, and context managers that yield once."""
-    found = (node for node in nodes if isinstance(node, ast.FunctionDef))
-    return {node.name: node for node in found if _yields(node) == [[], [True]][_is_context(node)]}
+def is_body(node: ast.FunctionDef) -> bool:
+    """Tell whether a call only runs a function, or enters a context that yields once."""
+    return _yields(node) == [[], [True]][_is_context(node)]
 
 
 def _yields(node: ast.FunctionDef) -> list[bool]:
@@ -40,17 +39,6 @@ def _yields(node: ast.FunctionDef) -> list[bool]:
 
 def _is_context(node: ast.FunctionDef) -> bool:
     return any(ast.unparse(each).endswith("contextmanager") for each in node.decorator_list)
-
-
-def called(name: str, functions: Bodies) -> set[str]:
-    """Return a function's name, and those of the functions that it names, in turn."""
-    found, todo = set[str](), [name]
-    while todo:
-        each = todo.pop()
-        if each in functions and each not in found:
-            found.add(each)
-            todo += [n.id for n in ast.walk(functions[each]) if isinstance(n, ast.Name)]
-    return found
 
 
 def looks_through(statement: ast.stmt, functions: Bodies) -> tuple[Looks, frozenset[str]]:

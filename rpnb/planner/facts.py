@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Mapping, Sequence
 
 from .access import is_literal, is_path
-from .bodies import looks_through
+from .bodies import is_body, looks_through
 from .calls import Calls, Handed, Touch
 from .loggers import told
 from .looks import Looks, asked, looks
@@ -74,8 +74,11 @@ class Facts:
     asks: frozenset[str] = frozenset()
     # It uses an operator or a format: how a library's value answers, a setting may decide.
     has_operators: bool = False
-    # Functions of the program that it calls, the whole bodies of which are such looks.
+    # The same, with what the functions ask that it calls, where these do nothing else: `entered`.
+    asking: Facts | None = None
     entered: frozenset[str] = frozenset()
+    # A function that a call only runs, or a context manager.
+    is_body: bool = False
     # Names that it asks for no setting: if they are `logging`, if they are loggers.
     told: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
     # Names of which it reads named parts only -> these; `parts`: that it reads only at once.
@@ -104,6 +107,11 @@ class Facts:
     loads: frozenset[str] = frozenset()
     deferred_loads: frozenset[str] = frozenset()
 
+    @property
+    def whole(self) -> Facts:
+        """The facts with what functions ask that it calls, where all that is done is to ask."""
+        return self.asking or self
+
 
 def facts(statement: Statement, *, is_wrapped: bool = False, is_kept: bool = False) -> Facts:
     """Return the facts of one statement (kept by its text).
@@ -130,6 +138,9 @@ def through(statement: Statement, functions: Sequence[tuple[str, str]]) -> Facts
     return _through(statement.text, tuple(functions))
 
 
+_NOT_TOLD = (frozenset[str](), frozenset[str]())
+
+
 @lru_cache(maxsize=5_000)
 def _through(text: str, functions: tuple[tuple[str, str], ...]) -> Facts:
     found, nodes = _facts(text, False), {}
@@ -142,15 +153,16 @@ def _through(text: str, functions: tuple[tuple[str, str], ...]) -> Facts:
         return found
     inner = [_facts(body, True) for name, body in functions if name in entered]
     reads = frozenset[str]().union(*(each.deferred_reads for each in inner))
-    return replace(
+    asking = replace(
         found,
         reads=found.reads | reads,
         looks=asks,
         receivers=asked(asks),
         entered=entered,
         parts=_together(found, found.parts, inner),
-        all_parts=_together(found, found.all_parts, inner),
+        told=_NOT_TOLD,
     )
+    return replace(found, asking=asking)
 
 
 def _together(found: Facts, own: Parts, inner: Sequence[Facts]) -> Parts:
@@ -248,6 +260,7 @@ def _facts(text: str, is_wrapped: bool) -> Facts:
         has_calls=calls.has_calls or has_star or opaque,
         asks=frozenset(calls.asks | ({""} if has_star or opaque else set())),
         has_operators=calls.has_operators,
+        is_body=isinstance(node, ast.FunctionDef) and is_body(node),
         is_definition=definition,
         is_display=_is_display(node),
         is_opaque=opaque,

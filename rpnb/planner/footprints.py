@@ -7,7 +7,7 @@ from typing import Collection, Iterable, Mapping, NamedTuple
 from .constants import Constants
 from .effects import PURE_BUILTINS
 from .masks import AMBIENT_MASK, RANDOM_MASK, bit, bits, mask, names_in
-from .names import Names
+from .names import Names, masks_of
 
 _NOT_TOLD = (0, 0)
 # Names read, bound, changed, and data names that may share parts from now on.
@@ -219,8 +219,8 @@ class Footprints:
 
         None where that may read and bind any name.
         """
-        names = self._names
-        facts, m = names.every[number], names.masks[number]
+        names, facts = self._names, self._names.every[number].whole
+        m = masks_of(facts)
         partial = self._partial.get(number, frozenset())
         apart = mask(partial)
         roots = {name for name, _ in facts.looks} | partial

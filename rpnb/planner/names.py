@@ -38,7 +38,7 @@ _GIVING_TEXT = frozenset(
 
 
 @dataclass(frozen=True, eq=False)
-class _Masks:
+class Masks:
     """The facts of one statement as integers."""
 
     reads: int
@@ -60,12 +60,13 @@ class _Masks:
 
 
 @lru_cache(maxsize=20_000)
-def _masks(facts: Facts) -> _Masks:
+def masks_of(facts: Facts) -> Masks:
+    """Return the facts of one statement as integers."""
     made = facts.binds | facts.changes | facts.deferred_binds
     if not facts.is_definition:
         made |= facts.calls
     deferred = [facts.deferred_reads, facts.deferred_binds, facts.deferred_changes]
-    return _Masks(
+    return Masks(
         reads=mask(facts.reads),
         binds=mask(facts.binds),
         deferred_reads=mask(facts.deferred_reads),
@@ -129,7 +130,7 @@ class Names:
         stars: Mapping[str, str] | None = None,
     ) -> None:
         self.every = every
-        self.masks = [_masks(facts) for facts in every]
+        self.masks = [masks_of(facts) for facts in every]
         self._number = {id(facts): i for i, facts in enumerate(every)}
         self.all = self._bound = self.stored = 0
         # Names of loggers, whose settings are a resource.
@@ -228,7 +229,7 @@ class Names:
         methods = self.methods(units, caller) if caller is not None else {}
         reads = binds = changes = shares = 0
         for facts, done in self._running(units, methods):
-            m = _masks(facts)
+            m = masks_of(facts)
             shares |= done.shares
             reads |= m.deferred_reads | done.reads | self.quiet(m.deferred_reads, m.told)
             binds |= m.deferred_binds | done.writes

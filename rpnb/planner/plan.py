@@ -339,11 +339,11 @@ class _Planning:
         ran = dict[int, bool]()
         for e in self.executed:
             ran[id(e.step.facts)] = ran.get(id(e.step.facts), True) and e.pure
-        every = {id(facts): facts for facts in self.names.every if facts.looks}
+        every = {id(facts): facts for facts in self.names.every if facts.whole.looks}
         return {
             self.names.number(facts)
             for key, facts in every.items()
-            if ran.get(key, is_known(facts.looks, now))
+            if ran.get(key, is_known(facts.whole.looks, now))
         }
 
     def _left_alone(self) -> dict[int, frozenset[str]]:
@@ -366,14 +366,14 @@ class _Planning:
         ran = dict[int, frozenset[str]]()
         for e in self.executed:
             ran[id(e.step.facts)] = ran.get(id(e.step.facts), e.fixed) & e.fixed
-        every = {id(facts): facts for facts in self.names.every if facts.parts}
+        every = {id(facts): facts for facts in self.names.every if facts.whole.parts}
         found = {
-            self.names.number(facts): ran[key] if key in ran else fixed(facts.parts, now)
+            self.names.number(facts): ran[key] if key in ran else fixed(facts.whole.parts, now)
             for key, facts in every.items()
         }
         if self.names.is_builtin("len"):
             return found
-        every_part = {n: self.names.every[n].parts for n in found}
+        every_part = {n: self.names.every[n].whole.parts for n in found}
         return {
             n: frozenset(x for x in names if not any("len()" in p for p in every_part[n][x]))
             for n, names in found.items()

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Collection, Iterable, Mapping, NamedTuple, Sequence
 
 from .access import path_of
-from .bodies import bodies, called
 from .facts import Facts, facts, imported, through
 from .known import WRAPPERS
 from .local import NONE, NOTHING, Import, Local, together
@@ -97,22 +96,29 @@ def steps(text: str, local: Local = NONE) -> list[Step]:
 
 
 def _asking(statements: Sequence[Statement], wrappers: _Wrappers) -> dict[str, Statement]:
-    """Return the functions that a statement calls which does nothing else, and what these call."""
-    made = {s.node.name: s for s in statements if isinstance(s.node, ast.FunctionDef)}
-    every = [facts(each) for each in statements] if made else []
-    if not any(found.calls & made.keys() for found in every):
-        return {}
-    if any(map(_binds_any, every)):
+    """Return the functions that other statements call, where each is what its `def` makes it."""
+    every = [facts(each) for each in statements]
+    made = {min(f.binds): s for s, f in zip(statements, every) if f.is_body}
+    if not any(found.calls & made.keys() for found in every) or any(map(_binds_any, every)):
         return {}
     bound = Counter(n for f in every for n in (*f.binds, *f.deferred_binds, *f.stored))
-    once = {
+    return {
         name: each
         for name, each in made.items()
         if bound[name] == 1
         and all(_is_known(d, wrappers) for d in getattr(each.node, "decorator_list", ()))
     }
-    found = bodies(each.node for each in once.values())
-    return {name: each for name, each in once.items() if name in found}
+
+
+def _called(names: Collection[str], own: Mapping[str, Statement]) -> list[tuple[str, str]]:
+    """Return functions and all that they name of these, in turn, with their texts."""
+    found, todo = set[str](), list(names)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo += facts(own[name]).deferred_reads & own.keys()
+    return [(name, own[name].text) for name in sorted(found)]
 
 
 class _Wrappers(NamedTuple):
@@ -199,11 +205,9 @@ def _step(
         is_wrapped=_is_wrapped(node, wrappers),
         is_kept=is_kept(node, wrappers.keepers),
     )
-    asked = found.calls & own.keys() if own else ()
-    if asked and not (found.is_kept or statement.needs or found.is_definition):
-        nodes = bodies(each.node for each in own.values())
-        named = sorted({each for name in asked for each in called(name, nodes)})
-        found = through(statement, [(name, own[name].text) for name in named])
+    if own and found.calls & own.keys() and not (found.is_kept or statement.needs):
+        named = _called(found.calls & own.keys(), own)
+        found = found if found.is_definition else through(statement, named)
     identity = statement.identity
     if is_first and _is_text(statement.node):
         # What makes it the docstring is its place.

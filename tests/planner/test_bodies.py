@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rpnb.planner.bodies import bodies, looks_through
+from rpnb.planner.bodies import is_body, looks_through
 
 from .differential import difference
 from .stage import Stage
@@ -61,7 +61,10 @@ def _looks(text: str) -> set[tuple[str, str]]:
     plain = [
         n for n in every if not getattr(n, "decorator_list", ()) or "context" in ast.unparse(n)
     ]
-    found, entered = looks_through(ast.parse("f('a')").body[0], bodies(plain))
+    found, entered = looks_through(
+        ast.parse("f('a')").body[0],
+        {n.name: n for n in plain if isinstance(n, ast.FunctionDef) and is_body(n)},
+    )
     return set(found) if "f" in entered else set()
 
 

@@ -61,7 +61,7 @@ CASES = [
     Case("class C(B, metaclass=M):\n x = y\n def m(self): return z",
          reads="B M y", binds="C", later_reads="z", calls="B M"),
     Case("class C:\n a = 1\n b = a", reads="a", binds="C"),
-    Case("for i in xs:\n ys.append(i)", reads="xs ys i", binds="i", changes="ys", calls="ys i"),
+    Case("for i in xs:\n ys.append(i)", reads="xs ys", binds="i", changes="ys", calls="ys i"),
     Case("for a.b in xs: pass", reads="a xs", changes="a"),
     Case("while x: x = f()", reads="x f", binds="x", calls="f"),
     Case("with a(b) as c: d = c", reads="a b c", binds="c d", calls="a b"),
