@@ -88,9 +88,10 @@ class Finder(ast.NodeVisitor):
             self.does_more = True
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
-        # Of a number it makes another, a list it changes.
-        if isinstance(node.target, ast.Name) and isinstance(node.value, ast.Constant):
-            self.looks.add((node.target.id, COUNTED))
+        # Of a number it makes another, a list it changes; what a loop will bind is not known yet.
+        target = node.target.id if isinstance(node.target, ast.Name) else ""
+        if target and target not in self._elements and isinstance(node.value, ast.Constant):
+            self.looks.add((target, COUNTED))
         else:
             self.does_more = True
 

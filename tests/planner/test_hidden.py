@@ -52,6 +52,7 @@ LINES = {
     "a change of what a function in it hands out": ("a = [1]\ndef f(): return a\nT = {'f': f}", "T['f']().append(2)", "y = len(a)"),
     "an iterator in a list": ("a = iter([1, 2])\nT = [a]", "next(T[0])", "y = list(a)"),
     "a global that a function in a dictionary binds": ("n = 0\ndef f():\n    global n\n    n += 1\nT = {'f': f}", "T['f']()", "y = n"),
+    "a loop that counts what it goes through": ("import numpy as np\nr = np.arange(4)", "for q in [1]: pass", "for q in r.reshape(1, -1):\n    q += 2\ny = r.tolist()"),
     "an operator in torch": ("import torch\ntorch.library", "@torch.library.custom_op('zz::f', mutates_args=())\ndef zf(x: torch.Tensor) -> torch.Tensor: return x.clone()", "y = hasattr(torch.ops, 'zz') and hasattr(torch.ops.zz, 'f')"),
     "a loader that draws": ("import torch\ng = torch.Generator().manual_seed(0)\nloader = torch.utils.data.DataLoader(list(range(9)), batch_size=9, shuffle=True, generator=g)", "for b in loader: last = b", "[c] = loader\ny = c.tolist()"),
 }  # fmt: skip
