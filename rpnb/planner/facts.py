@@ -202,6 +202,43 @@ def _facts(text: str, is_wrapped: bool) -> Facts:
     plain = plain_class(node, is_wrapped=is_wrapped)
     if is_wrapped:
         _undecorate(node)
+    names, calls = _names_of(node, text), Calls()
+    calls.visit(node)
+    all_parts = {name: found for name, found in parts(node).items() if name not in names.binds}
+    if _is_inert(node):
+        return Facts(reads=frozenset(names.reads), all_parts=all_parts, is_inert=True)
+    if is_start(node):
+        every = frozenset(names.reads | names.deferred_reads)
+        binds = frozenset(names.binds)
+        return Facts(reads=every, binds=binds, all_parts=all_parts, is_start=True)
+    definition, asks = is_definition(node), looks(node)
+    found = replace(
+        _of_calls(calls, names, parameters(node)),
+        plain=plain,
+        methods={n: _facts(m.text, False) for n, m in plain.methods.items()} if plain else {},
+        text=text,
+        reads=frozenset(names.reads),
+        binds=frozenset(names.binds),
+        deferred_reads=frozenset(names.deferred_reads),
+        deferred_binds=frozenset(names.deferred_binds),
+        kinds={} if is_wrapped else _kinds(node),
+        looks=asks,
+        receivers=asked(asks),
+        told=told(node),
+        parts={n: p for n, p in all_parts.items() if n not in names.deferred_reads},
+        all_parts=all_parts,
+        is_body=isinstance(node, ast.FunctionDef) and is_body(node),
+        is_definition=definition,
+        is_display=_is_display(node),
+    )
+    decorated = _decorated(node, names, definition)
+    if isinstance(node, ast.Global):
+        found = replace(found, is_opaque=True, has_calls=True, asks=found.asks | {""})
+    return replace(found, calls=found.calls | decorated) if decorated else found
+
+
+def _names_of(node: ast.stmt, text: str) -> _Names:
+    """Return the names that a statement reads and binds, at once and later."""
     names = _Names()
     names.walk(symtable.symtable(text, "<step>", "exec"), deferred=False)
     inner, bound = comprehension_names(node)
@@ -211,32 +248,19 @@ def _facts(text: str, is_wrapped: bool) -> Facts:
     names.deferred_reads |= augmented(node) & names.deferred_binds
     late = quoted(node) - names.binds
     names.reads, names.deferred_reads = names.reads | late, names.deferred_reads | late
-    calls = Calls()
-    calls.visit(node)
-    all_parts = {name: found for name, found in parts(node).items() if name not in names.binds}
-    if _is_inert(node):
-        return Facts(reads=frozenset(names.reads), all_parts=all_parts, is_inert=True)
-    if is_start(node):
-        every = frozenset(names.reads | names.deferred_reads)
-        binds = frozenset(names.binds)
-        return Facts(reads=every, binds=binds, all_parts=all_parts, is_start=True)
-    definition = is_definition(node)
-    opaque = calls.is_opaque or isinstance(node, ast.Global)
+    return names
+
+
+def _of_calls(calls: Calls, names: _Names, taken: tuple[str, ...]) -> Facts:
+    """Return what a statement's stores and calls do; `taken` are a function's parameters."""
+    now, flows = calls.settle(), calls.flows(names.deferred_reads)
     # Every statement may add to the annotations.
     has_star = calls.has_star or "__annotations__" in names.reads
-    now, flows = calls.settle(), calls.flows(names.deferred_reads)
-    asks, taken = looks(node), parameters(node)
+    is_blind = has_star or calls.is_opaque
     return Facts(
-        plain=plain,
-        methods={n: _facts(m.text, False) for n, m in plain.methods.items()} if plain else {},
-        text=text,
-        reads=frozenset(names.reads),
-        binds=frozenset(names.binds),
-        deferred_reads=frozenset(names.deferred_reads),
-        deferred_binds=frozenset(names.deferred_binds),
         changes=frozenset(now.changes),
         deferred_changes=flows.changes,
-        calls=frozenset(now.calls | (_decorated(node, names, definition))),
+        calls=frozenset(now.calls),
         deferred_calls=flows.calls,
         results=frozenset(now.results),
         deferred_results=flows.results,
@@ -251,19 +275,10 @@ def _facts(text: str, is_wrapped: bool) -> Facts:
         stored=frozenset(calls.stored),
         bases=frozenset(calls.bases),
         lists_subclasses=calls.lists_subclasses,
-        kinds={} if is_wrapped else _kinds(node),
-        looks=asks,
-        receivers=asked(asks),
-        told=told(node),
-        parts={n: p for n, p in all_parts.items() if n not in names.deferred_reads},
-        all_parts=all_parts,
-        has_calls=calls.has_calls or has_star or opaque,
-        asks=frozenset(calls.asks | ({""} if has_star or opaque else set())),
+        has_calls=calls.has_calls or is_blind,
+        asks=frozenset(calls.asks | ({""} if is_blind else set())),
         has_operators=calls.has_operators,
-        is_body=isinstance(node, ast.FunctionDef) and is_body(node),
-        is_definition=definition,
-        is_display=_is_display(node),
-        is_opaque=opaque,
+        is_opaque=calls.is_opaque,
         is_opaque_later=calls.is_opaque_later,
         has_star=has_star,
         loads=frozenset(calls.loads),

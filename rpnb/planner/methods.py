@@ -91,13 +91,7 @@ def _shape(tree: ast.AST) -> Shape:
     plain, kept = _results(tree)
     # Attributes and names that calls call; names that are only asked for an attribute or called.
     functions = {id(node.func) for node in every if isinstance(node, ast.Call)}
-    of_classes = {id(p) for node in every if isinstance(node, ast.ClassDef) for p in node.body}
-    shown = [
-        each
-        for node in every
-        if not (isinstance(node, ast.AnnAssign) and id(node) in of_classes)
-        for each in _shown(node)
-    ]
+    shown = list(_every_shown(every))
     apart = {id(part) for _, part in shown}
     mentions, taken, bare = set[str](), set[str](), set[str]()
     called, made, held = set[str](), set[str](), set[int]()
@@ -131,14 +125,24 @@ def _shape(tree: ast.AST) -> Shape:
         any(isinstance(n, _LINGERING) and n is not tree for n in every)
         or isinstance(tree, ast.AsyncFunctionDef),
         frozenset((owner, name) for owner, part in shown if (name := _name(part))),
-        frozenset(
-            node.value.id
-            for node in every
-            if isinstance(node, ast.Attribute)
-            and isinstance(node.ctx, (ast.Store, ast.Del))
-            and isinstance(node.value, ast.Name)
-        ),
+        frozenset(_stored(every)),
     )
+
+
+def _stored(every: Iterable[ast.AST]) -> Iterator[str]:
+    """Yield the names of which attributes are stored or deleted."""
+    for node in every:
+        is_stored = isinstance(node, ast.Attribute) and isinstance(node.ctx, (ast.Store, ast.Del))
+        if is_stored and isinstance(node.value, ast.Name):  # type: ignore[attr-defined] # an Attribute
+            yield node.value.id  # type: ignore[attr-defined] # the same
+
+
+def _every_shown(every: Sequence[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
+    """Yield what `_shown` does of all nodes; a field's annotation is its class's."""
+    of_classes = {id(p) for node in every if isinstance(node, ast.ClassDef) for p in node.body}
+    for node in every:
+        if not (isinstance(node, ast.AnnAssign) and id(node) in of_classes):
+            yield from _shown(node)
 
 
 def _results(tree: ast.AST) -> tuple[set[int], set[tuple[str, str]]]:

@@ -145,12 +145,7 @@ class Names:
         self._quiet = [(bit(n), found) for n, p in self.imports.items() if (found := self._seen(p))]
         # Local modules into which the program stores.
         self.stored_modules = frozenset(self._stored_modules())
-        # A class that is asked for its subclasses is changed by each that is made.
-        self.registries = frozenset[str]()
-        if any(f.lists_subclasses for f in every) or any(
-            each.lists_subclasses for each in self._local
-        ):
-            self.registries = self.registries.union(*(facts.bases for facts in every))
+        self.registries = self._registries()
         self._units = [
             (1 << i if m.has_deferred or every[i].plain else 0, m.read_names, m.made_names)
             for i, m in enumerate(self.masks)
@@ -185,6 +180,14 @@ class Names:
         own = frozenset[str]().union(*(f.binds - f.imports.keys() for f in self.every))
         found = {name: f"builtins.{name}" for name in _TYPES if self.is_builtin(name)}
         return {**found, **{n: path for n, path in self.imports.items() if n not in own}}
+
+    def _registries(self) -> frozenset[str]:
+        """A class that is asked for its subclasses is changed by each that is made."""
+        if any(each.lists_subclasses for each in self.every) or any(
+            each.lists_subclasses for each in self._local
+        ):
+            return frozenset[str]().union(*(facts.bases for facts in self.every))
+        return frozenset()
 
     def _stored_modules(self) -> Iterator[str]:
         for touch in (t for f in self.every if self._local for t in f.touches):
