@@ -65,6 +65,8 @@ class _Finder(Finder):
         # Locals that nothing else leads to; locals that stand for an expression somewhere.
         self._made: set[str] = set()
         self._given: dict[str, tuple[_Finder, ast.expr]] = {}
+        # Locals that are copies: what they hold, others may hold, too.
+        self._copies: set[str] = set()
         self._locals: frozenset[str] = frozenset()
         self.is_fresh = True
 
@@ -154,19 +156,28 @@ class _Finder(Finder):
 
     def _bind(self, target: ast.expr, value: ast.expr) -> None:
         if isinstance(target, ast.Name):
-            owner = _looked_up(value)
-            if self._is_made(value):
-                self._made.add(target.id)
-            elif owner is not None and target.id not in _names(owner):
-                self._given[target.id] = self, owner
-            else:
-                self.does_more = True
+            self._bind_name(target.id, value)
         elif isinstance(target, (ast.Tuple, ast.List)):
             values = value.elts if isinstance(value, ast.Tuple) else [value] * len(target.elts)
             for each, inner in zip(target.elts, values):
                 self._bind(each.value if isinstance(each, ast.Starred) else each, inner)
-        elif not self._is_made(_root(target)) or not self._is_made(value):
+        elif not self._is_made(value) or not (
+            self._is_made(_root(target)) or self._is_of_copy(target)
+        ):
             self.does_more = True
+
+    def _bind_name(self, name: str, value: ast.expr) -> None:
+        owner = _looked_up(value)
+        if self._is_made(value):
+            self._made.add(name)
+        elif owner is None or (not _is_copy(value) and name in _names(owner)):
+            self.does_more = True
+        elif name not in _names(owner):
+            # A name for two things, one of which was there before, is not followed.
+            self.does_more |= name in self._given and not self._is_made_name(name)
+            self._given[name] = self, value if _is_copy(value) else owner
+        if _is_copy(value):
+            self._copies.add(name)
 
     def _is_made(self, value: ast.expr) -> bool:
         """Tell whether an expression's value, and all that it holds, is of its own making."""
@@ -191,6 +202,11 @@ class _Finder(Finder):
             return True
         return self._is_made_name(root.id) if isinstance(root, ast.Name) else self._is_new(root)
 
+    def _is_of_copy(self, node: ast.expr) -> bool:
+        """Tell whether an entry or attribute is a copy's own."""
+        owner = node.value if isinstance(node, (ast.Attribute, ast.Subscript)) else None
+        return isinstance(owner, ast.Name) and owner.id in self._copies
+
     def _is_new(self, root: ast.expr) -> bool:
         return isinstance(root, (*_NEW, *_DISPLAYS, ast.BinOp)) and self._is_made(root)
 
@@ -203,7 +219,8 @@ class _Finder(Finder):
         return name in self._made
 
     def _store(self, node: ast.Attribute | ast.Subscript) -> None:
-        if isinstance(node.ctx, ast.Store) and self._depth and self._is_made(_root(node)):
+        is_own = self._is_made(_root(node)) or self._is_of_copy(node)
+        if isinstance(node.ctx, ast.Store) and self._depth and is_own:
             self.generic_visit(node)
         else:
             super()._store(node)
@@ -254,6 +271,11 @@ def _looked_up(value: ast.expr) -> ast.expr | None:
     if isinstance(value, ast.Call):
         return value.func.value if isinstance(value.func, ast.Attribute) else None
     return value if isinstance(value, (ast.Name, ast.Attribute, ast.Subscript)) else None
+
+
+def _is_copy(value: ast.expr) -> bool:
+    called = value.func if isinstance(value, ast.Call) and not value.args else None
+    return isinstance(called, ast.Attribute) and called.attr == "copy"
 
 
 def _is_text(value: ast.expr) -> bool:

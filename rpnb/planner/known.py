@@ -73,7 +73,7 @@ _FUNCTIONS: dict[str, frozenset[str]] = {
     "yaml": frozenset({"safe_load", "safe_dump", "dump"}),
     "pprint": frozenset({"pprint", "pformat"}),
     "dataclasses": frozenset({"asdict", "astuple"}),
-    "copy": frozenset({"copy", "deepcopy"}),
+    "copy": frozenset({"deepcopy"}),
 }
 # Decorators that run nothing of the function that they wrap before it is called.
 WRAPPERS = frozenset(

@@ -18,6 +18,8 @@ from .kinds import kind
 Parts = Mapping[str, frozenset[str]]
 # Between the steps of a path.
 SEPARATOR = "\0"
+# The part that `x is None` takes.
+_IDENTITY = "is()"
 _CODE = object()
 # Of these nothing but a value's own dictionary decides what an attribute in it is.
 _LOOKUPS = tuple(cls.__getattribute__ for cls in (object, type, types.SimpleNamespace))
@@ -49,12 +51,20 @@ def _part(node: ast.AST) -> tuple[ast.AST | None, str]:
     """Return what a part is taken of, and the part; '' where it is none."""
     if isinstance(node, ast.Call):
         return _asked(node)
+    if isinstance(node, ast.Compare) and _is_identity(node):
+        return node.left, _IDENTITY
     if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
         # `CONFIG.get("top_k", 5)` is the call's part.
         return node.value, f".{node.attr}" if node.attr != "get" else ""
     if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
         return node.value, _entry(node.slice)
     return None, ""
+
+
+def _is_identity(node: ast.Compare) -> bool:
+    """Tell whether a value is only asked whether it is None, True or False: no code runs."""
+    plain = all(isinstance(op, (ast.Is, ast.IsNot)) for op in node.ops)
+    return plain and all(isinstance(each, ast.Constant) for each in node.comparators)
 
 
 def _asked(call: ast.Call) -> tuple[ast.AST | None, str]:
@@ -110,6 +120,8 @@ def _is_unchanging(value: Any, part: str) -> bool:
 def _taken(value: Any, step: str) -> Any:
     """Return what a step leads to; `_CODE` where it is not there, or code may hand it out."""
     cls = type(value)
+    if step == _IDENTITY:
+        return value is None
     if step == "len()":
         return len(value) if cls in (list, dict, tuple, set, str, bytes) else _CODE
     if step[0] == "[":
