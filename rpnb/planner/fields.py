@@ -61,7 +61,7 @@ class Fields:
     The text is '' where it does not. `of` is the class whose instance it is, '' where it is
     none; `rest` must stay the same, too. `kind` is that of the dictionary or class, '' where
     a method may decide it. Nothing can change `constants`, of which each is given; of a
-    class, what is given to its objects as one of `typed` stays what it is.
+    class (`is_class`), what is given to its objects as one of `typed` stays what it is.
     """
 
     given: Mapping[str, str] = field(default_factory=dict)
@@ -70,6 +70,7 @@ class Fields:
     of: str = ""
     rest: str = ""
     kind: str = ""
+    is_class: bool = False
 
 
 _NONE = Fields()
@@ -160,7 +161,7 @@ def _of_class(node: ast.ClassDef, imports: Mapping[str, str]) -> Fields:
     is_fixed = all(is_literal(v) for p in node.body if (v := getattr(p, "value", None)))
     kind = "" if has_code else "code" if is_fixed else "data"
     seen = frozenset(constants), frozenset(typed)
-    return Fields(given, *seen, rest="\n".join(rest), kind=kind)
+    return Fields(given, *seen, rest="\n".join(rest), kind=kind, is_class=True)
 
 
 def _is_simple(part: ast.stmt) -> bool:

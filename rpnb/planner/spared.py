@@ -8,12 +8,13 @@ field's text decides its value, with what the making statement reads.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Collection, Mapping, Sequence
 
 from .fields import Fields, fields
 from .footprints import Footprint
-from .masks import bit, mask
+from .masks import bit, mask, names_in
 from .parts import beginning
 from .steps import Step
 
@@ -55,12 +56,12 @@ class Spared:
         if name not in self._chains:
             self._chains[name] = self._chain(name)
         chain, i = self._chains[name], self._match[j]
-        is_below = all(maker.new < j for maker in chain)
-        if not is_below or not any(self._is_anew(maker, i) for maker in chain):
+        is_below, classes = all(maker.new < j for maker in chain), self._classes_read(chain, taken)
+        if not is_below or not any(self._is_anew(maker, i) for maker in (*chain, *classes)):
             return None
         if not all(_is_same(part, chain) for part in taken):
             return None
-        gone = mask(maker.name for maker in chain)
+        gone = mask(maker.name for maker in (*chain, *classes))
         if not all(self._is_made_alike(maker, gone) for maker in chain):
             return None
         before, now = self._prints
@@ -68,6 +69,18 @@ class Spared:
             _reading(before[i], [before[maker.old] for maker in chain], gone),
             _reading(now[j], [now[maker.new] for maker in chain], gone),
         )
+
+    def _classes_read(self, chain: Sequence[_Maker], taken: Collection[str]) -> list[_Maker]:
+        """Return the classes of settings that a chain's makers read, but for these parts."""
+        before, now = self._prints
+        reads = 0
+        for maker in chain:
+            reads |= before[maker.old].reads & now[maker.new].reads
+        sides = [m.before for m in chain], [m.now for m in chain]
+        texts = "\n".join(text for side in sides for p in taken for text in _deciding(p, side))
+        named = set(re.findall(r"\w+", texts))
+        every = (self._maker(n) for n in names_in(reads) if n[:1] != "$" and n not in named)
+        return [each for each in every if each is not None and _is_class(each)]
 
     def _is_made_alike(self, maker: _Maker, gone: int) -> bool:
         """Tell whether the same kept steps above a maker make what it reads, but for its class."""
@@ -116,6 +129,11 @@ class Spared:
             for prints, own in zip(self._prints, apart)
             for k, each in enumerate(prints)
         )
+
+
+def _is_class(maker: _Maker) -> bool:
+    """Tell whether both are classes that give fields, and run no code of the program's for it."""
+    return all(each.given and not each.of and each.is_class for each in (maker.before, maker.now))
 
 
 def _is_same(part: str, chain: Sequence[_Maker]) -> bool:

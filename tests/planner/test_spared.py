@@ -19,6 +19,8 @@ _MODEL = (
     "from pydantic import BaseModel, Field\nclass Conf(BaseModel):\n    {}\n    {}\nc = Conf({})"
 )
 _CLASS = "class Conf:\n    {}\n    {}"
+_INNER = "from dataclasses import dataclass, field\n@dataclass\nclass G:\n    n: int = {}\n"
+_OUTER = "@dataclass\nclass Conf:\n    {}\n    g: G = field(default_factory=G)\nc = Conf()"
 _FIELD, _OTHER = "model: str = 'a'", "n: int = 1"
 _BY_KEY, _BY_NAME, _OF_CLASS = "c['model']", "c.model", "Conf.model"
 _BY_KEYS = "c['m']['id']"
@@ -61,6 +63,8 @@ SPARED = {
     "a field of a frozen dataclass": (
         _BY_NAME, _DATACLASS.format("(frozen=True)", _FIELD, _OTHER, ""),
         _DATACLASS.format("(frozen=True)", _FIELD, "k: str = ''", "")),
+    "a dataclass in a dataclass": (
+        _BY_NAME, _INNER.format(1) + _OUTER.format("model: str = 'a'"), _INNER.format(2) + _OUTER.format("model: str = 'a'")),
     "an argument of a dataclass": (
         _BY_NAME, _DATACLASS.format("", "model: str", _OTHER, "model='a'"),
         _DATACLASS.format("", "model: str", _OTHER, "model='a', n=2")),
@@ -136,6 +140,11 @@ CHANGED = {
         "def g(): return 'b'\n" + _DATACLASS.format("", _FIELD, _OTHER, "model=g()")),
     "an annotation that an argument is made by": (
         _BY_NAME, _MODEL.format("model: str", _OTHER, "model='1'"), _MODEL.format("model: int", _OTHER, "model='1'")),
+    "a dataclass that decides a field": (
+        _BY_NAME, _INNER.format(1) + _OUTER.format("model: int = G.n"), _INNER.format(2) + _OUTER.format("model: int = G.n")),
+    "a dataclass that sets another": (
+        "Conf.model", _INNER.format(1).replace("\n    n", "\n    def __post_init__(self): Conf.model = str(self.n)\n    n") + _OUTER.format("model: str = 'a'"),
+        _INNER.format(2).replace("\n    n", "\n    def __post_init__(self): Conf.model = str(self.n)\n    n") + _OUTER.format("model: str = 'a'")),
     "a described field": (
         _BY_NAME, _MODEL.format("model: str = Field('a')", _OTHER, ""), _MODEL.format("model: str = Field('b')", _OTHER, "")),
     "a factory": (
