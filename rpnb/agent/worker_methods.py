@@ -22,6 +22,8 @@ def replace_methods(old: Step, new: Step, namespace: dict[str, Any], file: str, 
     False where that raises, or its name stands for something else: then all is as it was.
     """
     was, now = old.facts.plain, new.facts.plain
+    if old.identity != new.identity and new.facts.is_body:
+        return _tell_anew(new, namespace, file, flags)
     if old.identity == new.identity or was is None or now is None:
         return True
     names, cls = replaced(was, now), namespace.get(now.name)
@@ -41,6 +43,20 @@ def replace_methods(old: Step, new: Step, namespace: dict[str, Any], file: str, 
     for name in _KEPT:
         if name in scope:
             setattr(cls, name, scope[name])
+    return True
+
+
+def _tell_anew(new: Step, namespace: dict[str, Any], file: str, flags: int) -> bool:
+    """Give a function the docstring and annotations that it has now."""
+    (name,) = new.facts.binds
+    function, scope = namespace.get(name), dict[str, Any]()
+    try:
+        exec(compile_statement(new.statement.node, file, flags), namespace, scope)
+    except Exception:  # noqa: BLE001 - as a step, the function raises it to the person
+        return False
+    if not isinstance(function, types.FunctionType):
+        return False
+    function.__doc__, function.__annotations__ = scope[name].__doc__, scope[name].__annotations__
     return True
 
 

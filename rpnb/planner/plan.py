@@ -34,6 +34,7 @@ from .local import Local
 from .masks import mask_of, module_mask, names_in, resource_mask
 from .matching import edited_classes, match
 from .names import Names
+from .outlines import told_anew
 from .parts import fixed, unchanging
 from .reasons import Reason
 from .served import STATE, JobWrite, Modules, Moved, is_state, mentioning, served, stands
@@ -151,6 +152,7 @@ class _Planning:
         self.constants = Constants(self.names)
         self.match = match(executed, new)
         self.edited = edited_classes(executed, new, self.match, self.names)
+        self.edited.update(told_anew(executed, new, self.match, self.names))
         self.match.update({j: i for j, (i, _) in self.edited.items()})
         self.observed = [self._observed(e) for e in executed]
         self._every_step = [*(e.step for e in executed), *new]
