@@ -21,7 +21,7 @@ _DEPTH = 4
 _OF_MADE = LOOKUPS | OF_RESULTS | {"append", "extend", "insert", "add", "update", "pop", "sort"}
 _PLAIN = (ast.Return, ast.Raise)
 # What makes a value of nothing but what it is made of.
-_NEW = (ast.Constant, ast.JoinedStr, ast.UnaryOp, ast.Compare, ast.DictComp)
+_NEW = (ast.Constant, ast.JoinedStr, ast.UnaryOp, ast.Compare)
 _DISPLAYS = (ast.List, ast.Tuple, ast.Set, ast.BoolOp, ast.IfExp, ast.Dict)
 Bodies = Mapping[str, ast.FunctionDef]
 
@@ -185,6 +185,8 @@ class _Finder(Finder):
             return True
         if isinstance(value, (ast.ListComp, ast.SetComp, ast.GeneratorExp)):
             return self._is_made(value.elt)
+        if isinstance(value, ast.DictComp):
+            return self._is_made(value.value)
         if isinstance(value, _DISPLAYS):
             return all(self._is_made(n) for n in _parts(value))
         if isinstance(value, ast.BinOp):

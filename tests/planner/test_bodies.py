@@ -49,6 +49,7 @@ DOES_MORE = {
     "changes what a copy holds": "def f(t):\n    t = seen.copy()\n    t['n']['m'] = 1\n    return model(t)",
     "changes what it copies below": "def f(t):\n    seen['n'] = 1\n    return model(seen.copy())",
     "puts the model into a copy": "def f(t):\n    t = t.copy()\n    t['m'] = model\n    t['m'].half()",
+    "keeps the model in a dictionary": "def f(t):\n    d = {k: model for k in t}\n    d['a'].half()",
     "makes a function": "def f(t):\n    def g(): return model(t)\n    return g",
     "hands a function on": "def f(t): return model(t, lambda: seen.append(1))",
     "imports": "def f(t):\n    import lm\n    return model(t)",
