@@ -167,7 +167,7 @@ def _through(text: str, functions: tuple[tuple[str, str], ...]) -> Facts:
 
 def _together(found: Facts, own: Parts, inner: Sequence[Facts]) -> Parts:
     """Return the names of which a statement, and functions that it calls, read named parts only."""
-    every = dict[str, list[frozenset[str] | None]]()
+    every: dict[str, list[frozenset[str] | None]] = {}
     for name in found.reads:
         every.setdefault(name, []).append(own.get(name))
     for each in inner:
