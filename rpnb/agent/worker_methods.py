@@ -1,4 +1,4 @@
-"""Edited methods of a class that stays: put into it as its statement would have made them."""
+"""What is edited in place: methods of a class that stays, what a function tells of itself."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import ast
 import builtins
 from typing import Iterator, Mapping
 
+from .access import decorator_name, names_of
 from .effects import PURE_BUILTINS
 from .known import LOOKUPS, OF_RESULTS, TEXTS
 from .looks import GOING_THROUGH, Finder, Looks, makes_new, parts_of
@@ -38,7 +39,7 @@ def _yields(node: ast.FunctionDef) -> list[bool]:
 
 
 def _is_context(node: ast.FunctionDef) -> bool:
-    return any(ast.unparse(each).endswith("contextmanager") for each in node.decorator_list)
+    return "contextmanager" in map(decorator_name, node.decorator_list)
 
 
 def looks_through(statement: ast.stmt, functions: Bodies) -> tuple[Looks, frozenset[str]]:
@@ -126,7 +127,7 @@ class _Finder(Finder):
 
     def _use(self, value: ast.expr) -> None:
         """Note that a value stands somewhere else than before the brackets of a call."""
-        for name in _names(value):
+        for name in names_of([value]):
             self._used.add(name)
             if name in self._given:
                 outer, given = self._given[name]
@@ -170,9 +171,9 @@ class _Finder(Finder):
         owner = _looked_up(value)
         if self._is_made(value):
             self._made.add(name)
-        elif owner is None or (not _is_copy(value) and name in _names(owner)):
+        elif owner is None or (not _is_copy(value) and name in names_of([owner])):
             self.does_more = True
-        elif name not in _names(owner):
+        elif name not in names_of([owner]):
             # A name for two things, one of which was there before, is not followed.
             self.does_more |= name in self._given and not self._is_made_name(name)
             self._given[name] = self, value if _is_copy(value) else owner
@@ -300,10 +301,6 @@ def _parts(node: ast.expr) -> Iterator[ast.expr]:
 
 def _root(node: ast.expr) -> ast.expr:
     return parts_of(node)[-1]
-
-
-def _names(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
 def _bound(node: ast.FunctionDef) -> Iterator[str]:

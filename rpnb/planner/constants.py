@@ -23,7 +23,7 @@ class Constants:
         self.unheld = 0
         self._makers: dict[str, list[Fields]] = {}
         self._classes: dict[str, list[Fields]] = {}
-        if any(facts.is_opaque or facts.is_opaque_later or facts.has_star for facts in every):
+        if any(facts.names_any for facts in every):
             return
         used = whole = 0
         for masks in names.masks:

@@ -108,6 +108,11 @@ class Facts:
     deferred_loads: frozenset[str] = frozenset()
 
     @property
+    def names_any(self) -> bool:
+        """It may read or bind names that it does not name, at once or later."""
+        return self.is_opaque or self.is_opaque_later or self.has_star
+
+    @property
     def whole(self) -> Facts:
         """The facts with what functions ask that it calls, where all that is done is to ask."""
         return self.asking or self
@@ -130,19 +135,15 @@ def _keeping(text: str) -> Facts:
     return replace(_facts(text, False), calls=nothing, results=nothing, is_kept=True)
 
 
-def through(statement: Statement, functions: Sequence[tuple[str, str]]) -> Facts:
-    """Return the facts of a statement that calls functions of the program, given by their texts.
-
-    Where these only ask, as it does itself, it asks what they ask.
-    """
-    return _through(statement.text, tuple(functions))
-
-
 _NOT_TOLD = (frozenset[str](), frozenset[str]())
 
 
 @lru_cache(maxsize=5_000)
-def _through(text: str, functions: tuple[tuple[str, str], ...]) -> Facts:
+def through(text: str, functions: tuple[tuple[str, str], ...]) -> Facts:
+    """Return the facts of a statement that calls functions of the program: (name, text).
+
+    Where these only ask, as it does itself, it asks what they ask.
+    """
     found, nodes = _facts(text, False), {}
     for name, body in functions:
         (node,) = ast.parse(spelled(body)).body

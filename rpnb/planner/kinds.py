@@ -65,7 +65,7 @@ _NOT_READING = frozenset(
     }
 )
 # Where libraries lie; what is elsewhere may be the person's.
-LIBRARIES = tuple(set(sysconfig.get_paths().values()) - {sysconfig.get_path("data")})
+_LIBRARIES = tuple(set(sysconfig.get_paths().values()) - {sysconfig.get_path("data")})
 # To read such a value runs none of the program's code.
 _STILL = ("imm", "mod", "code", "log", "record", "data")
 _DEPTH = 4
@@ -164,7 +164,7 @@ def _function_kind(function: types.FunctionType, program: str, depth: int) -> st
     kept = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
     if _hold_acting([*kept, *function.__dict__.values()], program):
         return "active"
-    if function.__code__.co_filename.startswith(LIBRARIES):
+    if function.__code__.co_filename.startswith(_LIBRARIES):
         # Its defaults are the library's own affair, as a class's attributes are.
         return "code"
     if function.__dict__:
@@ -216,7 +216,7 @@ def is_of_library(value: Any) -> bool:
     """Tell whether a class, function or module was not written beside the program."""
     name = value.__name__ if isinstance(value, types.ModuleType) else value.__module__
     home = getattr(sys.modules.get(name or ""), "__file__", None)
-    return name != PROGRAM and (not home or home.startswith(LIBRARIES))
+    return name != PROGRAM and (not home or home.startswith(_LIBRARIES))
 
 
 class Watch:

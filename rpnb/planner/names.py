@@ -291,7 +291,7 @@ class Names:
         if number not in self._objects_of and plain is not None:
             others = [f for f in self.every if not f.is_start and f.plain is None]
             kin = [f for f in self.every if f.plain and f.plain is not plain]
-            is_open = any(f.is_opaque or f.is_opaque_later or f.has_star for f in self.every)
+            is_open = any(f.names_any for f in self.every)
             lent = plain.lent
             is_open |= any(lent & f.binds and not is_setting(f.text) for f in self.every)
             shapes = [shape(facts.text) for facts in (*others, *kin)]

@@ -85,23 +85,34 @@ def steps(text: str, local: Local = NONE) -> list[Step]:
     """
     statements = [part for each in split(text) for part in apart(each)]
     is_lazy = any(_makes_lazy(each.node) for each in statements)
-    wrappers = _NO_WRAPPERS
+    every, wrappers = [facts(each) for each in statements], _NO_WRAPPERS
     if any(map(_is_decorated, statements)) or _may_keep(text, statements):
-        wrappers = _wrappers(statements, [facts(each) for each in statements], local)
-    functions = _asking(statements, wrappers)
+        wrappers = _wrappers(statements, every, local)
+    functions = _asking(statements, every, wrappers)
     return [
         _step(each, local, is_first=number == 0, is_lazy=is_lazy, wrappers=wrappers, own=functions)
         for number, each in enumerate(statements)
     ]
 
 
-def _asking(statements: Sequence[Statement], wrappers: _Wrappers) -> dict[str, Statement]:
+def _bindings(every: Iterable[Facts]) -> Counter[str]:
+    """Return how many statements bind each name, or store into its value."""
+    return Counter(
+        name
+        for found in every
+        for names in (found.binds | found.deferred_binds, found.stored)
+        for name in names
+    )
+
+
+def _asking(
+    statements: Sequence[Statement], every: Sequence[Facts], wrappers: _Wrappers
+) -> dict[str, Statement]:
     """Return the functions that other statements call, where each is what its `def` makes it."""
-    every = [facts(each) for each in statements]
     made = {min(f.binds): s for s, f in zip(statements, every) if f.is_body}
     if not any(found.calls & made.keys() for found in every) or any(map(_binds_any, every)):
         return {}
-    bound = Counter(n for f in every for n in (*f.binds, *f.deferred_binds, *f.stored))
+    bound = _bindings(every)
     return {
         name: each
         for name, each in made.items()
@@ -110,7 +121,7 @@ def _asking(statements: Sequence[Statement], wrappers: _Wrappers) -> dict[str, S
     }
 
 
-def _called(names: Collection[str], own: Mapping[str, Statement]) -> list[tuple[str, str]]:
+def _called(names: Collection[str], own: Mapping[str, Statement]) -> tuple[tuple[str, str], ...]:
     """Return functions and all that they name of these, in turn, with their texts."""
     found, todo = set[str](), list(names)
     while todo:
@@ -118,7 +129,7 @@ def _called(names: Collection[str], own: Mapping[str, Statement]) -> list[tuple[
         if name not in found:
             found.add(name)
             todo += facts(own[name]).deferred_reads & own.keys()
-    return [(name, own[name].text) for name in sorted(found)]
+    return tuple((name, own[name].text) for name in sorted(found))
 
 
 class _Wrappers(NamedTuple):
@@ -145,7 +156,6 @@ def _may_keep(text: str, statements: Iterable[Statement]) -> bool:
 
 def _wrappers(statements: Sequence[Statement], every: Sequence[Facts], local: Local) -> _Wrappers:
     """Return what names stand for that nothing but imports of libraries binds, or one `def`."""
-    bound = Counter(n for found in every for n in found.binds | found.deferred_binds)
     own = frozenset[str]().union(*(found.binds - set(found.imports) for found in every))
     imports = {
         name: path
@@ -154,7 +164,7 @@ def _wrappers(statements: Sequence[Statement], every: Sequence[Facts], local: Lo
     }
     if any(map(_binds_any, every)):
         return _NO_WRAPPERS._replace(imports=imports)
-    bound.update(name for found in every for name in found.stored)
+    bound = _bindings(every)
     lines = [f for s, f in zip(statements, every) if isinstance(s.node, _IMPORTS)]
     made = Counter(pair for found in lines for pair in found.imports.items())
     sure = {name: path for name, path in imports.items() if made[name, path] == bound[name]}
@@ -207,7 +217,7 @@ def _step(
     )
     if own and found.calls & own.keys() and not (found.is_kept or statement.needs):
         named = _called(found.calls & own.keys(), own)
-        found = found if found.is_definition else through(statement, named)
+        found = found if found.is_definition else through(statement.text, named)
     identity = statement.identity
     if is_first and _is_text(statement.node):
         # What makes it the docstring is its place.

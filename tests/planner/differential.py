@@ -59,6 +59,11 @@ def difference(stage: Stage, versions: Iterable[Version], tally: Tally | None = 
     return _difference(stage, ((v, stage.fresh(v)) for v in versions), tally or Tally())
 
 
+def there_and_back(stage: Stage, *versions: Version) -> str:
+    """Return the difference that these versions, and the first one once more, show."""
+    return difference(stage, [*versions, versions[0]])
+
+
 def _difference(stage: Stage, versions: Iterable[tuple[Version, Outcome]], tally: Tally) -> str:
     moved = frozenset[str]()
     with stage.warm() as warm:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.planner import captured
-from tests.planner.differential import difference
+from tests.planner.differential import difference, there_and_back
 from tests.planner.stage import Stage
 from tests.planner.version import Version
 
@@ -407,39 +407,36 @@ FILES: dict[str, list[tuple[str, Mapping[str, str]]]] = {
 }  # fmt: skip
 
 
-def _stale(stage: Stage, *versions: Version) -> str:
-    """Return how there, or on the way back, something is stale."""
-    return difference(stage, versions) or difference(stage, [*versions, versions[0]])
-
-
 @pytest.mark.parametrize("about", TEXTS)
 def test_edit_leaves_what_a_fresh_process_has(stage: Stage, about: str) -> None:
-    assert not _stale(stage, *(Version((text,)) for text in TEXTS[about]))
+    assert not there_and_back(stage, *(Version((text,)) for text in TEXTS[about]))
 
 
 @pytest.mark.parametrize("about", _EDITED)
 def test_edit_is_seen_by_what_ran_it(stage: Stage, about: str) -> None:
-    assert not _stale(stage, *(Version((_EDITED[about].format(n),)) for n in (1, 2)))
+    assert not there_and_back(stage, *(Version((_EDITED[about].format(n),)) for n in (1, 2)))
 
 
 @pytest.mark.parametrize("does", LENT)
 def test_change_of_a_library_s_container_is_one_of_the_library(stage: Stage, does: str) -> None:
     look = "x = sorted(modelkit.CONF)"
-    assert not _stale(stage, *(Version((_LENT, *part, look)) for part in ((does,), ())))
+    assert not there_and_back(stage, *(Version((_LENT, *part, look)) for part in ((does,), ())))
 
 
 @pytest.mark.parametrize("about", _LATER)
 def test_method_that_runs_later_reads_what_it_does_then(stage: Stage, about: str) -> None:
     first, then = _LATER[about]
     texts = [f"{_P}{first}\nRATE = {n}\n{then}" for n in (1, 2)]
-    assert not _stale(stage, *(Version((text,)) for text in texts))
+    assert not there_and_back(stage, *(Version((text,)) for text in texts))
 
 
 @pytest.mark.parametrize("maker", ["c = {{'m': A, 'k': {}}}", "c = dict(m=A, k={})"])
 def test_settings_that_moved_past_what_they_read_are_read_again(stage: Stage, maker: str) -> None:
     read = "x = [c['m']]"
     first = ("A = 'a'", maker.format(1), "A = 'b'", read)
-    assert not _stale(stage, Version(first), Version(("A = 'a'", "A = 'b'", maker.format(2), read)))
+    assert not there_and_back(
+        stage, Version(first), Version(("A = 'a'", "A = 'b'", maker.format(2), read))
+    )
 
 
 @pytest.mark.parametrize(
@@ -460,9 +457,9 @@ def test_what_a_job_kept_goes_with_what_made_it(stage: Stage, about: str) -> Non
     program, jobs = JOBS[about], (1, 1)
     hidden = frozenset({"CACHE", "M", "M2", "p", "closed", "handler"})
     served = [Version((f"x = {n}", program), {}, jobs, hidden) for n in (1, 2)]
-    assert not _stale(stage, *served)
+    assert not there_and_back(stage, *served)
     # The same where all else went with it.
-    assert not _stale(stage, served[0], Version(served[0].steps[1:], {}, jobs, hidden))
+    assert not there_and_back(stage, served[0], Version(served[0].steps[1:], {}, jobs, hidden))
 
 
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="one case is a match statement")
@@ -475,7 +472,7 @@ def test_what_a_job_kept_where_no_text_shows_it_goes(stage: Stage, about: str) -
     versions = [
         Version((_KEPT.format(n), setup, handler, _START), files, (1, 1), hidden) for n in "ab"
     ]
-    assert not _stale(stage, *versions)
+    assert not there_and_back(stage, *versions)
 
 
 @pytest.mark.parametrize("about", STAYS)
@@ -617,7 +614,7 @@ OF_MODULES = {
 def test_what_a_local_module_keeps_goes_with_who_called_it(stage: Stage, about: str) -> None:
     program, module = OF_MODULES[about]
     files = {"lm.py": module.encode()}
-    assert not _stale(stage, *(Version((program.format(n),), files) for n in "ab"))
+    assert not there_and_back(stage, *(Version((program.format(n),), files) for n in "ab"))
 
 
 @pytest.mark.parametrize("about", FILES)
@@ -626,7 +623,7 @@ def test_edited_files_leave_what_a_fresh_process_has(stage: Stage, about: str) -
         Version((text,), {path: content.encode() for path, content in files.items()})
         for text, files in FILES[about]
     ]
-    assert not _stale(stage, *versions)
+    assert not there_and_back(stage, *versions)
 
 
 @pytest.mark.parametrize("change", _CHANGES)
@@ -646,7 +643,7 @@ def test_captured_object_is_made_anew_with_its_class(stage: Stage) -> None:
             (f"class C:\n    def f(self):\n        return {text}", load), {path: content}
         )
 
-    assert not _stale(stage, version("1"), version("2"))
+    assert not there_and_back(stage, version("1"), version("2"))
 
 
 def test_setting_of_a_module_that_a_job_imports_stands_with_who_imports_it(stage: Stage) -> None:
@@ -662,7 +659,7 @@ def test_setting_of_a_module_that_a_job_imports_stands_with_who_imports_it(stage
 def test_start_that_did_not_run_leaves_no_name(stage: Stage) -> None:
     start = "if __name__ == '__main__':\n    import runpod\n    runpod.serverless.start({})"
     texts: list[Any] = [start, "missing.go()\n" + start, ""]
-    assert not _stale(stage, *(Version((text,)) for text in texts))
+    assert not there_and_back(stage, *(Version((text,)) for text in texts))
 
 
 def test_kept_statement_never_keeps_a_plan_from_settling(stage: Stage) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .differential import difference
+from .differential import difference, there_and_back
 from .stage import Stage
 from .version import Version
 
@@ -103,54 +103,53 @@ def libraries() -> Iterator[Stage]:
         yield found
 
 
-def _stale(stage: Stage, *versions: Version) -> str:
-    """Return how there, or on the way back, something is stale."""
-    return difference(stage, versions) or difference(stage, [*versions, versions[0]])
-
-
 @pytest.mark.parametrize("about", HOLDERS)
 def test_lazy_object_is_changed_by_a_look_wherever_it_is_held(libraries: Stage, about: str) -> None:
     setup, path = HOLDERS[about]
     look, tell = f"print({path}.model)", f"y = {path}.m"
-    assert not _stale(libraries, Version((_LAZY, setup, look, tell)), Version((_LAZY, setup, tell)))
+    assert not there_and_back(
+        libraries, Version((_LAZY, setup, look, tell)), Version((_LAZY, setup, tell))
+    )
 
 
 @pytest.mark.parametrize("about", LINES)
 def test_line_is_undone_when_it_goes(libraries: Stage, about: str) -> None:
     first, line, last = LINES[about]
-    assert not _stale(libraries, Version((first, line, last)), Version((first, last)))
+    assert not there_and_back(libraries, Version((first, line, last)), Version((first, last)))
 
 
 @pytest.mark.parametrize("about", EDITED)
 def test_edit_reaches_what_no_call_shows(libraries: Stage, about: str) -> None:
-    assert not _stale(libraries, *(Version((EDITED[about].format(n),)) for n in (1, 2)))
+    assert not there_and_back(libraries, *(Version((EDITED[about].format(n),)) for n in (1, 2)))
 
 
 @pytest.mark.parametrize("about", MODULES)
 def test_local_module_is_imported_anew_for_what_it_looks_at(libraries: Stage, about: str) -> None:
     module, program = MODULES[about]
     files = {"lm.py": module.encode()}
-    assert not _stale(libraries, *(Version((program.format(n),), files) for n in (1, 2)))
+    assert not there_and_back(libraries, *(Version((program.format(n),), files) for n in (1, 2)))
 
 
 @pytest.mark.parametrize("about", GONE)
 def test_what_a_local_module_was_asked_is_undone(stage: Stage, about: str) -> None:
     module, first, line, last = GONE[about]
     files = {"lm.py": module.encode()}
-    assert not _stale(stage, Version((first, line, last), files), Version((first, last), files))
+    assert not there_and_back(
+        stage, Version((first, line, last), files), Version((first, last), files)
+    )
 
 
 @pytest.mark.parametrize("reader", ["import ln\nN = ln.K", "from ln import K as N"])
 def test_local_module_sees_what_the_program_stored_into_another(stage: Stage, reader: str) -> None:
     files = {"ln.py": b"K = 0", "lm.py": reader.encode()}
     texts = [f"import ln\n{line}\nimport lm\nx = lm.N" for line in ("ln.K = 1", "ln.K = 2", "")]
-    assert not _stale(stage, *(Version((text,), files) for text in texts))
+    assert not there_and_back(stage, *(Version((text,), files) for text in texts))
 
 
 def test_module_of_another_directory_is_found_by_an_edited_path(stage: Stage) -> None:
     files = {"d1/plug.py": b"N = 1", "d2/plug.py": b"N = 2"}
     text = "import sys\nsys.path.insert(0, 'd{}')\nimport plug\nx = plug.N"
-    assert not _stale(stage, *(Version((text.format(n),), files) for n in (1, 2)))
+    assert not there_and_back(stage, *(Version((text.format(n),), files) for n in (1, 2)))
 
 
 @pytest.mark.parametrize(
@@ -165,7 +164,7 @@ def test_part_of_a_package_that_set_a_library_is_missed_when_it_goes(
         "lq/sub.py": b"import modelkit\nmodelkit.set_seed(1)",
     }
     last = "import lq\nimport modelkit\nm = modelkit.LOAD(1)"
-    assert not _stale(stage, Version((first,), files), Version((last,), files))
+    assert not there_and_back(stage, Version((first,), files), Version((last,), files))
 
 
 @pytest.mark.parametrize(
@@ -179,7 +178,7 @@ def test_settings_that_are_shown_or_copied_load_nothing(stage: Stage, line: str)
     )
     load = "m = modelkit.LOAD(C['model'])"
     versions = [Version((first, settings, *shown, load)) for shown in ((line,), ("pass",), ())]
-    assert not _stale(stage, *versions)
+    assert not there_and_back(stage, *versions)
     with stage.warm() as warm:
         warm.sync(versions[0])
         assert warm.sync(versions[1]).loads == warm.sync(versions[2]).loads == []
@@ -203,7 +202,7 @@ def test_functions_in_a_container_are_edited_without_a_load(
     functions = ("def embed(t): return m.run(t)", "def up(t): return t", f"TASKS = {shown}")
     first = ("import modelkit", "m = modelkit.LOAD(1)", *functions)
     versions = [Version(first), Version(tuple(each.replace(*edit) for each in first))]
-    assert not _stale(stage, *versions)
+    assert not there_and_back(stage, *versions)
     with stage.warm() as warm:
         warm.sync(versions[0])
         assert warm.sync(versions[1]).loads == []

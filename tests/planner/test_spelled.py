@@ -8,7 +8,7 @@ import pytest
 
 from rpnb.planner.spelled import spelled
 
-from .differential import difference
+from .differential import difference, there_and_back
 from .stage import Stage
 from .version import Version
 
@@ -86,18 +86,14 @@ MODULES = {
 }  # fmt: skip
 
 
-def _stale(stage: Stage, *versions: Version) -> str:
-    return difference(stage, versions) or difference(stage, [*versions, versions[0]])
-
-
 @pytest.mark.parametrize("about", EDITED)
 def test_edit_is_seen_through_names_in_strings(stage: Stage, about: str) -> None:
-    assert not _stale(stage, *(Version((EDITED[about].format(n),)) for n in (1, 2)))
+    assert not there_and_back(stage, *(Version((EDITED[about].format(n),)) for n in (1, 2)))
 
 
 @pytest.mark.parametrize("about", TEXTS)
 def test_names_that_come_and_go_are_seen_by_who_asks(stage: Stage, about: str) -> None:
-    assert not _stale(stage, *(Version((text.format("'c'"),)) for text in TEXTS[about]))
+    assert not there_and_back(stage, *(Version((text.format("'c'"),)) for text in TEXTS[about]))
 
 
 @pytest.mark.parametrize("about", JOBS)
@@ -114,7 +110,7 @@ def test_what_a_job_did_by_name_is_undone(stage: Stage, about: str) -> None:
 def test_module_that_stores_by_name_is_made_anew(stage: Stage, about: str) -> None:
     texts: list[tuple[str, str]] = MODULES[about]
     versions = [Version((text,), {"lm.py": module.encode()}) for text, module in texts]
-    assert not _stale(stage, *versions)
+    assert not there_and_back(stage, *versions)
 
 
 @pytest.mark.parametrize(
