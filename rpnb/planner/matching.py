@@ -36,11 +36,11 @@ def edited_classes(
     for i in set(range(len(executed))) - set(matched.values()):
         plain = executed[i].step.facts.plain
         if plain is not None and executed[i].ok:
-            gone[plain.outside, _place(executed[i].step)] = i, plain
+            gone[plain.outside, place_of(executed[i].step)] = i, plain
     found = {}
     for j, step in enumerate(new):
         now = step.facts.plain if j not in matched else None
-        before = gone.get((now.outside, _place(step))) if now is not None else None
+        before = gone.get((now.outside, place_of(step))) if now is not None else None
         if now is None or before is None:
             continue
         i, was = before
@@ -50,7 +50,7 @@ def edited_classes(
             is_seen = names.is_open(executed[i].step.facts) or names.is_open(step.facts)
             is_editable = not is_seen and _are_evaluated_alike(was, now, new, j, names)
         if is_editable:
-            del gone[now.outside, _place(step)]
+            del gone[now.outside, place_of(step)]
             found[j] = i, edited(was, now)
     return found
 
@@ -59,29 +59,40 @@ def _are_evaluated_alike(
     old: PlainClass, now: PlainClass, new: Sequence[Step], place: int, names: Names
 ) -> bool:
     """Tell whether what is new of a class's methods comes out in the end as at its place."""
-    binders: dict[str, list[int]] = {}
-    for j, step in enumerate(new):
-        for name in step.facts.binds | step.facts.deferred_binds:
-            binders.setdefault(name, []).append(j)
+    makers = binders(new)
 
     def is_steady(name: str, *, is_shown: bool) -> bool:
+        if not is_made_above(name, place, makers, names):
+            return False
         if names.is_builtin(name):
             return True
-        found = binders.get(name, [])
-        if len(found) != 1 or found[0] >= place:
-            return False
-        step = new[found[0]]
+        step = new[makers[name][0]]
         is_import = name in step.facts.imports and not step.imported.identity
         return is_shown or is_import or step.facts.kinds.get(name) == "imm"
 
     methods = [now.methods[name] for name in replaced(old, now) & now.methods.keys()]
-    return binders[now.name] == [place] and all(
+    return makers[now.name] == [place] and all(
         is_steady(name, is_shown=name not in method.given)
         for method in methods
         for name in method.shown | method.given
     )
 
 
-def _place(step: Step) -> str:
+def binders(steps: Sequence[Step]) -> dict[str, list[int]]:
+    """Return the positions of the steps that bind each name."""
+    found: dict[str, list[int]] = {}
+    for j, step in enumerate(steps):
+        for name in step.facts.binds | step.facts.deferred_binds:
+            found.setdefault(name, []).append(j)
+    return found
+
+
+def is_made_above(name: str, place: int, makers: Mapping[str, Sequence[int]], names: Names) -> bool:
+    """Tell whether a name is Python's own, or one step above a place makes it and no other."""
+    found = makers.get(name, [])
+    return names.is_builtin(name) or (len(found) == 1 and found[0] < place)
+
+
+def place_of(step: Step) -> str:
     """What of a step's identity is not its tokens: lazy annotations, modules that it imports."""
     return step.identity.partition(" ")[2]

@@ -7,6 +7,7 @@ import copy
 from typing import Mapping, Sequence
 
 from .facts import Facts
+from .matching import binders, is_made_above, place_of
 from .methods import shape
 from .names import Names
 from .steps import Executed, Step
@@ -26,18 +27,21 @@ def told_anew(
     the steps that are the same altogether.
     """
     gone = {}
-    for i in set(range(len(executed))) - set(matched.values()):
-        step = executed[i].step
-        if _is_plain(step) and executed[i].ok:
-            gone[outline(step.statement.node)] = i
-    found = {}
+    for old in set(range(len(executed))) - set(matched.values()):
+        step = executed[old].step
+        if _is_plain(step) and executed[old].ok:
+            gone[outline(step.statement.node), place_of(step)] = old
+    found, makers = {}, binders(new) if gone else {}
     for j, step in enumerate(new):
         if j in matched or not gone or not _is_plain(step):
             continue
-        place = gone.get(outline(step.statement.node))
-        is_called = place is not None and _is_only_called(min(step.facts.binds), names)
-        if place is not None and is_called and _is_shown_alike(step, j, new, names):
-            found[j] = place, frozenset[str]()
+        i, name = gone.get((outline(step.statement.node), place_of(step))), min(step.facts.binds)
+        # What annotations name is the same at the end as at the function's place.
+        is_alike = makers[name] == [j] and all(
+            is_made_above(each, j, makers, names) for each in step.facts.reads
+        )
+        if i is not None and is_alike and _is_only_called(name, names):
+            found[j] = i, frozenset[str]()
     return found
 
 
@@ -63,22 +67,10 @@ def outline(node: ast.stmt) -> str:
 def _is_only_called(name: str, names: Names) -> bool:
     """Tell whether nothing takes a function for more than to call it."""
     return not any(
-        facts.is_opaque or facts.is_opaque_later or facts.has_star or _takes(name, facts)
-        for facts in names.every
-        if not facts.is_start
+        facts.names_any or _takes(name, facts) for facts in names.every if not facts.is_start
     )
 
 
 def _takes(name: str, facts: Facts) -> bool:
     found = shape(facts.text)
     return name in found.bare | found.stored or not _TELLING.isdisjoint(found.mentions)
-
-
-def _is_shown_alike(step: Step, place: int, new: Sequence[Step], names: Names) -> bool:
-    """Tell whether what annotations name is the same at the end as at the function's place."""
-    for name in step.facts.reads:
-        makers = [j for j, s in enumerate(new) if name in s.facts.binds | s.facts.deferred_binds]
-        if not names.is_builtin(name) and not (len(makers) == 1 and makers[0] < place):
-            return False
-    makers = [j for j, s in enumerate(new) if s.facts.binds & step.facts.binds]
-    return makers == [place]

@@ -65,3 +65,14 @@ def test_annotation_of_a_name_that_comes_later_is_told(stage: Stage) -> None:
     texts = (_LOAD, _LOAD.replace("):", ") -> Later:"))
     versions = [Version(("import modelkit", text, _USE, "class Later: pass")) for text in texts]
     assert not difference(stage, [*versions, versions[0]])
+
+
+def test_docstring_that_comes_with_another_module_hides_nothing(stage: Stage) -> None:
+    texts = (
+        "def f():\n    import lm\n    return lm.V",
+        "def f():\n    '''Ask.'''\n    import lm\n    return lm.V",
+    )
+    old, now = (
+        Version((text, "x = f()"), {"lm.py": f"V = {n}".encode()}) for n, text in enumerate(texts)
+    )
+    assert not difference(stage, [old, now, old])
