@@ -203,21 +203,29 @@ def test_agent_that_never_stops_talking_holds_little_memory(agent, link, monkeyp
     monkeypatch.setattr(inbox, "MOST_BYTES", 1 << 20)
     run, stop = submitted(link), threading.Event()
     agent.event("r1", "accepted")
+    offset = 0
 
     def flood():
-        piece, offset = b"x" * (1 << 16), 0
+        nonlocal offset
+        piece = b"x" * (1 << 16)
         while not stop.is_set() and offset < 64 << 20:
             waiting = agent.streams[-1]._outgoing
             if len(waiting.waiting) < 8:
                 agent.say(messages.Output("out", offset, piece))
                 offset += len(piece)
 
-    threading.Thread(target=flood, daemon=True).start()
-    for _ in range(100):
-        held = sum(size for _, size in list(run._inbox._news))
-        assert held < 2 << 20
-        threading.Event().wait(0.01)
-    stop.set()
+    talking = threading.Thread(target=flood, daemon=True)
+    talking.start()
+    try:
+        for _ in range(100):
+            held = sum(size for _, size in list(run._inbox._news))
+            assert held < 2 << 20
+            stop.wait(0.01)
+    finally:
+        stop.set()
+        # Before the link is closed under it.
+        talking.join(20)
+    assert offset > 1 << 20
 
 
 class Deaf:
@@ -273,6 +281,9 @@ def held_after(agent, link, flood):
         with pytest.raises(RpnbError):
             list(mark)
         until(lambda: uploads() <= before)
+        # What came by streams of their own is the agent's memory.
+        while not agent.heard.empty():
+            agent.heard.get()
         return tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()

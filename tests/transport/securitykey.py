@@ -43,8 +43,9 @@ class SecurityKeyAgent:
             while True:
                 connection, _ = self._listener.accept()
                 with connection, connection.makefile("rb") as incoming:
-                    size = struct.unpack(">I", incoming.read(4))[0]
-                    connection.sendall(string(self._answer(incoming.read(size))))
+                    # Who only looks whether it is there asks nothing.
+                    if size := int.from_bytes(incoming.read(4), "big"):
+                        connection.sendall(string(self._answer(incoming.read(size))))
 
     def _answer(self, request: bytes) -> bytes:
         if request[0] == 11:
