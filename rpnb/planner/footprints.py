@@ -92,7 +92,8 @@ class Footprints:
     def units(self, number: int) -> int:
         """Return the statements (one bit each) whose deferred code a statement may run at once."""
         names, facts, m = self._names, self._names.every[number], self._names.masks[number]
-        units = names.code(facts.reads - self._partial.get(number, frozenset()))
+        partial = self._partial.get(number)
+        units = names.code(facts.reads - partial if partial else facts.reads)
         # What only wraps the functions of a class calls none of them.
         if (m.deferred_reads or m.has_deferred) and facts.has_calls and facts.plain is None:
             units |= names.code(facts.deferred_reads) | 1 << number

@@ -23,13 +23,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Collection, Iterable, Iterator, Mapping, Sequence
 
+from .answers import Answers
 from .causes import Causes
 from .constants import Constants
 from .effects import RANDOM, WORLD
+from .facts import Facts
 from .footprints import Footprint, Footprints
 from .halves import half_written
 from .kinds import RANK
-from .known import PART
 from .local import Local
 from .masks import mask_of, module_mask, names_in, resource_mask
 from .matching import edited_classes, match
@@ -37,7 +38,17 @@ from .names import Names
 from .outlines import told_anew
 from .parts import fixed, unchanging
 from .reasons import Reason
-from .served import STATE, JobWrite, Modules, Moved, is_state, mentioning, served, stands
+from .served import (
+    STATE,
+    JobWrite,
+    Modules,
+    Moved,
+    is_state,
+    looked_up,
+    mentioning,
+    served,
+    stands,
+)
 from .spared import Spared, kind_kept
 from .spread import Hit, Spread
 from .steps import Executed, Settings, Step, is_known, settings, steps
@@ -145,7 +156,7 @@ class _Planning:
         # A start step has no effects: it is no part of the spreading.
         self.executed, self.new, self.jobs = executed, new, list(job_writes)
         self.settled = settled
-        self.kinds, self.models = kinds, models
+        self.kinds = kinds
         every = [*(e.step.facts for e in executed), *(step.facts for step in new)]
         unique = list({id(facts): facts for facts in every}.values())
         self.names = Names(unique, local, _stars(executed))
@@ -156,12 +167,16 @@ class _Planning:
         self.match.update({j: i for j, (i, _) in self.edited.items()})
         self.observed = [self._observed(e) for e in executed]
         self._every_step = [*(e.step for e in executed), *new]
+        # What a comment calls pure.
+        said = (step for step in self._every_step if "pure" in step.statement.pragmas)
+        self._pure = {self.names.number(step.facts) for step in said}
         self.unknown: set[str] = set()
-        self._unchanged = self._left_alone()
+        self.answers = Answers(self.names, executed, models)
+        self._binding = _binding(unique)
 
     def plan(self) -> Plan:
         """Spread until the names whose values will be new are known, then write it down."""
-        assumed = self._known_kinds(), self._known()
+        assumed = self._known_kinds(), self.answers.known(self.unknown)
         while True:
             spread = self._spread(*assumed)
             spread.run()
@@ -170,7 +185,8 @@ class _Planning:
                 binds |= spread.new[j].binds
             self.unknown |= {n for n in names_in(binds) if not n.startswith("$")}
             # Names that get a new value of the kind that they had change nothing.
-            before, assumed = assumed, (self._known_kinds(), self._known())
+            known = self.answers.known(self.unknown)
+            before, assumed = assumed, (self._known_kinds(), known)
             if assumed == before:
                 return self._written(spread)
 
@@ -216,16 +232,15 @@ class _Planning:
         return found | made
 
     def _spread(self, kinds: Mapping[str, str], known: Collection[int]) -> Spread:
-        pure, fixed_names = self._pure(), self._fixed()
         prints = Footprints(
             self.names,
             kinds,
-            pure,
+            self._pure,
             known,
-            fixed_names,
+            self.answers.fixed(self.unknown),
             self.constants,
-            self._plain(),
-            self._unchanged,
+            self.answers.plain(self.unknown),
+            self.answers.unchanged,
         )
         number = self.names.number
         ran, come = _sets(e.step for e in self.executed), _sets(self.new)
@@ -247,9 +262,10 @@ class _Planning:
         jobs = [prints.of_job(job.functions, job.binds, job.changes) for job in self.jobs]
         self._spare(prints, (old, new), jobs)
         now, kept = settings(self.new), dict(self.match)
+        reached = looked_up(self.new) if jobs else ()
         for k, job in enumerate(self.jobs):
             is_unset = jobs[k].reads & _parted(job.settings, now)
-            if stands(job, self.new, self.kinds) and not is_unset:
+            if stands(job, self.new, self.kinds, reached) and not is_unset:
                 kept[len(new) + k] = len(old) + k
         fixed = [j for j, step in enumerate(self.new) if "keep" in step.statement.pragmas]
         order = [i if i < self.settled else i + len(jobs) for i in range(len(old))]
@@ -323,63 +339,9 @@ class _Planning:
         return kinds
 
     def _shown_kind(self, name: str) -> str | None:
-        shown = set()
-        for facts in self.names.every:
-            if name in facts.binds or name in facts.deferred_binds:
-                shown.add(self.names.kind_of(facts.kinds.get(name)))
+        every = self._binding.get(name, ())
+        shown = {self.names.kind_of(facts.kinds.get(name)) for facts in every}
         return shown.pop() if len(shown) == 1 else None
-
-    def _pure(self) -> set[int]:
-        """Numbers of the statements that a comment calls pure."""
-        steps = [*(e.step for e in self.executed), *self.new]
-        said = (step for step in steps if "pure" in step.statement.pragmas)
-        return {self.names.number(step.facts) for step in said}
-
-    def _known(self) -> set[int]:
-        """Numbers of the statements that do nothing but ask what is answered without a change."""
-        now = {name: found for name, found in self.models.items() if name not in self.unknown}
-        ran = dict[int, bool]()
-        for e in self.executed:
-            ran[id(e.step.facts)] = ran.get(id(e.step.facts), True) and e.pure
-        every = {id(facts): facts for facts in self.names.every if facts.whole.looks}
-        return {
-            self.names.number(facts)
-            for key, facts in every.items()
-            if ran.get(key, is_known(facts.whole.looks, now))
-        }
-
-    def _left_alone(self) -> dict[int, frozenset[str]]:
-        """Number of a statement -> what all its runs were given and did not change."""
-        found = dict[int, frozenset[str]]()
-        for e in self.executed:
-            if e.step.facts.calls:
-                number = self.names.number(e.step.facts)
-                found[number] = found.get(number, e.unchanged) & e.unchanged
-        return found
-
-    def _plain(self) -> frozenset[str]:
-        """Names of libraries' values that hold no code of the program's: they answer for parts."""
-        now = (name for name, found in self.models.items() if PART in found)
-        return frozenset(now) - self.unknown
-
-    def _fixed(self) -> dict[int, frozenset[str]]:
-        """Number of a statement -> the names of which it reads only what nothing can change."""
-        now = {name: found for name, found in self.models.items() if name not in self.unknown}
-        ran = dict[int, frozenset[str]]()
-        for e in self.executed:
-            ran[id(e.step.facts)] = ran.get(id(e.step.facts), e.fixed) & e.fixed
-        every = {id(facts): facts for facts in self.names.every if facts.whole.parts}
-        found = {
-            self.names.number(facts): ran[key] if key in ran else fixed(facts.whole.parts, now)
-            for key, facts in every.items()
-        }
-        if self.names.is_builtin("len"):
-            return found
-        every_part = {n: self.names.every[n].whole.parts for n in found}
-        return {
-            n: frozenset(x for x in names if not any("len()" in p for p in every_part[n][x]))
-            for n, names in found.items()
-        }
 
     def _written(self, spread: Spread) -> Plan:
         count = len(self.new)
@@ -459,6 +421,15 @@ class _Planning:
         """`pure` counts wherever it stands, `keep` where something else wanted a reload."""
         pragmas = self.new[j].statement.pragmas
         return "pure" in pragmas or ("keep" in pragmas and j in spread.held)
+
+
+def _binding(every: Iterable[Facts]) -> dict[str, list[Facts]]:
+    """Return the statements that bind each name, also when what they define is called."""
+    found: dict[str, list[Facts]] = {}
+    for facts in every:
+        for name in facts.binds | facts.deferred_binds:
+            found.setdefault(name, []).append(facts)
+    return found
 
 
 def _parted(then: Settings, now: Settings) -> int:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Collection, Mapping, Sequence
 
 from .steps import Step
-from .stored import STATE, JobWrite, Modules, Stored, calls_of, is_state
+from .stored import STATE, JobWrite, Modules, Stored, calls_of, is_state, reached_by
 
 __all__ = [
     "STATE",
@@ -23,6 +23,7 @@ __all__ = [
     "Moved",
     "is_registering",
     "is_state",
+    "looked_up",
     "mentioning",
     "served",
     "stands",
@@ -76,8 +77,17 @@ def mentioning(steps: Sequence[Step], name: str) -> set[str]:
     return {min(f.binds) for f in every if f.binds and name in f.deferred_reads}
 
 
-def stands(job: JobWrite, new: Sequence[Step], kinds: Mapping[str, str]) -> bool:
-    """Tell whether the new program would still make the same calls with constant arguments."""
+def stands(
+    job: JobWrite, new: Sequence[Step], kinds: Mapping[str, str], reached: Collection[str]
+) -> bool:
+    """Tell whether the jobs of a new program, which look up `reached`, find what others left.
+
+    Not where they read it but no longer reach all that made it, nor where the program
+    makes other calls of that with constant arguments.
+    """
+    makers = {name for name in job.functions if name[:1] != "$"}
+    if not ((job.binds | job.changes).isdisjoint(reached) or makers.issubset(reached)):
+        return False
     if not job.calls:
         return True
     paths = {call[1:].partition("(")[0] for call in job.calls if call[0] == "$"}
@@ -86,6 +96,13 @@ def stands(job: JobWrite, new: Sequence[Step], kinds: Mapping[str, str]) -> bool
     starts = [step for step in new if is_registering(step)]
     writes = served(new, starts[-1], kinds) if starts else ()
     return any(job.functions == each.functions and job.calls == each.calls for each in writes)
+
+
+def looked_up(steps: Sequence[Step]) -> set[str]:
+    """Return the names that jobs of a program may look up."""
+    every = [step.facts for step in steps if not step.facts.is_start]
+    starts = [step.facts for step in steps if is_registering(step)]
+    return reached_by(every, {n for f in starts for n in f.reads | f.deferred_reads})
 
 
 def is_registering(step: Step) -> bool:

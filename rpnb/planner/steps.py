@@ -90,8 +90,16 @@ def steps(text: str, local: Local = NONE) -> list[Step]:
         wrappers = _wrappers(statements, every, local)
     functions = _asking(statements, every, wrappers)
     return [
-        _step(each, local, is_first=number == 0, is_lazy=is_lazy, wrappers=wrappers, own=functions)
-        for number, each in enumerate(statements)
+        _step(
+            each,
+            found,
+            local,
+            is_first=not place,
+            is_lazy=is_lazy,
+            wrappers=wrappers,
+            own=functions,
+        )
+        for place, (each, found) in enumerate(zip(statements, every))
     ]
 
 
@@ -202,6 +210,7 @@ def _is_known(decorator: ast.expr, wrappers: _Wrappers) -> bool:
 
 def _step(
     statement: Statement,
+    found: Facts,
     local: Local,
     *,
     is_first: bool,
@@ -210,11 +219,9 @@ def _step(
     own: Mapping[str, Statement],
 ) -> Step:
     node = statement.node
-    found = facts(
-        statement,
-        is_wrapped=_is_wrapped(node, wrappers),
-        is_kept=is_kept(node, wrappers.keepers),
-    )
+    wraps, keeps = _is_wrapped(node, wrappers), is_kept(node, wrappers.keepers)
+    if wraps or keeps:
+        found = facts(statement, is_wrapped=wraps, is_kept=keeps)
     if own and found.calls & own.keys() and not (found.is_kept or statement.needs):
         named = _called(found.calls & own.keys(), own)
         found = found if found.is_definition else through(statement.text, named)

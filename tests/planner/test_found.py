@@ -646,6 +646,31 @@ def test_captured_object_is_made_anew_with_its_class(stage: Stage) -> None:
     assert not there_and_back(stage, version("1"), version("2"))
 
 
+_FILLED = {
+    "global": ("M = None", "def fill(k):\n    global M\n    M = 7", "M"),
+    "container": ("M = {}", "def fill(k):\n    M[k] = [k]", "len(M)"),
+    "object": (
+        "class P:\n    def __init__(self):\n        self.kept = {}\n"
+        "    def put(self, k):\n        self.kept[k] = [k]\n"
+        "    def count(self):\n        return len(self.kept)\np = P()",
+        "def fill(k):\n    p.put(k)",
+        "p.count()",
+    ),
+}
+
+
+@pytest.mark.parametrize("about", _FILLED)
+def test_what_jobs_filled_goes_where_who_reads_it_no_longer_fills_it(
+    stage: Stage, about: str
+) -> None:
+    made, fill, read = _FILLED[about]
+    filling, reading = (
+        Version((made, fill, f"def handler(job):\n    return {text}", _START), {}, (1, 2))
+        for text in ("fill(job['input'])", read)
+    )
+    assert not there_and_back(stage, filling, reading)
+
+
 def test_setting_of_a_module_that_a_job_imports_stands_with_who_imports_it(stage: Stage) -> None:
     steps = ("import os", "def g():\n    import lm\n    return lm.N, os.environ.get('RPNB_A')")
     files = {"lm.py": f"N = [1]\n{_SETS_VARIABLE}".encode()}
