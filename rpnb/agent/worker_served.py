@@ -8,6 +8,7 @@ from typing import Callable, Collection, Iterable, Sequence
 from ..planner import kinds, plan
 from ..planner.local import Local
 from ..planner.plan import STATE, JobWrite, Modules, Step, is_state
+from .worker_attributes import Attributes
 from .worker_kept import Kept
 from .worker_probe import Prober, Probes, differing
 from .worker_release import are_plain
@@ -28,6 +29,7 @@ class Served:
         # handler, and the names that were bound while they ran.
         self._start: Step | None = None
         self._kept = Kept(watch.namespace)
+        self._attributes = Attributes(watch.namespace)
         self._bound: frozenset[str] = frozenset()
         # Names that `taken_along` has returned.
         self._told: set[str] = set()
@@ -60,6 +62,7 @@ class Served:
                 steps, self._start, self._watch.kinds, seen, moved, texts(near) if near else {}
             )
             found = [_with_importers(job, local) for job in found]
+            found = [self._with_attributes(job) for job in found]
         for name in self._background.functions():
             # It stands as long as what it runs, and what may have started it.
             for each in {name, *plan.mentioning(steps, name)}:
@@ -85,7 +88,7 @@ class Served:
             name
             for write, lost in gone
             if lost and lost <= {*handler}
-            for name in write.binds | write.changes
+            for name in write.binds | write.changes - write.undone
         }
         space = self._watch.namespace
         new = sorted((filled & space.keys()) - self._told - {*handler})
@@ -93,14 +96,30 @@ class Served:
         self._told.update(found)
         return found
 
-    def rest(self, local: Local) -> None:
-        """Note how things are before jobs run; what earlier jobs wrote still stands."""
+    def rest(self, steps: Sequence[Step], start: Step | None, local: Local) -> None:
+        """Note how things are before jobs run; what earlier jobs wrote still stands.
+
+        `steps` have run, `start` is the one that registered the handler.
+        """
         self._watch.mark()
         self._kept.mark(local.tops())
+        sets = plan.set_by_jobs(steps, start, self._watch.kinds) if start else frozenset[str]()
+        set_since = frozenset[str]().union(*(job.sets for job in self.writes))
+        self._attributes.note(sets, set_since, local.tops())
         self._calm = self._prober.read()
         standing = {name[1:] for job in self.writes for name in job.binds}
         kept = {name: state for name, state in self.before.items() if name in standing}
         self.before = {**self._calm, **kept}
+
+    def set_back(self, attributes: Iterable[str]) -> None:
+        """Let attributes that jobs have set be what they were before."""
+        self._attributes.set_back(attributes)
+
+    def _with_attributes(self, job: JobWrite) -> JobWrite:
+        """Of an object whose attributes cannot all be set back, none is."""
+        lost = {path.partition(".")[0] for path in job.sets if path not in self._attributes}
+        kept = (path for path in job.sets if path.partition(".")[0] not in lost)
+        return replace(job, sets=frozenset(kept))
 
     def forgive_environment(self) -> None:
         """Whoever changed the environment just now, no job did."""

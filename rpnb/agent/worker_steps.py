@@ -106,11 +106,15 @@ class Steps:
 
     def after_job(self, is_cancelled: bool) -> None:
         """Note what the job that just ended may have left in the globals."""
-        start = next((r.executed.step for r in self.ran if r.serial == self._starts.by), None)
+        start = self._start()
         self._served.note(start)
         if start is not None and is_cancelled:
             for half in plan.half_written(self.executed, start):
                 self.spoil(half)
+
+    def _start(self) -> Step | None:
+        """The step that registered the handler."""
+        return next((r.executed.step for r in self.ran if r.serial == self._starts.by), None)
 
     def spoil(self, name: str) -> None:
         """Count the steps that made `name` as failed: they run again at the next sync."""
@@ -312,7 +316,8 @@ class Steps:
                 return True
         self._complete = (todo, sync)
         self.spoiled.clear()
-        self._served.rest(self._modules)
+        every = [ran.executed.step for ran in self.ran]
+        self._served.rest(every, self._start(), self._modules)
         self._settled = self._serial
         return True
 
@@ -323,6 +328,7 @@ class Steps:
         undone = [ran for old, ran in enumerate(self.ran) if old not in kept]
         sync.notes += self._hints(todo, undone)
         self._served.writes = todo.job_writes
+        self._served.set_back(todo.unset)
         for resource, old in todo.restore.items():
             self.prober.restore(resource, self._state_before(old)[resource])
         self._requirements.keep_on_path()

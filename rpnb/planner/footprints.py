@@ -24,6 +24,8 @@ class Footprint(NamedTuple):
     data_binds: int
     # What it binds, but for what is set again as it was.
     firm: int
+    # What it changes, but for what is undone by setting an attribute back.
+    spoils: int
 
 
 class Footprints:
@@ -87,7 +89,9 @@ class Footprints:
         # Whoever was seen to move a random generator has read it, too.
         reads |= found.reads | (binds & RANDOM_MASK)
         data = found.data | reads & self._names.modules
-        return Footprint(reads, binds, found.changes, data, binds & self._data, firm)
+        return found._replace(
+            reads=reads, binds=binds, data=data, data_binds=binds & self._data, firm=firm
+        )
 
     def units(self, number: int) -> int:
         """Return the statements (one bit each) whose deferred code a statement may run at once."""
@@ -129,23 +133,32 @@ class Footprints:
         return found | (later if later & self._shadowing else 0)
 
     def of_job(
-        self, functions: Collection[str], binds: Collection[str], changes: Collection[str]
+        self,
+        functions: Collection[str],
+        binds: Collection[str],
+        changes: Collection[str],
+        undone: Collection[str],
     ) -> Footprint:
-        """Return the footprint of what jobs stored, which depends on what these functions use."""
+        """Return the footprint of what jobs stored, which depends on what these functions use.
+
+        What they changed of `undone` is undone by setting attributes back.
+        """
         units = self._names.code(functions)
         reads = mask(functions) | self._names.deferred(units).reads
         if units & self._names.opaque:
             reads |= self._names.all | self._names.modules
         reads |= self._names.quiet(mask(functions), _NOT_TOLD) | AMBIENT_MASK
         bound = mask(binds) & (~RANDOM_MASK | self._names.seeded)
-        return self._finish(reads, bound, mask(changes), 0)
+        found = self._finish(reads, bound, mask(changes), 0)
+        spoiled = self._finish(0, 0, mask(n for n in changes if n not in undone), 0)
+        return found._replace(spoils=spoiled.changes)
 
     def _finish(self, reads: int, binds: int, changes: int, _touched: int) -> Footprint:
         whole = changes & self._data
         for together in self._classes if whole else ():
             if together & whole:
                 whole |= together
-        return Footprint(reads, binds, whole, reads & self._data, binds & self._data, binds)
+        return Footprint(reads, binds, whole, reads & self._data, binds & self._data, binds, whole)
 
     def _draft(self, number: int, *, is_pure: bool) -> _Draft:
         names = self._names

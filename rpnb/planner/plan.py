@@ -7,7 +7,7 @@ How a worker uses it::
                     models=models(namespace), job_writes=job_writes)
         if todo.restart: leave; the fresh worker has nothing executed
         if todo.is_settled: executed = [executed[old] for _, old in todo.keep]; break
-        restore each of todo.restore; watch.drop(todo.drop); free memory; purge todo.purge
+        restore each of todo.restore, set back todo.unset; watch.drop(todo.drop); free memory; purge todo.purge
         executed = [executed[old] for old in sorted(old for _, old in todo.keep)]
         job_writes = todo.job_writes
         executed += one Executed for each step that it runs now, until one raises
@@ -47,6 +47,7 @@ from .served import (
     looked_up,
     mentioning,
     served,
+    set_by_jobs,
     stands,
 )
 from .spared import Spared, kind_kept
@@ -71,13 +72,14 @@ __all__ = [
     "mentioning",
     "plan",
     "served",
+    "set_by_jobs",
     "settings",
     "steps",
     "unchanging",
 ]
 
 
-_NOTHING = Footprint(0, 0, 0, 0, 0, 0)
+_NOTHING = Footprint(0, 0, 0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ class Plan:
     # Resource -> index in `executed`: restore to what was probed before that step ran; the
     # index behind the last stands for the jobs.
     restore: Mapping[str, int] = field(default_factory=dict)
+    # Attributes (`pipe.scheduler`) that jobs have set: set them back.
+    unset: frozenset[str] = frozenset()
     # Steps to run, in order.
     run: tuple[Rerun, ...] = ()
     # (index in the new program, index in `executed`) of the steps that stay warm.
@@ -115,7 +119,7 @@ class Plan:
     @property
     def is_settled(self) -> bool:
         """Nothing is left to do but the steps that always run (`serverless.start`)."""
-        undo = self.restart or self.drop or self.restore or self.purge
+        undo = self.restart or self.drop or self.restore or self.purge or self.unset
         return not undo and all(r.reason.kind == "always" for r in self.run)
 
 
@@ -259,7 +263,9 @@ class _Planning:
             for j, step in enumerate(self.new)
             for binds, reads, again in [_imported(step, ran, self.names.stored_modules)]
         ]
-        jobs = [prints.of_job(job.functions, job.binds, job.changes) for job in self.jobs]
+        jobs = [
+            prints.of_job(job.functions, job.binds, job.changes, job.undone) for job in self.jobs
+        ]
         self._spare(prints, (old, new), jobs)
         now, kept = settings(self.new), dict(self.match)
         reached = looked_up(self.new) if jobs else ()
@@ -357,6 +363,7 @@ class _Planning:
             drop=self._dropped(spread),
             purge=self._purged(spread, gone),
             restore=self._restore(spread, gone),
+            unset=self._unset_attributes(spread),
             run=tuple(Rerun(j, causes.of(j)) for j in spread.dirty if j < count),
             keep=keep,
             job_writes=tuple(job for k, job in enumerate(self.jobs) if count + k in spread.kept),
@@ -416,6 +423,11 @@ class _Planning:
                 if resource not in RANDOM or resource in seeded:
                     found.setdefault(resource, i)
         return found
+
+    def _unset_attributes(self, spread: Spread) -> frozenset[str]:
+        """Attributes that jobs have set whose writes do not stand any more."""
+        lost = (job for k, job in enumerate(self.jobs) if len(self.new) + k not in spread.kept)
+        return frozenset[str]().union(*(job.sets for job in lost))
 
     def _is_obeyed(self, j: int, spread: Spread) -> bool:
         """`pure` counts wherever it stands, `keep` where something else wanted a reload."""

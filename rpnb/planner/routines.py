@@ -24,11 +24,15 @@ _KEYED_METHODS = frozenset({"setdefault", "insert", "add", "discard", "remove", 
 
 @dataclass(frozen=True)
 class Store:
-    """A store into what `target` leads to; `values` go there under `keys`."""
+    """A store into what `target` leads to; `values` go there under `keys`.
+
+    `sets` an attribute to another object, which leaves the one that was there as it is.
+    """
 
     target: ast.expr
     values: tuple[ast.expr, ...]
     keys: tuple[ast.expr, ...]
+    sets: bool = False
 
 
 # Decorators that keep nothing of a call, by the last part of their names.
@@ -197,7 +201,7 @@ class _Finder(ast.NodeVisitor):
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
         self.visit(node.value)
-        self._store(node.target, (node.value,))
+        self._store(node.target, (node.value,), sets=False)
         if isinstance(node.target, ast.Name) and self._into is not None:
             # `x += [1]` changes what x leads to, too.
             self._into.stores.append(Store(node.target, (node.value,), ()))
@@ -235,7 +239,7 @@ class _Finder(ast.NodeVisitor):
 
     def visit_Delete(self, node: ast.Delete) -> None:
         for target in node.targets:
-            self._store(target, ())
+            self._store(target, (), sets=False)
 
     def visit_Return(self, node: ast.Return | ast.Yield) -> None:
         if node.value is not None and self._into is not None:
@@ -270,7 +274,7 @@ class _Finder(ast.NodeVisitor):
         store = Store(func.value, tuple(values[1:] if keyed else values), tuple(keys))
         self._into.stores.append(store)  # type: ignore[union-attr] # the caller looked
 
-    def _store(self, target: ast.expr, values: tuple[ast.expr, ...]) -> None:
+    def _store(self, target: ast.expr, values: tuple[ast.expr, ...], *, sets: bool = True) -> None:
         if self._into is None:
             return
         if isinstance(target, (ast.Tuple, ast.List)):
@@ -282,7 +286,8 @@ class _Finder(ast.NodeVisitor):
             # Whether it is the routine's own shows when its `global` lines are known.
             self._into.sources.setdefault(target.id, []).extend(values)
         else:
-            self._into.stores.append(Store(target, values, tuple(_keys(target))))
+            sets = sets and isinstance(target, ast.Attribute)
+            self._into.stores.append(Store(target, values, tuple(_keys(target)), sets))
             for key in _keys(target):
                 self.visit(key)
 

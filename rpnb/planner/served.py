@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Collection, Mapping, Sequence
 
+from .routines import routines
 from .steps import Step
 from .stored import STATE, JobWrite, Modules, Stored, calls_of, is_state, reached_by
 
@@ -26,6 +27,7 @@ __all__ = [
     "looked_up",
     "mentioning",
     "served",
+    "set_by_jobs",
     "stands",
 ]
 
@@ -62,7 +64,8 @@ def served(
     reader = Stored(steps, start, kinds, modules)
     found = reader.writes(frozenset(seen))
     hidden = frozenset(seen).difference(*(job.binds for job in found))
-    told = frozenset[str]().union(*(job.binds | job.changes for job in found))
+    # Who sets an attribute of a model that an object holds tells nothing of that object.
+    told = frozenset[str]().union(*(job.binds | job.changes - job.undone for job in found))
     changed = [each.names for each in moved if told.isdisjoint(each.names | each.makers)]
     names = frozenset[str]().union(*changed)
     state = frozenset(filter(is_state, names))
@@ -75,6 +78,15 @@ def mentioning(steps: Sequence[Step], name: str) -> set[str]:
     """Return the functions whose text mentions `name`."""
     every = (step.facts for step in steps)
     return {min(f.binds) for f in every if f.binds and name in f.deferred_reads}
+
+
+def set_by_jobs(steps: Sequence[Step], start: Step, kinds: Mapping[str, str]) -> frozenset[str]:
+    """Return the attributes of globals (`pipe.scheduler`) that jobs may set."""
+    every = (routine for step in steps for routine in routines(step.statement.text))
+    if not any(store.sets for routine in every for store in routine.stores):
+        return frozenset()
+    writes = Stored(steps, start, kinds, _NO_MODULES).writes()
+    return frozenset[str]().union(*(job.sets for job in writes))
 
 
 def stands(

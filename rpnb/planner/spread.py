@@ -25,6 +25,7 @@ class _Sum:
     changes: int = 0
     data: int = 0
     firm: int = 0
+    spoils: int = 0
 
     def add(self, other: Footprint) -> None:
         self.reads |= other.reads
@@ -32,6 +33,7 @@ class _Sum:
         self.firm |= other.firm
         self.changes |= other.changes
         self.data |= other.data
+        self.spoils |= other.spoils
 
 
 def _meets(one: _Sum | Footprint, later: Footprint) -> int:
@@ -49,7 +51,7 @@ def _reaches(one: _Sum | Footprint, later: Footprint) -> int:
 
 def _spoils(one: _Sum | Footprint, earlier: Footprint) -> int:
     """The names that `earlier` made and `one` changed; probed resources are restored."""
-    return one.binds & earlier.binds & ~PROBED_MASK | one.changes & (
+    return one.binds & earlier.binds & ~PROBED_MASK | one.spoils & (
         earlier.data_binds | earlier.changes
     )
 

@@ -33,16 +33,23 @@ class JobWrite:
     A resource that they wrote is bound as `$environ` and its like, a local module that
     they changed as `$module:NAME`.
     `calls` are the calls, with constant arguments alone, that had it made: as long
-    as the program makes the same ones, their callers do not matter. `runs` is a
-    function that one of them left running, `settings` what stood when they ran.
+    as the program makes the same ones, their callers do not matter. `sets` are attributes
+    (`pipe.scheduler`): to set these back undoes all that was done to what they begin with.
+    `runs` is a function that one of them left running, `settings` what stood when they ran.
     """
 
     functions: frozenset[str]
     binds: frozenset[str] = frozenset()
     changes: frozenset[str] = frozenset()
     calls: frozenset[str] = frozenset()
+    sets: frozenset[str] = frozenset()
     runs: str = ""
     settings: Settings = ()
+
+    @property
+    def undone(self) -> frozenset[str]:
+        """The names that are again what they were when `sets` are set back."""
+        return frozenset(map(_first, self.sets))
 
 
 def reached_by(every: Sequence[Facts], names: Collection[str]) -> set[str]:
@@ -137,7 +144,9 @@ class Stored:
                     continue
                 functions |= self.entry if is_unkeyed and not is_called else set()
             changes = frozenset(names - binds)
-            found.append(JobWrite(frozenset(functions), binds, changes, frozenset(calls)))
+            sets = self._sets(part) if changes else frozenset[str]()
+            write = JobWrite(frozenset(functions), binds, changes, frozenset(calls), sets)
+            found.append(write)
         return tuple(found)
 
     def _stored(self, part: _Part) -> tuple[set[str], bool]:
@@ -160,6 +169,48 @@ class Stored:
                 found |= roots
                 is_unkeyed = is_unkeyed or (bool(roots) and _is_unkeyed(routine, store))
         return found, is_unkeyed
+
+    def _sets(self, part: _Part) -> frozenset[str]:
+        """Return the attributes that a statement's functions set, where they do no more."""
+        paths, others = set[str](), set[str]()
+        for routine in part.routines:
+            for store in _in_place(routine):
+                roots = set(self._roots(store.target, part, routine, set()))
+                found = self._paths(store.target, part, routine, set()) if store.sets else {""}
+                others |= roots if "" in found else roots - set(map(_first, found))
+                paths |= found if roots else set()
+        if any(map(_runs_text, part.routines)):
+            return frozenset()
+        return frozenset(path for path in paths - {""} if _first(path) not in others)
+
+    def _paths(self, expr: ast.expr, part: _Part, routine: Routine, seen: set[object]) -> set[str]:
+        """Return what an expression stands for, as paths from globals; "" for anything else."""
+        if isinstance(expr, ast.Attribute):
+            found = self._paths(expr.value, part, routine, seen)
+            return {path and f"{path}.{expr.attr}" for path in found}
+        if not isinstance(expr, ast.Name) or part.module or (routine, expr.id) in seen:
+            return {""}
+        seen.add((routine, expr.id))
+        place = routine.place(expr.id)
+        if place == "global":
+            return {expr.id}
+        sources = [(part, routine, source) for source in routine.sources.get(expr.id, ())]
+        if place == "param":
+            sources += self._handed(expr.id, routine)
+        return {p for one in sources for p in self._paths(one[2], *one[:2], seen)} or {""}
+
+    def _handed(self, param: str, routine: Routine) -> Iterator[tuple[_Part, Routine, ast.expr]]:
+        """Yield what callers hand over as a parameter, or call a method on."""
+        is_method = bool(routine.cls) and routine.sort == "method"
+        is_first = is_method and routine.params[0] == param
+        for there, caller, call in self._callers(routine):
+            if not is_first:
+                given = routine.argument(call, param, first=int(is_method))
+                yield from ((there, caller, each) for each in given)
+            elif isinstance(call.func, ast.Attribute):
+                yield there, caller, call.func.value
+        for there, caller, attribute in self._bearing.get(routine.name, ()) if is_first else ():
+            yield there, caller, attribute.value
 
     def _roots(
         self, expr: ast.AST, part: _Part, routine: Routine, seen: set[object]
@@ -390,6 +441,10 @@ def calls_of(steps: Sequence[Step], paths: Collection[str]) -> frozenset[str]:
 
 def _bound(every: Sequence[Facts]) -> frozenset[str]:
     return frozenset[str]().union(*(facts.binds | facts.deferred_binds for facts in every))
+
+
+def _first(path: str) -> str:
+    return path.partition(".")[0]
 
 
 def _last_name(func: ast.AST) -> str:
