@@ -4,7 +4,7 @@ imm     nothing can change it: numbers, strings, library classes' constants
 mod     a module
 log     a logger that only writes lines
 code    a plain function or a class without mutable attributes
-record  an instance of a class of the program's that has no code but what dataclasses write
+record  an instance of a class of the program's without code: a dataclass, a named tuple
 data    anything else: it may be changed, and other values may share parts of it
 active  data that reading may change: an iterator, an instance of the program's classes
 names   the program's own module: who reads it may read and bind any name
@@ -19,7 +19,7 @@ import re
 import sys
 import sysconfig
 import types
-from typing import Any, Collection, Iterable
+from typing import Any, Collection, Iterable, NamedTuple
 
 from . import loggers
 from .holdings import CONTAINERS, attributes, held, items
@@ -55,6 +55,11 @@ _GENERATORS = {
     *(("torch", "DataLoader"), ("torch", "RandomSampler"), ("torch", "SubsetRandomSampler")),
     *(("torch", "WeightedRandomSampler"), ("torch", "BatchSampler")),
 }
+# Slots, and the fields of named tuples.
+_BOOKKEEPING = (
+    *(types.GetSetDescriptorType, types.MemberDescriptorType),
+    type(vars(NamedTuple("_Pair", [("first", int)]))["first"]),
+)
 # Where the functions come from that dataclasses write.
 _WRITTEN = ("<string>", dataclasses.dataclass.__code__.co_filename)
 # Methods of the program's that no mere reading runs.
@@ -100,10 +105,10 @@ def kind(value: Any, program: str = PROGRAM, depth: int = 0) -> str:
         return _function_kind(value, program, depth)
     if isinstance(value, type):
         return _class_kind(value, program, depth)
-    is_record = own and depth < _DEPTH and hasattr(value, "__dict__")
-    if is_record and _is_record(cls, program):
-        parts = list(vars(value).values())
-        return "record" if all(kind(v, program, depth + 1) in _STILL for v in parts) else "active"
+    if own and depth < _DEPTH and _is_record(cls, program):
+        parts = value if isinstance(value, tuple) else vars(value).values()
+        kinds = {kind(each, program, depth + 1) for each in list(parts)}
+        return "record" if kinds.issubset(_STILL) else "active"
     if cls in CONTAINERS:
         return "active" if any(_acts(each, program) for each in held(value, items)) else "data"
     is_acting = own or _is_moved(cls) or _hold_acting(attributes(value), program)
@@ -140,10 +145,12 @@ def _runs(name: str, part: Any) -> bool:
 
 
 def _is_record(cls: type, program: str) -> bool:
-    """Tell whether a class is a dataclass, and all its functions are those that Python wrote."""
-    if type(cls) is not type or "__dataclass_fields__" not in vars(cls):
+    """Tell whether all functions of a dataclass or named tuple are those that Python wrote."""
+    is_tuple = cls.__bases__ == (tuple,) and "_fields" in vars(cls)
+    is_data = "__dataclass_fields__" in vars(cls) and cls.__dictoffset__ != 0
+    if type(cls) is not type or not (is_tuple or is_data):
         return False
-    parents = [parent for parent in cls.__mro__ if parent is not object]
+    parents = [parent for parent in cls.__mro__ if parent not in (tuple, object)]
     if any(parent.__module__ != program for parent in parents):
         return False
     values = [value for parent in parents for value in vars(parent).values()]
@@ -152,9 +159,10 @@ def _is_record(cls: type, program: str) -> bool:
 
 def _is_code(value: Any) -> bool:
     if type(value) is types.FunctionType:
-        return value.__code__.co_filename not in _WRITTEN
-    is_bookkeeping = isinstance(value, (types.GetSetDescriptorType, types.MemberDescriptorType))
-    return hasattr(type(value), "__get__") and not is_bookkeeping
+        return value.__code__.co_filename not in _WRITTEN and value.__module__ != "collections"
+    if isinstance(value, (staticmethod, classmethod)):
+        return _is_code(value.__func__)
+    return hasattr(type(value), "__get__") and not isinstance(value, _BOOKKEEPING)
 
 
 def _function_kind(function: types.FunctionType, program: str, depth: int) -> str:

@@ -7,7 +7,8 @@ How a worker uses it::
                     models=models(namespace), job_writes=job_writes)
         if todo.restart: leave; the fresh worker has nothing executed
         if todo.is_settled: executed = [executed[old] for _, old in todo.keep]; break
-        restore each of todo.restore, set back todo.unset; watch.drop(todo.drop); free memory; purge todo.purge
+        restore each of todo.restore, set back todo.unset
+        watch.drop(todo.drop); free memory; purge todo.purge
         executed = [executed[old] for old in sorted(old for _, old in todo.keep)]
         job_writes = todo.job_writes
         executed += one Executed for each step that it runs now, until one raises

@@ -27,6 +27,9 @@ def run(text: str) -> dict[str, Any]:
     return namespace
 
 
+_PAIR = "import typing\nclass P(typing.NamedTuple):\n a: object\n b: int = 1\n"
+
+
 def closure() -> Any:
     kept: list[int] = []
     return lambda: kept
@@ -66,6 +69,13 @@ def test_kind_of_value_is_told(value: Any, expected: str) -> None:
         ("class C: pass\nv = C()", "active"),
         ("class C: pass\nv = (C(),)", "active"),
         ("import enum\nclass E(enum.Enum):\n A = 1\nv = E.A", "active"),
+        (f"{_PAIR}v = P(1)", "record"),
+        (f"{_PAIR}v = {{'a': P(1)}}", "data"),
+        (f"{_PAIR}v = P(iter([]))", "active"),
+        (f"{_PAIR} def m(self): pass\nv = P(1)", "record"),
+        (f"{_PAIR} @property\n def m(self): pass\nv = P(1)", "active"),
+        (f"{_PAIR}class Q(P): pass\nv = Q(1)", "active"),
+        ("import collections\nP = collections.namedtuple('P', 'a')\nv = [P(1)]", "data"),
     ],
 )
 def test_kind_of_program_object_is_told(text: str, expected: str) -> None:
