@@ -12,12 +12,19 @@ import pytest
 
 from rpnb.agent.worker_attributes import Attributes
 
-pytest.importorskip("diffusers")
-import torch
-from diffusers import DDIMScheduler, DDPMPipeline, DDPMScheduler, UNet2DModel
+
+@pytest.fixture(scope="module")
+def torch() -> Any:
+    """Imported by who needs it, for it takes seconds."""
+    return pytest.importorskip("torch")
 
 
-def _pipeline() -> Any:
+@pytest.fixture
+def pipe() -> Any:
+    """A pipeline of random weights."""
+    pytest.importorskip("diffusers")
+    from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+
     blocks = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",)}
     unet = UNet2DModel(8, layers_per_block=1, norm_num_groups=4, block_out_channels=(8,), **blocks)
     return DDPMPipeline(unet=unet, scheduler=DDPMScheduler())
@@ -29,8 +36,11 @@ def _noted(path: str, owner: Any, **more: Any) -> Attributes:
     return found
 
 
-def test_scheduler_that_is_set_back_is_the_one_before_in_the_pipelines_config_too() -> None:
-    pipe = _pipeline()
+def test_scheduler_that_is_set_back_is_the_one_before_in_the_pipelines_config_too(
+    pipe: Any,
+) -> None:
+    from diffusers import DDIMScheduler
+
     scheduler, config, held = pipe.scheduler, dict(pipe.config), list(vars(pipe))
     attributes = _noted("owner.scheduler", pipe)
     pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
@@ -40,9 +50,8 @@ def test_scheduler_that_is_set_back_is_the_one_before_in_the_pipelines_config_to
     assert (dict(pipe.config), list(vars(pipe))) == (config, held)
 
 
-def test_attribute_that_was_not_there_is_gone() -> None:
-    pipe, layer = _pipeline(), torch.nn.Linear(1, 1)
-    for owner in (pipe, layer):
+def test_attribute_that_was_not_there_is_gone(pipe: Any, torch: Any) -> None:
+    for owner in (pipe, torch.nn.Linear(1, 1)):
         held = list(vars(owner))
         attributes = _noted("owner.heard", owner)
         owner.heard = 1
@@ -51,7 +60,7 @@ def test_attribute_that_was_not_there_is_gone() -> None:
         assert not hasattr(owner, "heard")
 
 
-def test_attribute_of_a_model_within_objects_is_found() -> None:
+def test_attribute_of_a_model_within_objects_is_found(torch: Any) -> None:
     layer = torch.nn.Linear(1, 1)
     layer.scale = 1
     models = SimpleNamespace(base=torch.nn.Module())
@@ -63,7 +72,7 @@ def test_attribute_of_a_model_within_objects_is_found() -> None:
     assert layer.scale == 1
 
 
-def test_attribute_whose_writes_stand_is_remembered_as_it_was_before_them() -> None:
+def test_attribute_whose_writes_stand_is_remembered_as_it_was_before_them(torch: Any) -> None:
     layer = torch.nn.Linear(1, 1)
     layer.scale = 1
     attributes = _noted("owner.scale", layer)
@@ -73,36 +82,38 @@ def test_attribute_whose_writes_stand_is_remembered_as_it_was_before_them() -> N
     assert layer.scale == 1
 
 
-class _Own(torch.nn.Module):
-    @property
-    def level(self) -> int:
-        return 1
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-
-
+# What an owner is, with torch's `nn` at hand, and which of its attributes is asked for.
 REFUSED = {
-    "our own object": ("owner.x", SimpleNamespace(x=1)),
-    "our own class of a module": ("owner.x", type("Own", (torch.nn.Module,), {})()),
-    "a setter of its own": ("owner.x", type("Odd", (_Own,), {"__module__": "torch.odd"})()),
-    "a property": ("owner.level", _Own()),
-    "an attribute of nothing": ("owner.a.b", torch.nn.Linear(1, 1)),
-    "a name that is not there": ("other.x", torch.nn.Linear(1, 1)),
-    "a container": ("owner.x", {"x": 1}),
+    "our own object": ("owner.x", "SimpleNamespace(x=1)"),
+    "our own class of a module": ("owner.x", "type('Own', (nn.Module,), {})()"),
+    "a setter of its own": (
+        "owner.x",
+        "type('Odd', (nn.Module,), {'__module__': 'torch.odd', '__setattr__': setter})()",
+    ),
+    "a property": (
+        "owner.level",
+        "type('Odd', (nn.Module,), {'__module__': 'torch.odd', 'level': property(len)})()",
+    ),
+    "an attribute of nothing": ("owner.a.b", "nn.Linear(1, 1)"),
+    "a name that is not there": ("other.x", "nn.Linear(1, 1)"),
+    "a container": ("owner.x", "{'x': 1}"),
 }
 
 
+def _setter(owner: Any, name: str, value: Any) -> None:
+    owner.__dict__[name] = value
+
+
 @pytest.mark.parametrize("about", REFUSED)
-def test_attribute_that_is_not_known_to_be_undone_is_not_remembered(about: str) -> None:
-    path, owner = REFUSED[about]
-    # The class that is ours is `__main__`'s in a worker.
-    found = Attributes({"owner": owner})
-    found.note([path], (), [__name__.split(".")[0]])
+def test_attribute_that_is_not_known_to_be_undone_is_not_remembered(about: str, torch: Any) -> None:
+    path, text = REFUSED[about]
+    space = {"SimpleNamespace": SimpleNamespace, "nn": torch.nn, "setter": _setter}
+    found = Attributes({"owner": eval(text, {**space, "__name__": "__main__"})})
+    found.note([path], (), ())
     assert path not in found
 
 
-def test_weights_in_place_of_others_are_not_kept_beside_them() -> None:
+def test_weights_in_place_of_others_are_not_kept_beside_them(torch: Any) -> None:
     layer = torch.nn.Linear(1, 1)
     layer.table = np.zeros(3 << 20)
     attributes = _noted("owner.table", layer)
@@ -111,7 +122,7 @@ def test_weights_in_place_of_others_are_not_kept_beside_them() -> None:
     assert "owner.child" not in _noted("owner.child", layer)
 
 
-def test_model_that_is_gone_is_not_kept_alive() -> None:
+def test_model_that_is_gone_is_not_kept_alive(torch: Any) -> None:
     layer = torch.nn.Linear(1, 1)
     layer.scale = 1
     attributes, gone = Attributes({"owner": layer}), weakref.ref(layer)

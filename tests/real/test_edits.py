@@ -58,10 +58,11 @@ def handler(job):
         heard = vad(torch.full((512,), 0.1), 16000).item()
         vad.reset_states()
         total = model(torch.ones(1, SIZE)).sum()
+    model.last = clean(total)
     flags = [torch.get_num_threads(), torch.backends.cudnn.benchmark]
     state = [os.environ["TOKENIZERS_PARALLELISM"], logging.getLogger("rpnb.real").level]
     options = [np.get_printoptions()["precision"], pd.get_option("display.max_rows")]
-    return [clean(heard), clean(total), str(next(model.parameters()).dtype), flags, state, options]
+    return [clean(heard), model.last, str(next(model.parameters()).dtype), flags, state, options]
 """
 ONNX = """
 import os
