@@ -70,12 +70,17 @@ def importable(value: Any) -> Expression | None:
 
 
 def is_reloaded(value: Any) -> bool:
-    """Tell whether `%autoreload` gave an old function the code of its module's new one."""
+    """Tell whether `%autoreload` made an old function the same as its module's new one.
+
+    It gives it the new one's very dictionary; a function that is decorated once more,
+    `retry(9)(fetch)`, has the same name and code, and is another one.
+    """
     if not isinstance(value, types.FunctionType):
         return False
     found = _named(value)
-    same = isinstance(found, types.FunctionType) and found.__code__ == value.__code__
-    return found is not value and same
+    if not isinstance(found, types.FunctionType) or found is value:
+        return False
+    return found.__dict__ is value.__dict__
 
 
 def _named(value: Any) -> Any:

@@ -528,8 +528,7 @@ add = (lambda n: lambda x: x + n)(5)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    yield tmp_path
-    sys.modules.pop("edited", None)
+    return tmp_path
 
 
 @pytest.mark.parametrize("options", ["", "-i ", "-t "])
@@ -559,17 +558,3 @@ def test_loaded_cell_travels_as_any_other(notebook, folder):
     notebook.cell("# %load script.py\ndef f(x): return x + 1")
     notebook.setup("x = f(1)")
     assert notebook.remote_value("x") == 2
-
-
-def test_function_that_autoreload_edited_is_the_modules(notebook, folder):
-    module = folder / "edited.py"
-    module.write_text("K = 1\ndef f(x): return x + K\nclass C:\n    def m(self): return 1\n")
-    notebook.cell("%load_ext autoreload\n%autoreload 2\nimport edited\nfrom edited import f, C")
-    notebook.cell("c, g = C(), f\ntable = {'f': g}")
-    module.write_text("K = 10\ndef f(x): return x * K\nclass C:\n    def m(self): return 22\n")
-    notebook.cell("y = f(3)")
-    use = "[f(3), g(3), table['f'](3), c.m(), edited.K]"
-    notebook.setup(f"x = {use}")
-    assert notebook.value(use) == [30, 30, 30, 22, 10]
-    assert notebook.build(there=There("3.9")).python == ""
-    assert notebook.remote_value("x") == [30, 30, 30, 22, 10]
