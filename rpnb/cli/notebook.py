@@ -93,6 +93,11 @@ def _what(path: Path, text: str) -> str:
         return "it is JSON without a notebook's cells, or cut off"
     if path.suffix == ".py":
         return "it is a Python file"
+    if "%runpod_" in text:
+        return (
+            "it is text with magics. In IPython `%runpod_export` writes handler.py itself, and "
+            f"`%notebook {path.stem}.ipynb` saves what was typed as a notebook"
+        )
     return "it is text that is not JSON"
 
 

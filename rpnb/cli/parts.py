@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import BadInput
 from ..program import options
-from ..program.cells import Cell, Magic, parse_magic
+from ..program.cells import Cell, Cells, Magic, parse_magic, retyped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Found = Sequence[tuple[CodeCell, Magic | None]]
 
 _SETTING = re.compile(r"^[ \t]*%runpod_env[ \t]+(.*)$", re.MULTILINE)
+_DROP = re.compile(r"^[ \t]*%runpod_drop[ \t]+(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Parts:
 
     `inputs` are the handler cell's own, as typed; `input_files` those of its
     `--input-file`; `input_cell` is that cell's label. `env` holds plain settings,
-    `secrets` the names of those that are taken from here and never written.
+    `secrets` the names of those that are taken from here and never written. `notes` say
+    where a kernel that ran these cells one by one may have another program.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class Parts:
     env: Mapping[str, str] | None = None
     secrets: tuple[str, ...] = ()
     send: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def tests(self) -> list[Local]:
@@ -72,9 +75,10 @@ def sort(notebook: Notebook) -> Parts:
     handlers = [lines[cell.id] for cell in own]
     settings = dict(_settings(notebook.cells))
     folder = notebook.path.parent
+    remote = tuple(_remote(found, lines))
     return Parts(
         path=notebook.path,
-        remote=tuple(_remote(found, lines)),
+        remote=remote,
         local=tuple(_local(found, lines)),
         inputs=tuple(each.text for line in handlers for each in line.all("input")),
         input_files=tuple(
@@ -84,6 +88,7 @@ def sort(notebook: Notebook) -> Parts:
         env={key: value for key, value in settings.items() if value is not None},
         secrets=tuple(key for key, value in settings.items() if value is None),
         send=tuple(each.word for line in lines.values() for each in line.all("send")),
+        notes=(*_retyped(remote), *_dropped(notebook.cells, remote)),
     )
 
 
@@ -127,6 +132,30 @@ def _settings(cells: Sequence[CodeCell]) -> Iterator[tuple[str, str | None]]:
             for word in words:
                 key, equals, value = word.word.partition("=")
                 yield key, value if equals else None
+
+
+def _retyped(remote: Sequence[Cell]) -> Iterator[str]:
+    for first, second in retyped(remote):
+        yield (
+            f"{first.title} and {second.title} are both in the program. If the second is the "
+            f"first one typed again, delete {first.label}"
+        )
+
+
+def _dropped(cells: Sequence[CodeCell], remote: Sequence[Cell]) -> Iterator[str]:
+    """A kernel drops cells that ran; what the notebook has is in its program."""
+    for number, cell in enumerate(cells):
+        above = {each.id for each in cells[:number]}
+        known = Cells(each for each in remote if each.id in above)
+        for line in _DROP.findall(cell.source):
+            for each in known.called(_dropped_name(line)):
+                yield f"{cell.label} drops {each.title}, which is in the program: delete its cell"
+
+
+def _dropped_name(line: str) -> str:
+    with contextlib.suppress(BadInput):  # a line that drops nothing is the kernel's to refuse
+        return options.parse("runpod_drop", line).word or ""
+    return ""
 
 
 def secret_values(names: Sequence[str]) -> dict[str, str]:

@@ -103,7 +103,8 @@ def _of_notebook(path: Path, wanted: Wanted, typed: Sequence[Any], progress: Pro
         if wanted.every or not values:
             values += [job for name in bundle.tests for job in _listed(bundle.tests[name])]
         values = values or _beside(path)
-    return _source(parts.path, bundle.program, _jobs(path, wanted, values), parts.secrets)
+    jobs = _jobs(path, wanted, values)
+    return _source(parts.path, bundle.program, jobs, parts.secrets, parts.notes)
 
 
 def _tests(parts: Parts, wanted: Wanted) -> list[Local]:
@@ -165,11 +166,15 @@ def _beside(path: Path) -> list[Any]:
 
 
 def _source(
-    path: Path, program: Program, jobs: Sequence[language.Job], secrets: tuple[str, ...] = ()
+    path: Path,
+    program: Program,
+    jobs: Sequence[language.Job],
+    secrets: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
 ) -> Source:
     whole = tuple({"id": uuid.uuid4().hex[:8], **each.job} for each in jobs)
     doubts = tuple(each.note for each in jobs if each.note)
-    return Source(path, program, whole, secrets, (*program.notes, *doubts))
+    return Source(path, program, whole, secrets, (*program.notes, *notes, *doubts))
 
 
 def _jobs(path: Path, wanted: Wanted, values: Sequence[Any]) -> list[language.Job]:

@@ -26,7 +26,8 @@ def differences(notebook: Notebook, program: Program) -> list[str]:
     saved = page.cells()
     if not saved:
         return []
-    here = compare.Here(list(cells), page.ran, cells.handler, cells.deleted)
+    dropped = [key for key, _ in notebook.memory.dropped]
+    here = compare.Here(list(cells), page.ran, cells.handler, cells.deleted, dropped)
     found: list[str] = []
     if not _is_same(notebook, program):
         found += compare.of_remote_cells(here, saved, page.matched(cells))

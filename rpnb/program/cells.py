@@ -170,6 +170,17 @@ class Cells:
         return next(each for n in self._numbers if (each := f"cell:{n}") not in taken)
 
 
+def retyped(cells: Iterable[Cell]) -> Iterator[tuple[Cell, Cell]]:
+    """Yield each set-up cell with a later one that would replace it, had they no ids."""
+    typed, last = Cells(), dict[str, Cell]()
+    for cell in cells:
+        if cell.kind == "setup":
+            place = typed.put(dataclasses.replace(cell, id="")).id
+            if place in last:
+                yield last[place], cell
+            last[place] = cell
+
+
 def is_lasting(cell_id: str) -> bool:
     """Whether the id is the notebook's own and not one that `Cells` made up."""
     return bool(cell_id) and not _OWN_ID.match(cell_id)

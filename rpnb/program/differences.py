@@ -35,14 +35,15 @@ class Ran:
 class Here:
     """What ran in this kernel: the program's cells in order, and every cell's runs by id.
 
-    `deleted` are ids of cells that left the program, `handler` is the cell whose
-    handler the program has.
+    `deleted` are ids of cells that left the program, `dropped` of those that the person
+    dropped; `handler` is the cell whose handler the program has.
     """
 
     cells: Sequence[Cell]
     ran: Mapping[str, Ran]
     handler: Cell | None = None
     deleted: Collection[str] = ()
+    dropped: Collection[str] = ()
 
 
 def of_cell(cell: Cell, saved: NotebookCell | None) -> str:
@@ -89,6 +90,8 @@ def _magic(cell: NotebookCell) -> str:
 
 
 def _fate(cell: NotebookCell, here: Here) -> str:
+    if cell.id in here.dropped:
+        return "was dropped here"
     if cell.id not in here.deleted:
         return "has not run here"
     ran = here.ran.get(cell.id)

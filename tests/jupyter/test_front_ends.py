@@ -208,6 +208,11 @@ CASES = {
         without_magic, ["one", "three", "handler"], "two.*ordinary cell here"),
     "magic line removed and run, saved": Case(
         then(without_magic, save), ["one", "three", "handler"]),
+    "dropped": Case(
+        lambda page: page.look("%runpod_drop two"), ["one", "three", "handler"],
+        "two.*was dropped here"),
+    "dropped and run again": Case(
+        then(lambda page: page.look("%runpod_drop two"), run("second")), ALL),
     "new cell, run, not saved": Case(
         inserted(2, FOUR), ["one", "two", "three", "four", "handler"],
         "four.*not in the saved notebook yet", later=["one", "four", "two", "three", "handler"]),
