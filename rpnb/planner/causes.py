@@ -10,7 +10,7 @@ from .masks import WORLD_MASK, names_in, resource_mask
 from .reasons import Reason
 from .spread import Hit, Spread
 from .steps import Executed, Step
-from .stored import JobWrite
+from .writes import JobWrite
 
 _BEFORE_IMPORTS = WORLD_MASK | resource_mask(["environ"])
 

@@ -13,7 +13,7 @@ from typing import Iterator, Sequence
 from .access import root_of
 from .effects import MUTATORS
 from .steps import Executed, Step
-from .stored import reached_by
+from .writes import reached_by
 
 _LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.comprehension)
 

@@ -15,7 +15,8 @@ from typing import Collection, Mapping, Sequence
 
 from .routines import routines
 from .steps import Step
-from .stored import STATE, JobWrite, Modules, Stored, calls_of, is_state, reached_by
+from .stored import Modules, Stored, calls_of
+from .writes import STATE, JobWrite, is_state, reached_by
 
 __all__ = [
     "STATE",
