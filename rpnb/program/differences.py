@@ -90,10 +90,8 @@ def _magic(cell: NotebookCell) -> str:
 
 
 def _fate(cell: NotebookCell, here: Here) -> str:
-    if cell.id in here.dropped:
-        return "was dropped here"
     if cell.id not in here.deleted:
-        return "has not run here"
+        return "was dropped here" if cell.id in here.dropped else "has not run here"
     ran = here.ran.get(cell.id)
     is_other = ran is not None and ran.text.strip() != cell.text.strip()
     return "is an ordinary cell here" if is_other else "was deleted here"

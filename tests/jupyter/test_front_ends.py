@@ -213,6 +213,9 @@ CASES = {
         "two.*was dropped here"),
     "dropped and run again": Case(
         then(lambda page: page.look("%runpod_drop two"), run("second")), ALL),
+    "dropped, run again as an ordinary cell, not saved": Case(
+        then(lambda page: page.look("%runpod_drop two"), run("second"), without_magic),
+        ["one", "three", "handler"], "two.*ordinary cell here"),
     "new cell, run, not saved": Case(
         inserted(2, FOUR), ["one", "two", "three", "four", "handler"],
         "four.*not in the saved notebook yet", later=["one", "four", "two", "three", "handler"]),
