@@ -2,7 +2,8 @@
 
 Decorators of the program's own that only wrap: `def timed(f): def run(job): ...f(job)...; return
 run`, and what makes such a one: `retry(3)`. Functions that close over their arguments, as `def
-make(m): def run(job): ...m(job)...; return run`, and `functools.partial`.
+make(m): def run(job): ...m(job)...; return run`, `functools.partial`, and classes whose objects
+store them, as `def __init__(self, m): self.m = m`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ from typing import Collection, Iterable, Mapping, Union
 from .access import is_literal
 
 _Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_EMPTY = ("{}", "[]", "set()", "dict()", "list()")
+# Methods, beside `__init__`, that run when an object is made, stored on, or gone.
+_STORING = frozenset({"__new__", "__setattr__", "__del__"})
 # What copies a function's name and text onto another.
 _COPIERS = frozenset({"wraps", "functools.wraps"})
 
@@ -26,11 +31,16 @@ def wrapping(nodes: Iterable[ast.stmt]) -> tuple[frozenset[str], frozenset[str]]
 
 
 def keeping(nodes: Iterable[ast.stmt], imports: Mapping[str, str]) -> frozenset[str]:
-    """Return how the functions are spelt that only keep their arguments.
+    """Return how the functions and classes are spelt that only keep their arguments.
 
     `imports` tells what names stand for.
     """
-    found = {node.name for node in nodes if isinstance(node, ast.FunctionDef) and _closes(node)}
+    found = {
+        node.name
+        for node in nodes
+        if (isinstance(node, ast.FunctionDef) and _closes(node))
+        or (isinstance(node, ast.ClassDef) and _only_stores(node))
+    }
     found.update(name for name, path in imports.items() if path == "functools.partial")
     found.update(f"{name}.partial" for name, path in imports.items() if path == "functools")
     return frozenset(found)
@@ -101,6 +111,47 @@ def _closes(node: ast.FunctionDef) -> bool:
     )
 
 
+def _only_stores(node: ast.ClassDef) -> bool:
+    """Tell whether to make an object of a class only stores what is given, under other names."""
+    if node.bases or node.keywords or node.decorator_list:
+        return False
+    methods = {part.name: part for part in node.body if isinstance(part, _FUNCTIONS)}
+    start = methods.get("__init__")
+    return (
+        isinstance(start, ast.FunctionDef)
+        and not start.decorator_list
+        and _has_literal_defaults(start)
+        and methods.keys().isdisjoint(_STORING)
+        and all(isinstance(part, _FUNCTIONS) or _is_quiet(part) for part in node.body)
+        and all(_is_stored(part, start, methods) for part in start.body)
+    )
+
+
+def _is_stored(part: ast.stmt, start: ast.FunctionDef, methods: Collection[str]) -> bool:
+    """Tell whether a statement stores arguments, literals or empty containers on an object.
+
+    A method of that name might be a property, which runs code.
+    """
+    if isinstance(part, ast.Expr):
+        return isinstance(part.value, ast.Constant)
+    if not isinstance(part, (ast.Assign, ast.AnnAssign)) or part.value is None:
+        return False
+    own, *given = [each.arg for each in ast.walk(start.args) if isinstance(each, ast.arg)] or [""]
+    targets = part.targets if isinstance(part, ast.Assign) else [part.target]
+    stored = [each for target in targets for each in _elements(target)]
+    return all(
+        isinstance(each, ast.Attribute) and _names(each.value) == own and each.attr not in methods
+        for each in stored
+    ) and all(
+        _names(each) in given or is_literal(each) or ast.unparse(each) in _EMPTY
+        for each in _elements(part.value)
+    )
+
+
+def _elements(node: ast.expr) -> list[ast.expr]:
+    return node.elts if isinstance(node, ast.Tuple) else [node]
+
+
 def _inner(node: _Function) -> list[_Function] | None:
     """Return the functions that a body defines; None where it does more than return one."""
     inner, is_returned = list[_Function](), False
@@ -123,7 +174,7 @@ def _is_quiet(part: ast.stmt) -> bool:
         return isinstance(part, ast.Nonlocal)
     if not all(isinstance(target, ast.Name) for target in part.targets):
         return False
-    return is_literal(part.value) or ast.unparse(part.value) in ("{}", "[]")
+    return is_literal(part.value) or ast.unparse(part.value) in _EMPTY
 
 
 def _is_inner(node: _Function, outer: _Function) -> bool:

@@ -21,6 +21,10 @@ _TWO += (
     "    async def g(job: int = 1): return m\n    def h(job): return m.run(n), 1\n    return h\n"
 )
 _FLAT = "def h(m, job, n=2): return m.run(n), 1\n"
+_OBJECT = "class make:\n    '''Serves.'''\n    sort = 'a'\n"
+_OBJECT += "    def __init__(self, m, n=1):\n        self.m, self.n = m, n\n"
+_OBJECT += "        self.seen: dict = {}\n"
+_OBJECT += "    def __call__(self, job): return self.m.run(self.n), 1\n"
 # Their handlers keep `m`: the body of one is edited from `, 1` to `, 2`.
 KEEPS = {
     "a closure": f"{_MAKE}handler = make(m)",
@@ -31,6 +35,9 @@ KEEPS = {
     "a partial in a partial": f"{_FLAT}handler = partial(partial(h, m), n=4)",
     "a partial of a partial": f"{_FLAT}p = partial(h, m)\nhandler = partial(p, n=4)",
     "a partial of a closure": f"{_MAKE}handler = partial(make(m))",
+    "an object": f"{_OBJECT}handler = make(m)",
+    "an object that keeps a function": "def run(job): return m.run(2), 1\n"
+    f"{_OBJECT.replace('self.m.run(self.n), 1', 'self.m(job)')}handler = make(run)",
     "what is warm stays": f"{_MAKE}m.eval()\nhandler = make(m)",
 }
 
@@ -64,6 +71,24 @@ CHANGES = {
     "a decorated maker": f"def told(f):\n    m.attach(1)\n    return f\n@told\n{_MAKE}",
     "a store": _MAKE.replace("    return h", "    a = m.cfg['v'] = 5\n    return h"),
     "a default of its own": _MAKE.replace("make(m)", "make(m, n=m.attach(1))"),
+    "an object that changes it": _OBJECT.replace("self.seen: dict", "m.attach(1); self.seen"),
+    "a default of an object": _OBJECT.replace("n=1", "n=m.attach(1)"),
+    "a value that is stored": _OBJECT.replace("= m, n", "= m, m.attach(n)"),
+    "a property that is stored into": f"{_OBJECT}    n = property(lambda self: 1, "
+    "lambda self, n: self.m.attach(n))\n",
+    "a method that is stored into": f"{_OBJECT}    @property\n    def n(self): return 1\n"
+    "    @n.setter\n    def n(self, n): self.m.attach(n)\n",
+    "a setter": f"{_OBJECT}    def __setattr__(self, name, value):\n"
+    "        vars(self)[name] = value\n        getattr(value, 'attach', len)((1,))\n",
+    "a maker": f"{_OBJECT}    def __new__(cls, m):\n        m.attach(1)\n"
+    "        return object.__new__(cls)\n",
+    "a base": f"class B:\n    def __setattr__(self, name, value):\n        m.attach(1)\n"
+    f"        vars(self)[name] = value\n{_OBJECT.replace('class make:', 'class make(B):')}",
+    "a metaclass": "class T(type):\n    def __call__(cls, m):\n        m.attach(1)\n"
+    f"        return type.__call__(cls, m)\n{_OBJECT.replace('make:', 'make(metaclass=T):')}",
+    "a decorated class": "def told(c):\n    return lambda m: (m.attach(1), c(m))[1]\n"
+    f"@told\n{_OBJECT}",
+    "a start from elsewhere": f"{_OBJECT}make.__init__ = lambda self, m: m.attach(1)\n",
     "another below": f"{_MAKE}def make(m):\n    m.attach(1)\n    return lambda job: 1\n",
     "another in a function": f"{_MAKE}def bad(m): return (m.attach(1), print)[1]\n"
     "def swap():\n    global make\n    make = bad\nswap()\n",
@@ -103,12 +128,20 @@ def test_what_may_change_what_it_is_given_is_undone(stage: Stage, about: str) ->
         "x = make(m)\nl = list(map(x, [1]))",
         "x = make(make(m))\nx.__closure__[0].cell_contents(1)",
         "x = make(w)\nx(1)",
+        "x = keep(m)\nx.go()",
+        "x = keep(m)\nx.m.attach(1)",
+        "x = keep(m)\nl = [x]\nl[0].go()",
+        "x = keep(make(m))\nx.m(1)",
+        "x = keep(w)\nx.m[0].attach(1)",
+        "x = keep(m)\ny = x.m\ny.attach(1)",
     ],
 )
 def test_what_is_done_to_what_is_kept_is_undone(stage: Stage, line: str) -> None:
     base = _LOAD + "def h(n, job=0): return n.attach(1)\nw = [m]\n"
     base += "def make(m):\n    def k(job): return (m[0] if type(m) is list else m).attach(1)\n"
     base += "    return k\n"
+    base += "class keep:\n    def __init__(self, m): self.m = m\n"
+    base += "    def go(self): return self.m.attach(1)\n"
     text = f"{base}{line}\nn = len(m.state)"
     edited = text.replace(".attach(1)\nw", ".attach(2)\nw").replace("m).attach(1)", "m).attach(3)")
     base += "n = len(m.state)"
