@@ -32,7 +32,9 @@ _TORCH_FLAGS = (
 )
 # What of `warnings` is put back, and what of `logging` is not.
 _WARNINGS = "filterwarnings simplefilter resetwarnings filters warn warn_explicit catch_warnings"
-_LOGGING = "addLevelName setLogRecordFactory setLoggerClass raiseExceptions lastResort"
+_LOGGING = (
+    "captureWarnings addLevelName setLogRecordFactory setLoggerClass raiseExceptions lastResort"
+)
 _TORCH_LIBRARY = (
     "Library custom_op triton_op define impl impl_abstract register_fake register_kernel"
     " register_autograd register_vmap register_torch_dispatch"
@@ -42,6 +44,7 @@ _WRITES: dict[str, frozenset[str]] = {
     **dict.fromkeys(("os.environ",), frozenset({"environ"})),
     # `os.environ` does not show what these do: nothing can be put back.
     **dict.fromkeys(("os.putenv", "os.unsetenv"), frozenset({WORLD})),
+    "urllib.request.install_opener": frozenset({WORLD}),
     **dict.fromkeys(
         tuple(f"torch.library.{name}" for name in _TORCH_LIBRARY.split()), frozenset({WORLD})
     ),
@@ -227,6 +230,14 @@ def resources(path: str, form: str) -> frozenset[str]:
         if prefix in _HARMLESS and form != "store":
             return frozenset()
     return frozenset() if form == "use" else frozenset({WORLD})
+
+
+def drawn(path: str) -> frozenset[str]:
+    """Return the generators that a call of a library's dotted `path` may draw from."""
+    found = {name for name in ("random", "numpy.random") if path.startswith(f"{name}.")}
+    if re.match(r"torch\.(rand|normal|bernoulli|multinomial)", path):
+        found.add("torch.random")
+    return frozenset(found)
 
 
 def _methods(method: str, written: frozenset[str]) -> frozenset[str]:

@@ -144,7 +144,8 @@ class Footprints:
         What they changed of `undone` is undone by setting attributes back.
         """
         units = self._names.code(functions)
-        reads = mask(functions) | self._names.deferred(units).reads
+        # What they drew depends on where the generator stood.
+        reads = mask(functions) | self._names.deferred(units).reads | self._names.drawn(units)
         if units & self._names.opaque:
             reads |= self._names.all | self._names.modules
         reads |= self._names.quiet(mask(functions), _NOT_TOLD) | AMBIENT_MASK

@@ -9,7 +9,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Collection, Iterable, Iterator, Mapping, NamedTuple, Protocol, Sequence
 
-from .effects import AMBIENT, QUIET, asked, resources
+from .effects import AMBIENT, QUIET, asked, drawn, resources
 from .facts import Facts, altered, imported
 from .masks import (
     AMBIENT_MASK,
@@ -240,6 +240,16 @@ class Names:
             if facts.deferred_results:
                 changes |= self.through(facts.deferred_results)
         return Done(reads, binds, changes, shares)
+
+    def drawn(self, units: int) -> int:
+        """Return the generators, if seeded, from which deferred code of these statements draws."""
+        paths = (
+            f"{self.imports[touch.root]}.{touch.path}"
+            for number in bits(units)
+            for touch in self.every[number].touches
+            if touch.deferred and touch.root in self.imports
+        )
+        return resource_mask(r for path in paths for r in drawn(path)) & self.seeded
 
     def _running(
         self, units: int, methods: Mapping[int, Collection[str]]

@@ -44,6 +44,7 @@ from .served import (
     JobWrite,
     Modules,
     Moved,
+    is_left,
     is_state,
     looked_up,
     mentioning,
@@ -272,7 +273,9 @@ class _Planning:
         reached = looked_up(self.new) if jobs else ()
         for k, job in enumerate(self.jobs):
             is_unset = jobs[k].reads & _parted(job.settings, now)
-            if stands(job, self.new, self.kinds, reached) and not is_unset:
+            touched = set(names_in(jobs[k].binds | jobs[k].changes))
+            is_lost = is_unset or is_left(job, touched, reached)
+            if stands(job, self.new, self.kinds) and not is_lost:
                 kept[len(new) + k] = len(old) + k
         fixed = [j for j, step in enumerate(self.new) if "keep" in step.statement.pragmas]
         order = [i if i < self.settled else i + len(jobs) for i in range(len(old))]

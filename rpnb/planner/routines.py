@@ -68,6 +68,8 @@ class Routine:
     cells: set[str] = field(default_factory=set)
     sources: dict[str, list[ast.expr]] = field(default_factory=dict)
     stores: list[Store] = field(default_factory=list)
+    # What `next()` moves by its name, or as an attribute.
+    drawn: list[ast.Name | ast.Attribute] = field(default_factory=list)
     calls: list[ast.Call] = field(default_factory=list)
     # `x.m` that is not called here, but handed on.
     bound: list[ast.Attribute] = field(default_factory=list)
@@ -255,6 +257,9 @@ class _Finder(ast.NodeVisitor):
                 self._mutate(node, node.func)
             elif isinstance(node.func, ast.Name) and node.func.id in SETTERS and node.args:
                 self._into.stores.append(Store(node.args[0], (*node.args[2:],), (*node.args[1:2],)))
+            elif ast.unparse(node.func) == "next" and node.args:
+                path = node.args[0]
+                self._into.drawn += [path] if isinstance(path, (ast.Name, ast.Attribute)) else []
         if isinstance(node.func, ast.Attribute):
             self.visit(node.func.value)
         else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Collection, Mapping, Sequence
+from typing import AbstractSet, Collection, Mapping, Sequence
 
 from .routines import routines
 from .steps import Step
@@ -23,6 +23,7 @@ __all__ = [
     "JobWrite",
     "Modules",
     "Moved",
+    "is_left",
     "is_registering",
     "is_state",
     "looked_up",
@@ -90,17 +91,19 @@ def set_by_jobs(steps: Sequence[Step], start: Step, kinds: Mapping[str, str]) ->
     return frozenset[str]().union(*(job.sets for job in writes))
 
 
-def stands(
-    job: JobWrite, new: Sequence[Step], kinds: Mapping[str, str], reached: Collection[str]
-) -> bool:
-    """Tell whether the jobs of a new program, which look up `reached`, find what others left.
+def is_left(job: JobWrite, touched: AbstractSet[str], reached: Collection[str]) -> bool:
+    """Tell whether jobs that look up `reached` find what they, or their like, did not make.
 
-    Not where they read it but no longer reach all that made it, nor where the program
-    makes other calls of that with constant arguments.
+    `touched` are all names through which what the job wrote may be found.
     """
     makers = {name for name in job.functions if name[:1] != "$"}
-    if not ((job.binds | job.changes).isdisjoint(reached) or makers.issubset(reached)):
-        return False
+    # Whether anything asks for a resource, no text shows.
+    is_found = any(name[:1] == "$" and not is_state(name) for name in job.binds)
+    return not makers.issubset(reached) and (is_found or not touched.isdisjoint(reached))
+
+
+def stands(job: JobWrite, new: Sequence[Step], kinds: Mapping[str, str]) -> bool:
+    """Tell whether the new program would still make the same calls with constant arguments."""
     if not job.calls:
         return True
     paths = {call[1:].partition("(")[0] for call in job.calls if call[0] == "$"}

@@ -48,10 +48,17 @@ def split(text: str) -> list[Statement]:
     # `splitlines` would also cut at form feeds and Unicode separators, ast does not.
     lines = [line.encode() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     body = ast.parse(text).body
-    if "global" in text and any(map(_is_global, body)):
+    if ("global" in text and any(map(_is_global, body))) or _has_late_future(body):
         # `x = 1` and `global x` below it: an error that no statement shows alone.
         compile(text, "handler.py", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     return [_statement(node, lines) for node in body]
+
+
+def _has_late_future(body: list[ast.stmt]) -> bool:
+    """Tell whether `from __future__` stands below anything but its like and a text."""
+    futures = [i for i, n in enumerate(body) if getattr(n, "module", "") == "__future__"]
+    first = body[:1] if body and ast.get_docstring(ast.Module(body, [])) is not None else []
+    return bool(futures) and futures[-1] >= len(futures) + len(first)
 
 
 def _is_global(node: ast.AST) -> bool:

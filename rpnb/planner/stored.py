@@ -119,12 +119,24 @@ class Stored:
                 roots = set(self._roots(store.target, part, routine, set()))
                 found |= roots
                 is_unkeyed = is_unkeyed or (bool(roots) and _is_unkeyed(routine, store))
+            moved = self._moved(part, routine)
+            found, is_unkeyed = found | moved, is_unkeyed or bool(moved)
         return found, is_unkeyed
+
+    def _moved(self, part: _Part, routine: Routine) -> set[str]:
+        """Return what leads to the iterators that a routine draws from, if they are not its own."""
+        return {
+            root
+            for path in routine.drawn
+            if isinstance(path, ast.Attribute) or routine.place(path.id) == "global"
+            for root in self._roots(path, part, routine, set())
+        }
 
     def _sets(self, part: _Part) -> frozenset[str]:
         """Return the attributes that a statement's functions set, where they do no more."""
         paths, others = set[str](), set[str]()
         for routine in part.routines:
+            others |= self._moved(part, routine)
             for store in _in_place(routine):
                 roots = set(self._roots(store.target, part, routine, set()))
                 found = self._paths(store.target, part, routine, set()) if store.sets else {""}

@@ -136,6 +136,7 @@ TEXTS = {
         f"{_CHOICE.format('int')}x = A(c='1').c", f"{_CHOICE.format('str')}x = A(c='1').c"],
     "the garbage collector": ["import gc\ngc.disable()\nx = gc.isenabled()", "import gc\nx = gc.isenabled()"],
     "how warnings are shown": ["import warnings\nwarnings.showwarning = print\nx = warnings.showwarning is print", "import warnings\nx = warnings.showwarning is print"],
+    "warnings as log lines": ["import logging, warnings\nlogging.captureWarnings(True)\nx = warnings.showwarning.__name__", "import logging, warnings\nx = warnings.showwarning.__name__"],
     "the name of a level": ["import logging\nlogging.addLevelName(5, 'X')\nx = logging.getLevelName(5)", "import logging\nx = logging.getLevelName(5)"],
 }  # fmt: skip
 
@@ -657,6 +658,84 @@ _FILLED = {
         "p.count()",
     ),
 }
+
+
+_ALIASES = "def fill(k):\n    {0}\ndef handler(job):\n    return fill(1), {1}"
+# What jobs set by a helper, and what of it the handler reads that no longer calls it.
+_FILLED_UNSEEN = {
+    "under another name": ("a = {'n': 1}\nb = [a]\n", "b[0]['n'] = 5", "a['n']"),
+    "in an attribute": (
+        "import types\na = {'n': 1}\ns = types.SimpleNamespace()\ns.cfg = a\n",
+        "s.cfg['n'] = 5",
+        "a['n']",
+    ),
+    "a log level": ("import logging\n", "logging.getLogger().setLevel(10)", "logging.root.level"),
+    "the directory": ("import os\n", "os.chdir('/tmp')", "os.getcwd() == '/tmp'"),
+    "warnings": ("import warnings\n", "warnings.simplefilter('error')", "len(warnings.filters)"),
+    "an option": (
+        "import numpy as np\n",
+        "np.set_printoptions(precision=2)",
+        "str(np.array([0.12345]))",
+    ),
+}
+_ITERATORS = {
+    "count": "import itertools\ni = itertools.count()\n",
+    "cycle": "import itertools\ni = itertools.cycle('abc')\n",
+    "iter": "i = iter(range(9))\n",
+    "an object's": "class R:\n    def __init__(self):\n        self.it = iter('abc')\n"
+    "    def __next__(self):\n        return next(self.it)\ni = R()\n",
+}
+_SEEDED = {
+    "random": "import random as r\nr.seed({0})\n",
+    "numpy": "import numpy.random as r\nr.seed({0})\n",
+}
+
+
+@pytest.mark.parametrize("about", _FILLED_UNSEEN)
+def test_what_jobs_filled_unseen_goes_where_who_reads_it_no_longer_fills_it(
+    stage: Stage, about: str
+) -> None:
+    made, fill, read = _FILLED_UNSEEN[about]
+    filling, reading = (
+        Version((f"{made}{_ALIASES.format(fill, read)}".replace("fill(1)", call), _START), {}, (1,))
+        for call in ("fill(1)", "1")
+    )
+    assert not there_and_back(stage, filling, reading)
+
+
+@pytest.mark.parametrize("about", _ITERATORS)
+def test_iterator_that_jobs_advance_begins_anew_with_their_code(stage: Stage, about: str) -> None:
+    one, other = (
+        Version((f"{_ITERATORS[about]}def handler(job): return {n}, next(i)", _START), {}, (1,))
+        for n in (1, 2)
+    )
+    assert not there_and_back(stage, one, other)
+
+
+def test_iterator_that_jobs_make_and_advance_costs_nothing_of_what_it_goes_through(
+    stage: Stage,
+) -> None:
+    text = "import modelkit\nm = modelkit.LOAD(1)\ndef handler(job):\n    it = iter(m.state)\n"
+    text += "    return {0}, next(it, 0), next(iter(m.state), 0)"
+    with stage.warm() as warm:
+        assert warm.sync(Version((text.format(1), _START), {}, (1,))).loads
+        assert not warm.sync(Version((text.format(2), _START), {}, (1,))).loads
+
+
+@pytest.mark.parametrize("about", _SEEDED)
+def test_what_jobs_draw_and_keep_goes_with_the_seed(stage: Stage, about: str) -> None:
+    kept = "C = {}\ndef make(): return r.random()\ndef handler(job):\n"
+    kept += "    if 'x' not in C: C['x'] = make()\n    return C['x']"
+    one, other = (Version((_SEEDED[about].format(n) + kept, _START), {}, (1,)) for n in (1, 2))
+    assert not there_and_back(stage, one, other)
+
+
+def test_future_import_below_other_statements_is_the_error_that_python_raises(
+    stage: Stage,
+) -> None:
+    future = "from __future__ import annotations"
+    one, other = Version((f"'text'\n{future}\nx = 1",)), Version((f"y = 1\n{future}\nx = 1",))
+    assert not there_and_back(stage, one, other)
 
 
 @pytest.mark.parametrize("about", _FILLED)
