@@ -23,7 +23,7 @@ Task = asyncio.Task[Any]
 TaskRef = weakref.ref[Task]
 # Python's own helpers, which live as long as the process.
 _HELPERS = ("resource_tracker", "semaphore_tracker", "forkserver")
-_GRACE = 1.0
+GRACE = 1.0
 _TASKS = "/proc/self/task"
 
 
@@ -53,7 +53,7 @@ class Running:
 def end(children: Iterable[int]) -> None:
     """End child processes: asked first, then killed."""
     left = {pid for pid in children if _signal(pid, signal.SIGTERM)}
-    until = time.monotonic() + _GRACE
+    until = time.monotonic() + GRACE
     while left and time.monotonic() < until:
         left = {pid for pid in left if not _is_over(pid)}
         time.sleep(0.01)
@@ -110,7 +110,7 @@ def _cancel(tasks: Collection[Task], loop: asyncio.AbstractEventLoop) -> None:
     for task in tasks:
         task.cancel()
     if tasks:
-        loop.run_until_complete(asyncio.wait(tasks, timeout=_GRACE))
+        loop.run_until_complete(asyncio.wait(tasks, timeout=GRACE))
 
 
 def _children() -> frozenset[int]:

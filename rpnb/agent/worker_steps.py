@@ -19,7 +19,7 @@ from ..planner.local import NONE
 from ..planner.misses import did_nothing
 from ..planner.plan import Executed, Plan, Reason, Rerun, Step
 from ..planner.states import Given, State
-from . import worker_release
+from . import worker_forks, worker_release
 from .directory import RunDirectory
 from .worker_around import Around, Traces
 from .worker_code import Executor, compile_docstring, compile_statement, future_flags
@@ -270,7 +270,21 @@ class Steps:
         if "path" in todo.restore and are_found_by(self._lost_entries(todo.restore["path"])):
             # What was imported from there, another directory may have, too.
             return Plan(restart=Reason("changed", "sys.path"))
-        return todo
+        return self._plan(sync) if self._undo_forks(todo) else todo
+
+    def _undo_forks(self, todo: Plan) -> bool:
+        """Count the steps as failed that keep processes with the code from before an edit.
+
+        Tell whether there are any.
+        """
+        if not todo.swapped and all(rerun.reason.kind == "always" for rerun in todo.run):
+            return False
+        forked = worker_forks.holders(self.namespace)
+        kept = [self.ran[old] for _, old in todo.keep]
+        stale = [ran for ran in kept if not forked.isdisjoint(ran.executed.binds)]
+        for ran in stale:
+            ran.executed = replace(ran.executed, ok=False)
+        return bool(stale)
 
     def _lost_entries(self, old: int) -> list[str]:
         """Return what `sys.path` has got since before an old step ran."""
@@ -333,6 +347,7 @@ class Steps:
             self.prober.restore(resource, self._state_before(old)[resource])
         self._requirements.keep_on_path()
         self._around.forget()
+        worker_forks.stop(self.namespace.get(name) for name in todo.drop)
         end(pid for ran in undone for pid in ran.traces.children)
         self._background.cancel(lost, [task for ran in undone for task in ran.traces.tasks])
         self._drop(todo.drop, kept)

@@ -691,6 +691,45 @@ _SEEDED = {
 }
 
 
+_POOLS = {
+    "a pool": ("pool = mp.get_context('fork').Pool(1)\n", "pool.apply(compute, (1,))"),
+    "an executor": (
+        "pool = ProcessPoolExecutor(1, mp_context=mp.get_context('fork'))\n",
+        "pool.submit(compute, 1).result()",
+    ),
+    "a pool in an object": (
+        "class P:\n    def __init__(self): self.pool = mp.get_context('fork').Pool(1)\n"
+        "    def run(self): return self.pool.apply(compute, (1,))\np = P()\n",
+        "p.run()",
+    ),
+    "a method": (
+        "class P:\n    def run(self, k): return compute(k)\n"
+        "p, pools = P(), dict(a=[mp.get_context('fork').Pool(1)])\n",
+        "pools['a'][0].apply(p.run, (1,))",
+    ),
+}
+
+
+@pytest.mark.parametrize("about", _POOLS)
+def test_processes_of_a_pool_are_made_anew_with_the_code_that_they_run(
+    stage: Stage, about: str
+) -> None:
+    made, call = _POOLS[about]
+    load = "import modelkit, multiprocessing as mp\nfrom concurrent.futures import "
+    load += "ProcessPoolExecutor\nm, N = modelkit.LOAD(1), 1\n"
+    text = (
+        f"{load}def compute(k): return k + {{0}}, N\n{made}def handler(job): return {{1}}, {call}"
+    )
+    one, other, third = (
+        Version((text.format(*numbers), _START), {}, (1,), frozenset({"pool", "pools", "p"}))
+        for numbers in ((1, 1), (2, 1), (1, 2))
+    )
+    more = Version((one.steps[0].replace("(1), 1", "(1), 5"), _START), {}, (1,), one.hidden)
+    assert not there_and_back(stage, one, other, third, more)
+    with stage.warm() as warm:
+        assert [len(warm.sync(version).loads) for version in (one, other, third)] == [1, 0, 0]
+
+
 @pytest.mark.parametrize("about", _FILLED_UNSEEN)
 def test_what_jobs_filled_unseen_goes_where_who_reads_it_no_longer_fills_it(
     stage: Stage, about: str
