@@ -20,6 +20,7 @@ from .masks import (
     bit,
     bits,
     mask,
+    mask_of,
     module_mask,
     resource_mask,
 )
@@ -120,7 +121,8 @@ class Names:
     """What the names of a set of statements stand for: imports, reachable code, resources.
 
     `local` are the versions of the local modules that the statements may import; `stars`
-    tells for names that `from module import *` bound what they stand for.
+    tells for names that `from module import *` bound what they stand for, `seen` are all
+    names that statements were seen to bind.
     """
 
     def __init__(
@@ -128,11 +130,13 @@ class Names:
         every: Sequence[Facts],
         local: Sequence[LocalModules] = (),
         stars: Mapping[str, str] | None = None,
+        seen: frozenset[str] = frozenset(),
     ) -> None:
         self.every = every
         self.masks = [masks_of(facts) for facts in every]
         self._number = {id(facts): i for i, facts in enumerate(every)}
-        self.all = self._bound = self.stored = 0
+        self._bound = self.stored = 0
+        self.all = mask_of(seen)
         # Names of loggers, whose settings are a resource.
         self.loggers = 0
         for m in self.masks:

@@ -165,7 +165,8 @@ class _Planning:
         self.kinds = kinds
         every = [*(e.step.facts for e in executed), *(step.facts for step in new)]
         unique = list({id(facts): facts for facts in every}.values())
-        self.names = Names(unique, local, _stars(executed))
+        seen = frozenset[str]().union(*(e.binds for e in executed))
+        self.names = Names(unique, local, _stars(executed), seen)
         self.constants = Constants(self.names)
         self.match = match(executed, new)
         self.edited = edited_classes(executed, new, self.match, self.names)

@@ -660,6 +660,16 @@ _FILLED = {
 }
 
 
+@pytest.mark.parametrize("binds", ["from lm import *", "exec('q = 1')"])
+def test_who_lists_the_names_above_what_binds_some_unseen_finds_none_of_them(
+    stage: Stage, binds: str
+) -> None:
+    files = {"lm.py": b"def q(v): return v"}
+    listing = "c = [n for n in sorted(globals()) if len(n) == 1]"
+    versions = [Version(steps, files) for steps in ((binds,), (listing, binds), (binds, listing))]
+    assert not there_and_back(stage, *versions)
+
+
 _ALIASES = "def fill(k):\n    {0}\ndef handler(job):\n    return fill(1), {1}"
 # What jobs set by a helper, and what of it the handler reads that no longer calls it.
 _FILLED_UNSEEN = {
