@@ -29,6 +29,9 @@ from rpnb.errors import BadNotebook
 from tests.conftest import _end_processes
 from tests.jupyter.front_ends import JupyterLab
 
+# The first case of each front end waits for a kernel and a worker.
+pytestmark = pytest.mark.timeout(180)
+
 CONNECT = f"%runpod_connect local --python {sys.executable}"
 ONE = "%%runpod_setup one\nfirst = ['one']"
 TWO = "%%runpod_setup two\nsecond = ['two']\nafter = 2"
@@ -68,7 +71,7 @@ class IPython:
         )  # fmt: skip
         os.close(theirs)
         self.folder, self.number = folder, 1
-        self.screen = fdspawn(ours, timeout=30, encoding="utf-8", use_poll=True)
+        self.screen = fdspawn(ours, timeout=120, encoding="utf-8", use_poll=True)
         self.screen.expect_exact("In [1]: ")
 
     def type(self, text):
