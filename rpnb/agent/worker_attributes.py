@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Collection, Iterable
 
 from ..planner import known
+from ..planner.holdings import dictionary
 from ..planner.torch_modules import top
 from .worker_size import size_bytes
 
@@ -59,7 +60,7 @@ class Attributes:
                 continue
             if original.value is not _MISSING:
                 setattr(owner, original.name, original.value)
-            elif original.name in vars(owner):
+            elif original.name in dictionary(owner):
                 delattr(owner, original.name)
 
     def _original(self, path: str, local: Collection[str]) -> _Original | None:
@@ -78,7 +79,7 @@ class Attributes:
 
 def _part(owner: Any, name: str, default: Any = None) -> Any:
     """Return what an object holds under a name, without running any code of its class."""
-    held = getattr(owner, "__dict__", {})
+    held = dictionary(owner)
     return held.get(name, held.get("_modules", {}).get(name, default))
 
 

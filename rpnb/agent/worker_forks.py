@@ -59,7 +59,8 @@ def _pids(value: Any) -> list[int]:
         return list(value._processes or ())
     if sort == ("multiprocessing.pool", "Pool"):
         return [each.pid for each in value._pool]
-    is_process = isinstance(value, sys.modules["multiprocessing.process"].BaseProcess)
+    # By its class: what a proxy says it is, its own code says.
+    is_process = issubclass(type(value), sys.modules["multiprocessing.process"].BaseProcess)
     return [value.pid] if is_process and value.pid is not None and value.is_alive() else []
 
 

@@ -59,10 +59,10 @@ def attributes(value: Any) -> Iterable[Any]:
         return list(value.values())
     if type(value).__name__ == "ndarray" and str(value.dtype) == "object":
         return list(itertools.islice(value.flat, MOST))
-    return items(value) or list(_dictionary(value).values())
+    return items(value) or list(dictionary(value).values())
 
 
-def _dictionary(value: Any) -> dict[str, Any]:
+def dictionary(value: Any) -> dict[str, Any]:
     """Return an object's own dictionary; not by its own look-up, which may run code."""
     try:
         found = object.__getattribute__(value, "__dict__")
