@@ -341,7 +341,8 @@ _UNPARSED = ("SyntaxError", "IndentationError", "TabError")
 
 
 def _error(error: BaseException, home: Path) -> str:
-    return _named(type(error).__name__, str(error), home)
+    # As tracebacks name it: some of numpy's have another `__name__`.
+    return _named(type(error).__qualname__.split(".")[-1], str(error), home)
 
 
 def _reported(failed: RequestFailed, home: Path) -> str:
