@@ -114,7 +114,7 @@ class Desk:
 
     def _may(self, client: Client, message: Message) -> bool:
         """Tell whether the client may say so; it is told why not."""
-        if isinstance(message, (Ping, Pong, Replay, Stop, Blob)):
+        if isinstance(message, (Ping, Pong, Replay, Blob)):
             return True
         wants = client.hello is not None and client.hello.role == "drive"
         if self._driver is None and wants:
@@ -133,6 +133,8 @@ class Desk:
             f"{who} drives the worker {self._directory.worker}; this client may watch. It can "
             "drive once the other one disconnects."
         )
+        if isinstance(message, Stop):
+            text += f" `rpnb stop {self._directory.worker}` ends the worker all the same."
         client.say(Refused("driver", text, getattr(message, "request", None)))
 
     def _hold(self, driver: Client, client: Client, message: Message) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from ..errors import AgentError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -53,10 +55,11 @@ def connected(
     try:
         yield session
     finally:
-        if keep:
-            session.close()
-        else:
-            session.stop()
+        if not keep:
+            # The worker of another `rpnb run` that is at work is not this one's to end.
+            with contextlib.suppress(AgentError):
+                session.stop()
+        session.close()
 
 
 @contextlib.contextmanager

@@ -70,8 +70,9 @@ def stop(notebook: Notebook, options: Options) -> None:
     if options.has("pod"):
         message = f"{session.target.label} is no pod that rpnb can stop: end it where you rented it"
         raise BadInput(message, options.line, options.line.find("--pod"))
-    _leave(notebook)
+    # Before it lets go: a worker that another notebook drives is not stopped.
     session.stop()
+    _leave(notebook)
     pod = _pod(session)
     costs = f"{pod} still runs: %runpod_stop --pod" if pod else ""
     CellScreen(notebook.shell).lead((session.target.label, "worker stopped", costs))

@@ -198,12 +198,26 @@ def test_second_client_may_watch_and_is_told_who_drives(agent, peer):
     assert refused.request == "r" and "me drives" in refused.text
 
 
+@pytest.mark.parametrize("role", ["drive", "watch"])
+def test_who_does_not_drive_cannot_stop_the_worker_and_is_told_what_can(agent, peer, role):
+    second = Peer(agent, "other.ipynb on desk", role)
+    second.send(Stop("bye"))
+    if role == "drive":
+        peer.wait(lambda m: isinstance(m, Ping))
+        peer.send(Pong(0))
+    refused = second.wait(is_refused)
+    assert refused.request == "bye" and "`rpnb stop w` ends the worker" in refused.text
+    assert peer.run("r", "1").kind == "done"
+
+
 def test_driver_that_gives_no_sign_of_life_loses_the_wheel(agent, peer):
     """A laptop that sleeps keeps its link for hours."""
     second = Peer(agent, "other.ipynb on desk")
     assert second.run("r", "1").kind == "done"
     while peer.next() is not None:
         pass
+    second.send(Stop("bye"))
+    assert second.ended("bye").kind == "done"
 
 
 def test_other_client_of_the_same_name_does_not_take_the_wheel(agent, peer):

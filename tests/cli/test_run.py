@@ -117,7 +117,8 @@ def test_run_ends_a_job_that_takes_too_long(handler, target):
     assert following["status"] == "COMPLETED"
 
 
-def test_run_interrupted_cancels_the_job_and_is_no_traceback(handler, target):
+def asleep(handler, target):
+    """Return a run whose job has begun and does not end by itself."""
     command = [sys.executable, "-m", "rpnb", "run", str(handler), "--input", '"sleep"']
     process = subprocess.Popen(
         [*command, "--target", target.text],
@@ -129,6 +130,21 @@ def test_run_interrupted_cancels_the_job_and_is_no_traceback(handler, target):
     for line in process.stderr:
         if line.startswith("serving"):
             break
+    return process
+
+
+@here
+def test_second_run_of_one_file_leaves_the_first_ones_job_alone(handler, target):
+    first = asleep(handler, target)
+    second = run(handler, target, '"you"')
+    assert second.returncode != 0 and "drives the worker" in second.stderr
+    first.send_signal(signal.SIGINT)
+    _, said = first.communicate(timeout=60)
+    assert first.returncode == 130 and "cancelled" in said
+
+
+def test_run_interrupted_cancels_the_job_and_is_no_traceback(handler, target):
+    process = asleep(handler, target)
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)

@@ -275,6 +275,8 @@ def test_second_kernel_on_one_worker_is_told_who_drives_and_drives_when_it_has_l
     assert "book.ipynb on " in second.run(CONNECT).text
     handler = "%%runpod_handler --input 2\ndef handler(job):\n    return 'of the second'"
     assert "drives the worker" in second.run(handler).traceback
+    stopped = second.run("%runpod_stop")
+    assert "`rpnb stop book-" in stopped.text + stopped.traceback
     first.run("%runpod_disconnect")
     assert "of the second" in second.run(handler).text
 
