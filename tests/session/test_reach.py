@@ -1,3 +1,4 @@
+import contextlib
 import threading
 
 import pytest
@@ -53,3 +54,41 @@ def test_stream_that_did_not_open_in_time_is_given_longer_the_next_time(monkeypa
         with pytest.raises(LinkLost):
             reach.dial()
     assert given == [0.01, 0.02, 0.04, 0.05, 0.05]
+
+
+READY = reaches.bootstrap.Ready("s", "b", "p", None, "/", "w")
+
+
+def gone(monkeypatch, start):
+    """The way to an agent that was there, and whose host must start it again by `start`."""
+    reach = Reach(parse("local"), "w", Options())
+    reach._transport, reach.ready = Frozen(), READY
+    reach._miss()
+    monkeypatch.setattr(reaches.bootstrap, "start", start)
+    return reach
+
+
+def test_preparing_an_agent_that_is_gone_has_a_limit(monkeypatch):
+    monkeypatch.setattr(reaches, "_PREPARING", 0.05)
+    reach = gone(monkeypatch, lambda transport, *_, **__: transport.connect("s", "b"))
+    with pytest.raises(LinkLost):
+        reach.dial()
+
+
+def test_limit_of_preparing_is_three_minutes_and_the_first_time_there_is_none(monkeypatch):
+    """As documented; the first time a person watches, and may interrupt it."""
+    given, frozen = [], Frozen()
+
+    @contextlib.contextmanager
+    def limited(seconds, transport):
+        given.append(seconds)
+        yield
+
+    monkeypatch.setattr(reaches, "_limited", limited)
+    reach = gone(monkeypatch, lambda *_, **__: given.append("prepared") or READY)
+    frozen.close()
+    for known in (READY, None):
+        reach._transport, reach.ready, reach._is_gone = frozen, known, True
+        with pytest.raises(LinkLost):
+            reach.dial()
+    assert given == [180.0, "prepared", reaches._OPENING, "prepared", reaches._OPENING]
