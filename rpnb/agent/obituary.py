@@ -16,6 +16,8 @@ from .requests import Request
 
 _LAST_WORDS = 4000
 _MOST_LINES, _LINE = 5, 200
+# What the kernel said of a process's end is not older.
+_LAST_SECONDS = 60.0
 
 
 class Obituary:
@@ -42,7 +44,7 @@ class Obituary:
             self._cancelled(request, trace, stopped.cancel.reason or "cancelled")
             return
         for job, began in list(trace.jobs.items()) if trace is not None else []:
-            account = self._account(trace, f" in job {job!r}, after {time.time() - began:.0f} s")
+            account = self._account(trace, f" in job {job!r}{_after(began)}")
             self._finished(request, job, "FAILED", account["message"], account)
         error = self._account(trace, "")
         self._append("failed", {"phase": "worker", "error": error, "cell": None}, request)
@@ -94,7 +96,9 @@ class Obituary:
     def _kernel(self) -> list[str]:
         if self._ended.get("signal") is None or not self._ended.get("pid"):
             return []
-        return death.kernel_says(self._ended["pid"], time.time() - self._ended["since"])
+        # A clock that was set back while it lived must not hide its end.
+        lived = max(time.time() - self._ended["since"], _LAST_SECONDS)
+        return death.kernel_says(self._ended["pid"], lived)
 
     def _words(self, trace: Trace | None) -> str:
         """Return the end of what the worker wrote to its error log, within this request."""
@@ -110,3 +114,9 @@ class Obituary:
     def _append(self, kind: str, body: dict[str, Any], request: str | None) -> None:
         out, err = self._sizes["out"], self._sizes["err"]
         self._journal.append(kind, body, request=request, out=out, err=err)
+
+
+def _after(began: float) -> str:
+    """Return how long a job ran, "" where the clock was set back since."""
+    seconds = time.time() - began
+    return f", after {seconds:.0f} s" if seconds >= 0 else ""

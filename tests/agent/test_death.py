@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from pathlib import Path
 
@@ -17,9 +18,13 @@ import pytest
 from rpnb.agent import death, memory
 from rpnb.agent.directory import RunDirectory, Settings, hold
 from rpnb.agent.generation import Generation
+from rpnb.agent.journal import JournalReader
+from rpnb.agent.known import Trace
+from rpnb.agent.obituary import Obituary
 from rpnb.agent.processes import boot, started
 from rpnb.protocol.messages import Submit
 from tests.agent.agents import Agent, Peer, program, until
+from tests.agent.writer import Writer
 
 RECORD = {"generation": 1, "code": None, "signal": None, "peak_bytes": 24_000_000_000}
 CRASH = """Fatal Python error: Segmentation fault
@@ -83,6 +88,24 @@ def test_old_words_of_the_kernel_are_left_out(tmp_path, monkeypatch):
     log.write_bytes(b"6,1,5,-;python[77]: segfault at 0\n")
     monkeypatch.setattr(death, "_KERNEL_LOG", log)
     assert death.kernel_says(77, 1) == []
+
+
+def test_death_after_the_clock_was_set_back_is_told_without_a_time(tmp_path, monkeypatch):
+    log, stamp = tmp_path / "kmsg", int(time.clock_gettime(time.CLOCK_MONOTONIC) * 1e6)
+    log.write_bytes(f"6,1,{stamp},-;python[77]: segfault at 0\n".encode())
+    monkeypatch.setattr(death, "_KERNEL_LOG", log)
+    writer, later = Writer(tmp_path), time.time() + 3600
+    ended = {"generation": 1, "code": None, "signal": 11, "pid": 77, "since": later}
+    trace = Trace("r", later, 1, {"out": 0, "err": 0}, {}, jobs={"j": later})
+    with writer.record() as record:
+        obituary = Obituary(writer.directory, record, ended)
+        obituary.failed("r", trace, None)
+        obituary.close()
+    finished = JournalReader(writer.directory.journal).poll()
+    problem = next(iter(finished)).body["problem"]
+    writer.journal.close()
+    assert "in job 'j'" in problem and ", after" not in problem
+    assert "The kernel's log says: python[77]: segfault at 0" in problem
 
 
 # Real workers
