@@ -57,6 +57,7 @@ def capture(name: str, names: Names) -> Captured:
         return Captured(Capture(name, "import", _import_from(name, definition.node)))
     if definition is not None and is_code(definition, names):
         return from_definition(definition, names)
+    refuse(name, value, names.send)
     return capture_value(name, value, names, definition)
 
 
@@ -73,7 +74,6 @@ def capture_value(
         value = list(value)
     text = literal(value)
     if text is not None:
-        refuse(name, value, names.send)
         found = _literal(name, text, definition)
         return replace(found, value=value, parts=values.containers(value))
     by_name = importable(value)

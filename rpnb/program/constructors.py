@@ -11,6 +11,7 @@ import decimal
 import enum
 import fractions
 import logging
+import os
 import pathlib
 import re
 import uuid
@@ -23,6 +24,8 @@ from .literals import literal
 def constructor(value: Any) -> tuple[str, str] | None:
     """Return (expression, module to import) for a value of a well-known type, or None."""
     kind = type(value)
+    if value is os.environ:
+        return "os.environ", "os"
     text = _TABLE[kind](value) if kind in _TABLE else _torch(value, kind)
     if text is None:
         return None

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+import types
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from ..errors import CannotCapture
+from .obstacles import kind_of
 from .passages import Passage
 
-_DEPTH = 20
+# Settings are neither deeper nor larger: what is has data in it, and is looked at in passing.
+_DEPTH, _BREADTH, _MANY = 20, 1000, 10_000
+_TEXT_LENGTH = 16_384
+_NONE_IN = (
+    *(int, float, complex, type(None)),
+    *(type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType),
+)
 _SECRET = ("TOKEN", "KEY", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
 # Of a word of a name, so that TOKENIZERS_PARALLELISM and MAX_TOKENS are none.
 _NAME = re.compile(
@@ -19,7 +29,9 @@ _NAME = re.compile(
 _SURE = re.compile(r"(?:.*_)?(?:SECRETS?|PASSWORD|PASSWD|CREDENTIALS?)(?:_.*)?")
 # How the keys of well-known services begin.
 _HEADS = ("hf_", "sk-", "ghp_", "github_pat_", "AKIA", "rpa_", "xoxb-", "eyJ", "AIza", "glpat-")
-_BODY = re.compile(r"(?:" + "|".join(_HEADS) + r")[\w.+/=-]{12,}|-----BEGIN [A-Z ]*PRIVATE KEY")
+_BODY = re.compile(
+    r"(?<![\w-])(?:" + "|".join(_HEADS) + r")[\w.+/=-]{12,}|-----BEGIN [A-Z ]*PRIVATE KEY"
+)
 # `SORT_KEY = "date"`, `PAD_TOKEN = "<|pad_0|>"` are none; what was drawn at random has digits.
 _DRAWN = re.compile(r"(?=\D*\d)(?=[^A-Za-z]*[A-Za-z])[\w.+/=:-]{6,}")
 
@@ -46,7 +58,9 @@ def written(passage: Passage) -> list[str]:
 
 
 def refuse(path: str, value: Any, allowed: Collection[str] = ()) -> None:
-    """Let no secret be written into a program as the value at `path`, such as `name` or `f.key`.
+    """Let no secret get into a program with the value at `path`, such as `name` or `f.key`.
+
+    Neither as text nor in a data file: looked for in containers and in objects' attributes.
 
     Those of `allowed` names are written all the same.
 
@@ -54,11 +68,11 @@ def refuse(path: str, value: Any, allowed: Collection[str] = ()) -> None:
         CannotCapture: it looks like one; says how it gets to the target unwritten.
     """
     name = path.partition(".")[0]
-    found = None if name in allowed else next(_secrets(path, value), None)
+    found = None if name in allowed else next(_secrets(path, value, set()), None)
     if found is not None:
-        variable = _last(path).upper()
+        variable = _last(found).upper().strip("_")
         raise CannotCapture(
-            f"`{found}` looks like a secret, and would stand in the program's text and in every "
+            f"`{found}` looks like a secret, and would stand in the program's files and in every "
             f"export. Remedy: `%runpod_env {variable}` hands it to the worker, which keeps it in "
             f'memory only; read os.environ["{variable}"] in the remote cell. To write it all the '
             f"same: --send {name}",
@@ -67,18 +81,48 @@ def refuse(path: str, value: Any, allowed: Collection[str] = ()) -> None:
         )
 
 
-def _secrets(path: str, value: Any, depth: int = 0) -> Iterator[str]:
-    """Where in a plain value a secret stands, as far as names and texts tell."""
-    if isinstance(value, (str, bytes)):
-        text = value if isinstance(value, str) else value.decode("latin-1")
-        if _BODY.search(text) or _is_named_so(_last(path), text):
+def _secrets(path: str, value: Any, seen: set[int], depth: int = 0) -> Iterator[str]:
+    """Where in a value a secret stands, as far as names and texts tell."""
+    kind = type(value)
+    if issubclass(kind, _NONE_IN) or len(seen) == _MANY or depth == _DEPTH:
+        return
+    if issubclass(kind, (str, bytes)):
+        text = value[: _TEXT_LENGTH + 1]
+        text = text if isinstance(text, str) else text.decode("latin-1")
+        is_body = len(text) <= _TEXT_LENGTH and _BODY.search(text)
+        if is_body or _is_named_so(_last(path), text):
             yield path
-    elif type(value) is dict and depth < _DEPTH:
-        for key, each in value.items():
-            yield from _secrets(f"{path}[{key!r}]", each, depth + 1)
-    elif type(value) in (list, tuple) and depth < _DEPTH:
-        for number, each in enumerate(value):
-            yield from _secrets(f"{path}[{number}]", each, depth + 1)
+    elif id(value) not in seen:
+        seen.add(id(value))
+        for inner, each in _inside(path, value):
+            yield from _secrets(inner, each, seen, depth + 1)
+
+
+def _inside(path: str, value: Any) -> list[tuple[str, Any]]:
+    """What a container or an object holds, each with its path."""
+    try:
+        return list(islice(_parts(path, value), _BREADTH))
+    except Exception:  # noqa: BLE001 - a foreign object may raise anything from an attribute
+        return []
+
+
+def _parts(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        yield from ((f"{path}[{key!r}]", each) for key, each in value.items())
+    elif isinstance(value, (list, tuple, set, frozenset, deque)):
+        yield from ((f"{path}[{number}]", each) for number, each in enumerate(value))
+    elif kind_of(value) is None:
+        yield from ((f"{path}.{key}", each) for key, each in _attributes(value))
+
+
+def _attributes(value: Any) -> Iterable[tuple[str, Any]]:
+    held = dict(getattr(value, "__dict__", ()))
+    for kind in type(value).__mro__:
+        slots = kind.__dict__.get("__slots__", ())
+        for slot in [slots] if isinstance(slots, str) else slots:
+            if slot not in ("__dict__", "__weakref__") and hasattr(value, slot):
+                held[slot] = getattr(value, slot)
+    return held.items()
 
 
 def _last(path: str) -> str:

@@ -81,7 +81,6 @@ _CANNOT: dict[str, Kind] = {
     "multiprocessing.process.BaseProcess": _TIED,
     **dict.fromkeys(("multiprocessing.queues.Queue", "multiprocessing.queues.SimpleQueue"), _TIED),
     **dict.fromkeys(("multiprocessing.synchronize.SemLock", "_multiprocessing.SemLock"), _TIED),
-    **dict.fromkeys(("multiprocessing.connection._ConnectionBase",), _TIED),
     **dict.fromkeys(("_hashlib.HASH", "_blake2.blake2b", "_blake2.blake2s"), Kind(
         "a hash in progress", "capture its hexdigest()")),
     **dict.fromkeys(("weakref.ReferenceType", "weakref.ProxyType"), _WEAK),
@@ -98,6 +97,9 @@ _CANNOT: dict[str, Kind] = {
 }  # fmt: skip
 STAYS: dict[str, Kind] = {
     "_io._IOBase": _FILE,
+    # A pickle would write the secrets in it into a file.
+    "os._Environ": Kind("this machine's environment", "read os.environ in a remote cell"),
+    "multiprocessing.connection._ConnectionBase": _TIED,
     "builtins.memoryview": Kind("a view of other memory", "capture bytes(…) of it"),
     "tempfile.TemporaryDirectory": _TEMPORARY,
     "multiprocessing.shared_memory.SharedMemory": _TIED,

@@ -21,6 +21,8 @@ from .names import spaces
 from .obstacles import stays
 
 PROTOCOL = 5
+# torch's names for NVIDIA's and AMD's, Apple's, Intel's.
+_GPUS = frozenset({"cuda", "mps", "xpu"})
 _NAMED = (type, types.FunctionType, types.BuiltinFunctionType)
 
 
@@ -61,7 +63,8 @@ def module_of(obj: Any) -> set[str]:
 
 def _is_on_gpu(obj: Any) -> bool:
     kind = type(obj)
-    return kind.__module__ == "torch" and kind.__name__ == "Tensor" and bool(obj.is_cuda)
+    is_tensor = kind.__module__ == "torch" and kind.__name__ == "Tensor"
+    return is_tensor and obj.device.type in _GPUS
 
 
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from .obstacles import Kind, kind_of
 
 _DEPTH, _BREADTH = 12, 10_000
 _ATOMS = (str, bytes, bytearray, int, float, complex, type(None), type, types.ModuleType)
+_TABLES = frozenset({"numpy.ndarray", "pandas.DataFrame", "pandas.Series"})
 # So many of them say enough.
 _SAID = 5
 
@@ -96,6 +98,8 @@ def _inside(path: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield f"{path}[{number}]" if isinstance(value, (list, tuple)) else f"{path}{{…}}", each
     elif isinstance(value, types.FunctionType):
         yield from _inside_function(path, value)
+    elif f"{type(value).__module__.partition('.')[0]}.{type(value).__name__}" in _TABLES:
+        yield from _inside_table(path, value)
     elif isinstance(value, types.MethodType):
         yield f"{path}.__self__", value.__self__
     else:
@@ -130,11 +134,26 @@ def _attributes(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         # It chooses what travels; an attribute that it leaves out is no obstacle.
         chosen = value.__getstate__()
         if isinstance(chosen, dict):
-            found = chosen
+            own = chosen.get("__dict__")
+            # pydantic's has the attributes one level below.
+            found = {**chosen, **own} if isinstance(own, dict) else chosen
     if not found:
         yield from _pieces(path, value)
     for name, each in found.items():
-        yield f"{path}.{name}", each
+        if name != "__dict__":
+            yield f"{path}.{name}", each
+
+
+def _inside_table(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The objects in an array, series or data frame; numbers are none."""
+    if hasattr(value, "iloc") and value.ndim == 2:
+        for name, column in value.items():
+            yield from _inside_table(f"{path}[{_short(name)}]", column)
+    elif value.dtype == object:
+        is_array = not hasattr(value, "iloc")
+        for at, each in sys.modules["numpy"].ndenumerate(value):
+            place = ", ".join(map(str, at))
+            yield f"{path}[{place or '()'}]" if is_array else f"{path}.iloc[{place}]", each
 
 
 def _pieces(path: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import re
 import types
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from ..errors import CannotCapture
 from .credentials import refuse
 from .expressions import Expression, expression
 from .functions import Found, find, in_factory, with_defaults
@@ -36,7 +38,7 @@ def closure(name: str, value: Any, names: Names, capture_value: CaptureValue) ->
     for key, cell in cells.items():
         refuse(f"{name}.{key}", _content(cell), names.send)
     parts = {
-        key: _part(f"_{name}_{key}", _content(cell), names, capture_value)
+        key: _part(f"_{name}_{key}", f"{name}'s {key}", _content(cell), names, capture_value)
         for key, cell in cells.items()
         if key not in own
     }
@@ -80,13 +82,23 @@ def _content(cell: types.CellType) -> Any:
 
 
 def _part(
-    name: str, value: Any, names: Names, capture_value: CaptureValue
+    name: str, path: str, value: Any, names: Names, capture_value: CaptureValue
 ) -> tuple[Expression, Captured | None]:
-    """An expression for an object inside another, captured under a name of its own if need be."""
+    """An expression for an object inside another, captured under a name of its own if need be.
+
+    Raises:
+        CannotCapture: it cannot travel; says so of its `path` in the other, `v's lock`.
+    """
     found = expression(value, names)
     if found is not None:
         return found, None
-    return Expression(name, frozenset({name})), capture_value(name, value, names)
+    try:
+        return Expression(name, frozenset({name})), capture_value(name, value, names)
+    except CannotCapture as problem:
+        whole = re.split(r"['.]", path)[0]
+        text = str(problem).replace(f"`{name}` cannot travel", f"`{whole}` cannot travel")
+        text = text.replace(f"`{name}", f"`{path}")
+        raise CannotCapture(text, name=whole, path=path) from None
 
 
 def partial(name: str, value: Any, names: Names, capture_value: CaptureValue) -> Captured | None:
@@ -96,14 +108,15 @@ def partial(name: str, value: Any, names: Names, capture_value: CaptureValue) ->
     for key, each in (*enumerate(value.args, 1), *value.keywords.items()):
         refuse(f"{name}.{key}", each, names.send)
     parts = [
-        _part(f"_{name}_function", value.func, names, capture_value),
+        _part(f"_{name}_function", f"{name}.func", value.func, names, capture_value),
         *(
-            _part(f"_{name}_{n}", each, names, capture_value)
+            _part(f"_{name}_{n}", f"{name}.args[{n - 1}]", each, names, capture_value)
             for n, each in enumerate(value.args, 1)
         ),
     ]
     keywords = {
-        k: _part(f"_{name}_{k}", each, names, capture_value) for k, each in value.keywords.items()
+        k: _part(f"_{name}_{k}", f"{name}.keywords[{k!r}]", each, names, capture_value)
+        for k, each in value.keywords.items()
     }
     given = [part.text for part, _ in parts]
     given += [f"{key}={part.text}" for key, (part, _) in keywords.items()]
@@ -118,7 +131,7 @@ def method(name: str, value: Any, names: Names, capture_value: CaptureValue) -> 
         return None
     if value.__self__ is None or isinstance(value.__self__, types.ModuleType):
         return None
-    part = _part(f"_{name}_self", value.__self__, names, capture_value)
+    part = _part(f"_{name}_self", f"{name}.__self__", value.__self__, names, capture_value)
     return assembled(name, f"{part[0].text}.{value.__name__}", [part])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata
@@ -93,11 +94,7 @@ def _problems(capture: Capture, python: str, there: There, own: set[str]) -> Ite
     asks = [(module, f"`{capture.name}` comes from {module}", "") for module in sorted(imports)]
     for module, what, here in (*asks, *capture.asks):
         if module not in own and there.lacks(module):
-            brought = (metadata.packages_distributions().get(module) or [module])[0]
-            yield (
-                f"{what}, and the target has no module {module}. Remedy: put `%pip install "
-                f"{brought}` into a set-up cell"
-            )
+            yield f"{what}, and the target has no module {module}. Remedy: {_got(module, there)}"
         found = there.other_major(module, here)
         if found:
             package = DISTRIBUTIONS[module]
@@ -107,6 +104,14 @@ def _problems(capture: Capture, python: str, there: There, own: set[str]) -> Ite
                 f"dictionaries, CSV), or put `%pip install {package}=={_major(here)}.*` into a "
                 "set-up cell"
             )
+
+
+def _got(module: str, there: There) -> str:
+    """How to come by a module that the target lacks."""
+    if module in sys.stdlib_module_names:
+        return f"it is of this Python's own library: use what Python {there.python} has, too"
+    brought = (metadata.packages_distributions().get(module) or [module])[0]
+    return f"put `%pip install {brought}` into a set-up cell"
 
 
 def requested(requirements: Iterable[str]) -> frozenset[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from types import SimpleNamespace
+
 import pytest
 
 from rpnb.errors import CannotCapture
@@ -9,6 +12,28 @@ from rpnb.program.credentials import is_secret_name, refuse
 
 # Put together, so that no scanner takes them for real ones.
 BODY = "Ab1Cd2Ef3Gh4Ij5Kl6Mn7"
+
+
+class Service:
+    def __init__(self, key):
+        self.api_key = key
+
+
+class Slotted:
+    __slots__ = ("api_key",)
+
+    def __init__(self, key):
+        self.api_key = key
+
+
+class Raising:
+    @property
+    def __class__(self):
+        raise RuntimeError("outside a request")
+
+
+looped = SimpleNamespace(api_key=None)
+looped.itself = looped
 SECRETS = {
     "HF_TOKEN": "hf_" + BODY,
     "client": "sk-" + BODY,
@@ -19,6 +44,10 @@ SECRETS = {
     "cfg": {"service": {"api_key": BODY}},
     "listed": ["a", {"b": ["rpa_" + BODY]}],
     "raw": b"-----BEGIN RSA PRIVATE KEY-----",
+    "settings": SimpleNamespace(service=Service(BODY)),
+    "slotted": Slotted(BODY),
+    "environ": {**{f"PLAIN_{n}": "x" * 100 for n in range(60)}, "HF_TOKEN": "hf_" + BODY},
+    "ordered": OrderedDict(api_key=BODY),
 }
 PLAIN = {
     "SORT_KEY": "date",
@@ -30,6 +59,9 @@ PLAIN = {
     "model": "hf_small",
     "KEY": "",
     "cfg": {"keyboard": "qwerty-102", "tokens": "12 a"},
+    "ids": ["x" * n + "hf_" + BODY for n in range(1, 50)],
+    "raising": [Raising()],
+    "holding": looped,
 }
 
 
@@ -75,6 +107,43 @@ def test_secret_that_a_function_holds_is_refused(notebook, made):
     notebook.cell(f"f = {made.format(BODY)}")
     notebook.setup("s = f(1)")
     with pytest.raises(CannotCapture, match="`f.api_key` looks like a secret"):
+        notebook.build()
+
+
+HOLDERS = {
+    "object": ("class Service:\n    def __init__(self, key): self.api_key = key\nv = Service({!r})",
+               "v.api_key"),
+    "pydantic": ("import pydantic\nclass Settings(pydantic.BaseModel):\n    api_key: str\n"
+                 "v = Settings(api_key={!r})", "v.api_key"),
+    "secret text": ("import pydantic\nclass Settings(pydantic.BaseModel):\n"
+                    "    key: pydantic.SecretStr\nv = Settings(key={!r})", "v.key._secret_value"),
+    "large": ("v = dict.fromkeys(range(900), 'plain')\nv['hf_token'] = {!r}", "v['hf_token']"),
+    "beside code": ("v = {{'load': lambda x: x, 'hf_token': {!r}}}", "v['hf_token']"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+def test_secret_in_what_travels_as_a_file_is_refused_and_can_be_overruled(notebook, holder):
+    text, path = HOLDERS[holder]
+    notebook.cell(text.format(BODY))
+    notebook.setup("s = v")
+    with pytest.raises(CannotCapture) as raised:
+        notebook.build()
+    assert f"`{path}` looks like a secret" in str(raised.value)
+    assert BODY not in str(raised.value)
+    program = notebook.build(send=["v"])
+    assert BODY.encode() in program.text.encode() + b"".join(map(program.content, program.files))
+
+
+def test_environment_of_this_machine_is_the_targets_there(notebook, monkeypatch):
+    monkeypatch.setenv("RPNB_TEST_TOKEN", BODY)
+    notebook.cell("import os\nenv = os.environ\ncfg = {'of': os.environ}")
+    notebook.setup("s = env['HOME']")
+    program = notebook.build()
+    assert (list(program.files), "env = os.environ\n" in program.text) == ([], True)
+    notebook.setup("t = cfg")
+    told = r"`cfg\['of'\]` is this machine's environment. Remedy: read os.environ in a remote cell"
+    with pytest.raises(CannotCapture, match=told):
         notebook.build()
 
 

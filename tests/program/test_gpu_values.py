@@ -12,7 +12,7 @@ from rpnb.program.names import Names
 
 
 def _tensor_from(data, needs_grad):
-    made = sys.modules["torch"].Tensor(data, is_cuda=False)
+    made = sys.modules["torch"].Tensor(data, "cpu")
     made.requires_grad = needs_grad
     return made
 
@@ -24,20 +24,21 @@ def tensor(monkeypatch):
     class Tensor:
         __module__ = "torch"
 
-        def __init__(self, data, is_cuda=True):
-            self.data, self.is_cuda, self.requires_grad = data, is_cuda, False
+        def __init__(self, data, device="cuda"):
+            self.data, self.requires_grad = data, False
+            self.device = types.SimpleNamespace(type=device)
 
         def detach(self):
-            return Tensor(self.data, self.is_cuda)
+            return Tensor(self.data, self.device.type)
 
         def cpu(self):
-            return Tensor(self.data, is_cuda=False)
+            return Tensor(self.data, "cpu")
 
         def requires_grad_(self, needed):
             self.requires_grad = needed
 
         def __reduce_ex__(self, protocol):
-            assert not self.is_cuda, "this machine's GPU is not the target's"
+            assert self.device.type == "cpu", "this machine's GPU is not the target's"
             return _tensor_from, (self.data, self.requires_grad)
 
     monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(Tensor=Tensor))
@@ -49,13 +50,14 @@ def _built(value):
     return build([Cell("h", "handler", "", "cell 2", source)], Names({"weights": value}))
 
 
-def test_tensor_inside_a_value_travels_as_its_copy_in_memory(tensor):
-    held = tensor([1, 2])
+@pytest.mark.parametrize("device", ["cuda", "mps", "xpu"])
+def test_tensor_inside_a_value_travels_as_its_copy_in_memory(tensor, device):
+    held = tensor([1, 2], device)
     held.requires_grad = True
     program = _built({"layer": [held], "name": "a"})
     [path] = [path for path in program.files if path.endswith(".pkl")]
     [found] = pickle.loads(program.content(path))["layer"]
-    assert (found.data, found.is_cuda, found.requires_grad) == ([1, 2], False, True)
+    assert (found.data, found.device.type, found.requires_grad) == ([1, 2], "cpu", True)
 
 
 def test_copy_is_noted(tensor):
@@ -65,4 +67,4 @@ def test_copy_is_noted(tensor):
 
 
 def test_tensor_in_memory_is_not_noted(tensor):
-    assert not _built([tensor([1], is_cuda=False)]).notes
+    assert not _built([tensor([1], "cpu")]).notes

@@ -26,9 +26,15 @@ TABLE = [
     ("import threading\nclass A: __slots__ = ('k',)\nv = A()\nv.k = threading.Lock()",
      "v.k", "a thread lock", SYNC),
     ("import threading\ndef make(k):\n    return lambda: k\nv = make(threading.Lock())",
-     "_v_k", "a thread lock", SYNC),
+     "v's k", "a thread lock", SYNC),
+    ("import threading\ndef make(k):\n    return lambda: k\n"
+     "v = make(make({'a': threading.Lock()}))", "v's k's k['a']", "a thread lock", SYNC),
+    ("import threading\nclass A: pass\na = A()\na.lock = threading.Lock()\n"
+     "A.m = lambda self: 1\nv = a.m\ndel a", "v.__self__.lock", "a thread lock", SYNC),
     ("import threading, functools\nv = functools.partial(print, threading.Lock())",
-     "_v_1", "a thread lock", SYNC),
+     "v.args[0]", "a thread lock", SYNC),
+    ("import threading, functools\nv = functools.partial(print, sep=threading.Lock())",
+     "v.keywords['sep']", "a thread lock", SYNC),
     ("import threading\nv = threading.Event()", "v", "a thread synchronisation object", SYNC),
     ("import threading\nv = {1: threading.Condition()}", "v[1]",
      "a thread synchronisation object", SYNC),
@@ -98,6 +104,8 @@ TABLE = [
      "tied to this machine's processes", "create it in a remote cell"),
     ("from multiprocessing import shared_memory\nv = shared_memory.SharedMemory(create=True, "
      "size=9)\nv.unlink()", "v", "tied to this machine's processes", "create it in a remote cell"),
+    ("import multiprocessing\nv = {'end': multiprocessing.Pipe()[0]}", "v['end']",
+     "tied to this machine's processes", "create it in a remote cell"),
     ("import ctypes\nv = ctypes.CDLL(None)", "v", "a pointer into this process",
      "load the library in a remote cell, or capture its value"),
     ("import ctypes\nv = [ctypes.pointer(ctypes.c_int(3))]", "v[0]",
@@ -114,6 +122,12 @@ TABLE = [
      "make it in a remote cell, where it counts"),
     ("import boto3\nv = boto3.client('s3', region_name='x-1')", "v",
      "a client of a service, with its credentials", f"{MAKE}, where these are"),
+    ("import threading, pydantic\nclass A(pydantic.BaseModel):\n    k: object\n"
+     "v = {'cfg': A(k=threading.Lock())}", "v['cfg'].k", "a thread lock", SYNC),
+    ("import threading, numpy as np\nv = {'a': np.array([[1, threading.Lock()]])}",
+     "v['a'][0, 1]", "a thread lock", SYNC),
+    ("import threading, pandas as pd\nv = pd.DataFrame({'n': [1, 2], 'k': [0, threading.Lock()]})",
+     "v['k'].iloc[1]", "a thread lock", SYNC),
     # Nothing is known of these beforehand: the innermost part that fails is named.
     ("import struct\nv = {'head': [1, struct.Struct('<I')]}", "v['head'][1]",
      "of the kind _struct.Struct (cannot pickle '_struct.Struct' object)", TAKE),
@@ -141,9 +155,8 @@ def test_what_cannot_travel_is_named_with_its_path_its_cell_and_the_remedy(
     notebook.setup("import os\nx = v")
     with pytest.raises(CannotCapture) as raised:
         notebook.build()
-    name = path if path.startswith("_") else "v"
     assert str(raised.value) == (
-        f"`{name}` cannot travel to the target: `{path}` is {what}. Remedy: {remedy}\n"
+        f"`v` cannot travel to the target: `{path}` is {what}. Remedy: {remedy}\n"
         "  cell 2, line 3 uses it."
     )
 

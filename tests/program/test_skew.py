@@ -133,6 +133,17 @@ def test_what_the_target_has_no_module_for_is_named_before_anything_is_sent(only
     )
 
 
+def test_module_of_this_pythons_own_library_is_not_to_be_installed():
+    # As tomllib is below Python 3.11, and many an old one above 3.12.
+    names = Names({"table": sys.modules["types"]}, there=LACKING)
+    with pytest.raises(CannotCapture) as raised:
+        build([Cell("h", "handler", "", "cell 2", "def handler(job):\n    return table")], names)
+    assert str(raised.value) == (
+        "`table` comes from types, and the target has no module types. Remedy: it is of this "
+        "Python's own library: use what Python 3.11 has, too\n  cell 2, line 2 uses it."
+    )
+
+
 def test_everything_that_the_target_lacks_is_said_at_once(only_here):
     with pytest.raises(CannotCapture, match="(?s)3 problems.*`cfg.*`find.*`lib"):
         _asking(only_here, "cfg, find, lib")
