@@ -17,6 +17,7 @@ from ..errors import AgentError, ProtocolError
 from ..protocol.connection import CLIENT, Connection
 from ..protocol.messages import Hello, Welcome, encode
 from . import gpu
+from .channel import peer
 from .directory import RunDirectory, read_json, root, worker_path
 from .journal import path_of, segments
 from .processes import started
@@ -50,12 +51,11 @@ def stop(worker: str) -> bool:
     """
     directory = RunDirectory(worker_path(root(), worker))
     was_alive = directory.is_alive()
-    if directory.is_relay_alive():
-        _signal(int(directory.relay_lock.read_bytes() or b"0"), signal.SIGTERM)
-    elif was_alive:
+    if was_alive and not directory.is_relay_alive():
         _end_worker(directory)
-    deadline = time.monotonic() + _STOP_TIMEOUT
+    is_told, deadline = False, time.monotonic() + _STOP_TIMEOUT
     while directory.is_alive():
+        is_told = is_told or _end_relay(directory)
         if time.monotonic() > deadline:
             raise AgentError(
                 f"the worker {worker} does not end: a driver may hold it. Look at {directory.path}."
@@ -72,10 +72,23 @@ def _end_worker(directory: RunDirectory) -> None:
             os.killpg(pids["worker"], signal.SIGKILL)
 
 
-def _signal(pid: int, number: int) -> None:
+def _end_relay(directory: RunDirectory) -> bool:
+    """Ask the relay that listens here to end; tell whether there was one.
+
+    The kernel says who listens. The number in the lock's file may be another's here: two
+    pods with one volume see each other's locks.
+    """
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_ANSWER)
+        try:
+            probe.connect(os.fspath(directory.socket))
+        except OSError:
+            return False
+        pid, _ = peer(probe)
     if pid > 0:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
+            os.kill(pid, signal.SIGTERM)
+    return pid > 0
 
 
 def _describe(directory: RunDirectory, held: dict[int, int]) -> dict[str, Any]:

@@ -259,7 +259,11 @@ class Session:
         self._request(messages.Restart)
 
     def stop(self) -> None:
-        """End the worker and its agent, and free what they hold."""
+        """End the worker and its agent, and free what they hold.
+
+        Raises:
+            AgentError: another client drives the worker.
+        """
         with contextlib.suppress(LinkLost):
             self._request(messages.Stop)
         self.close()

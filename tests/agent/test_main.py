@@ -7,6 +7,11 @@ import os
 import signal
 import subprocess
 
+import pytest
+
+from rpnb.agent import census
+from rpnb.agent.directory import RunDirectory, hold
+from rpnb.errors import AgentError
 from rpnb.protocol.connection import CLIENT, Connection
 from rpnb.protocol.messages import Hello, Ping, Pong, Submit, encode
 from tests.agent.agents import Agent, Peer, program, until
@@ -80,6 +85,22 @@ def test_stop_ends_a_worker_without_a_relay(agent, peer):
     agent.kill_relay()
     assert stop(agent) == {"stopped": True}
     assert not agent.directory.is_worker_alive()
+
+
+def test_stop_signals_nobody_who_only_has_the_number_of_a_relay(tmp_path, monkeypatch):
+    """Two pods share a volume: the one that holds the lock is a process of the other's."""
+    monkeypatch.setenv("RPNB_HOME", str(tmp_path))
+    monkeypatch.setattr(census, "_STOP_TIMEOUT", 0.2)
+    directory = RunDirectory(tmp_path / "run" / "w")
+    directory.create()
+    lock = hold(directory.relay_lock)
+    with subprocess.Popen(["sleep", "60"]) as process:
+        os.write(lock, str(process.pid).encode())
+        with pytest.raises(AgentError, match="does not end"):
+            census.stop("w")
+        assert process.poll() is None
+        process.kill()
+    os.close(lock)
 
 
 def test_stop_of_no_worker_does_nothing(agent):
