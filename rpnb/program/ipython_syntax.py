@@ -20,11 +20,12 @@ import ast
 import io
 import re
 import tokenize
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from ..errors import BadSyntax
 from .commands import NAMED, as_python
-from .pip_lines import Named, files_of, requirements_of
+from .pip_lines import Named, commands_of, files_of, requirements_of
 
 _LINE = re.compile(
     r"(?P<indent>[ \t]*)(?:(?P<target>[A-Za-z_][\w., ]*?)[ \t]*=[ \t]*(?=[!%]))?"
@@ -34,7 +35,7 @@ _LINE = re.compile(
 _HELP = re.compile(r"[ \t]*(\?{1,2}[ \t]*[\w.*]+|[\w.*%]+\?{1,2})[ \t]*$")
 _PIP = re.compile(
     r"(?:(?:\{sys\.executable\}|\$\{?sys\.executable\}?|python[\d.]*)[ \t]+-m[ \t]+|uv[ \t]+)?"
-    r"pip[\d.]*[ \t]+install[ \t]+(?P<what>.*)$"
+    r"pip[\d.]*(?:[ \t]+-[\w-]+)*[ \t]+install[ \t]+(?P<what>.*)$"
 )
 # Nothing that the target or an exported file needs.
 _DROPPED = frozenset(
@@ -223,16 +224,9 @@ def _translated(line: str, place: str, found: Translated) -> str | None:
             f"{place}: `%%{rest.strip()}` is a cell magic inside a remote cell: give it a cell "
             "of its own"
         )
-    pip = _PIP.match(rest.strip())
-    if pip is not None:
-        found.requirements += requirements_of(pip["what"])
-        for each in files_of(pip["what"], place):
-            if each.option == "-e":
-                note = f"pip's -e {each.path} is not read here: import it, and it travels"
-                found.notes.append(f"{place}: {note}")
-            else:
-                found.files.append(each)
-        return _comment(line)
+    if _PIP.match(rest.strip()):
+        _installs(rest.strip(), place, found)
+        return f"{indent}{target} = []  # {_joined(line).strip()}" if target else _comment(line)
     if matched["mark"].startswith("!"):
         found.imports.add("import subprocess")
         command = as_python(rest.strip(), found.bound)
@@ -241,6 +235,30 @@ def _translated(line: str, place: str, found: Translated) -> str | None:
             return f"{indent}{target} = {_LINES.format(command=command)}"
         return f"{indent}{_RUN.format(command=command)}"
     return _magic(line, rest.strip(), place, found)
+
+
+def _installs(line: str, place: str, found: Translated) -> None:
+    """Note what a line of `pip install` asks for; what only filters its output asks for nothing.
+
+    Raises:
+        BadSyntax: another command stands on the line.
+    """
+    for joined, command in commands_of(line):
+        pip = _PIP.match(command)
+        if pip is None and command and joined in (";", "&", "&&"):
+            raise BadSyntax(
+                f"{place}: `{command}` stands on one line with pip install, which is for the time "
+                "before the first step: give it a line of its own"
+            )
+        if pip is None or joined in ("|", "||"):
+            continue
+        found.requirements += requirements_of(pip["what"])
+        for each in files_of(pip["what"], place):
+            if each.option == "-e":
+                note = f"pip's -e {each.path} is not read here: import it, and it travels"
+                found.notes.append(f"{place}: {note}")
+            else:
+                found.files.append(each)
 
 
 def _joined(text: str) -> str:
@@ -254,6 +272,21 @@ def _comment(line: str) -> str:
     return f"{indent}pass  # {text.strip()}" if indent else f"# {text.strip()}"
 
 
+def _refuse_filled(setting: re.Match[str], place: str, bound: Collection[str]) -> None:
+    """A setting is there before the first step, so no name of the cell can be filled in.
+
+    Raises:
+        BadSyntax: IPython would fill one in; says what to write.
+    """
+    key, value = setting.groups()
+    filled = as_python(value, bound)
+    if filled != repr(value):
+        raise BadSyntax(
+            f"{place}: `%env {key}` is set before the first step, where nothing can be filled in. "
+            f"Write os.environ[{key!r}] = {filled}"
+        )
+
+
 def _magic(line: str, rest: str, place: str, found: Translated) -> str:
     name, _, argument = rest.partition(" ")
     indent = line[: len(line) - len(line.lstrip())]
@@ -264,6 +297,7 @@ def _magic(line: str, rest: str, place: str, found: Translated) -> str:
     if name in ("env", "set_env"):
         setting = re.match(r"([A-Za-z_]\w*)(?:[ \t]*=[ \t]*|[ \t]+)(.*)$", argument.strip())
         if setting:
+            _refuse_filled(setting, place, found.bound)
             found.env[setting[1]] = setting[2].strip()
             return _comment(line)
         if before:

@@ -22,7 +22,7 @@ from .search_path import Added, added
 # The target has these, or its overlay brings them.
 _NEVER = frozenset({"rpnb", "runpod", "cloudpickle", "__main__", "IPython", "ipykernel"})
 _INSTALLED = ("site-packages", "dist-packages")
-_SKIPPED = frozenset({"__pycache__", "node_modules", "venv", "env"})
+_SKIPPED = frozenset({"__pycache__", "node_modules"})
 _LIMIT_BYTES = 64 << 20
 
 
@@ -158,19 +158,34 @@ def _tree(name: str, root: Path, prefix: str) -> Tree | None:
 
 def _namespace(name: str, root: Path, prefix: str) -> Tree | None:
     """A package without `__init__.py`: only its modules, as it may be any folder."""
-    start = PurePosixPath(prefix) / name
-    found = {str(start / each.name): each for each in sorted((root / name).glob("*.py"))}
+    place = root / name
+    found = dict(_modules_in(place, PurePosixPath(prefix) / name)) if place.is_dir() else {}
     return Tree(name, found) if found else None
+
+
+def _modules_in(folder: Path, place: PurePosixPath) -> Iterator[tuple[str, Path]]:
+    for each in sorted(folder.iterdir()):
+        if each.suffix == ".py" and each.is_file():
+            yield str(place / each.name), each
+        elif each.name.isidentifier() and each.is_dir() and not _is_skipped(each):
+            inside = _package_files if (each / "__init__.py").is_file() else _modules_in
+            yield from inside(each, place / each.name)
 
 
 def _package_files(package: Path, place: PurePosixPath) -> Iterator[tuple[str, Path]]:
     for each in sorted(package.iterdir()):
-        if each.name.startswith(".") or each.name in _SKIPPED or each.suffix == ".pyc":
+        if _is_skipped(each) or each.suffix == ".pyc":
             continue
         if each.is_dir():
             yield from _package_files(each, place / each.name)
         elif each.is_file():
             yield str(place / each.name), each
+
+
+def _is_skipped(place: Path) -> bool:
+    """Whether this is what tools leave behind; `env` is a package's part like any other."""
+    is_tools = place.name.startswith(".") or place.name in _SKIPPED
+    return is_tools or (place / "pyvenv.cfg").is_file()
 
 
 def _is_importable(name: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,6 +17,12 @@ INDEXES = {
 FILES = ("-r", "--requirement", "-c", "--constraint", "-e", "--editable")
 _LONG = {"--requirement": "-r", "--constraint": "-c", "--editable": "-e"}
 _WITH_VALUE = (*INDEXES, *FILES, "-t", "--target", "--prefix", "--timeout", "--platform")
+# What a shell reads in a line: quoted text, a comment, where output goes, what ends a command.
+# `x>=2` is a version to people, though a shell would write to a file.
+_SHELLS = re.compile(
+    r"""(?P<quoted>'[^']*'|"(?:\\.|[^"\\])*"|\\.)|(?P<comment>(?<!\S)\#.*)"""
+    r"""|(?P<sent>(?<!\S)[\d&]?>>?(?!=)[ \t]*(?:&\d|[^\s;&|]+))|(?P<ends>\|\|?|&&?|;)"""
+)
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,18 @@ class Named:
     option: str
     path: str
     place: str
+
+
+def commands_of(line: str) -> Iterator[tuple[str, str]]:
+    """Yield each command of a shell's line below what joins it to the one before: "", "&&", "|"."""
+    joined, begun = "", 0
+    # The same places: what is no command is blanked out.
+    text = _SHELLS.sub(lambda m: m[0] if m["quoted"] or m["ends"] else " " * len(m[0]), line)
+    for match in _SHELLS.finditer(text):
+        if match["ends"]:
+            yield joined, text[begun : match.start()].strip()
+            joined, begun = match["ends"], match.end()
+    yield joined, text[begun:].strip()
 
 
 def requirements_of(text: str) -> list[str]:

@@ -10,6 +10,7 @@ LINES = "subprocess.run({}, shell=True, capture_output=True, text=True).stdout.s
 TEXTS = {
     "%pip install x": "# %pip install x",
     "!pip install x": "# !pip install x",
+    "out = !pip install x": "out = []  # out = !pip install x",
     "%env A=1": "# %env A=1",
     "%matplotlib inline": "# %matplotlib inline",
     "x?": "# x?",
@@ -69,15 +70,51 @@ def test_lines_stay_where_they_are(text):
         ("%pip install --pre -U a", ["--pre", "a"]),
         ("%pip install --timeout 5 a", ["a"]),
         ("%pip install -r requirements.txt", []),
+        ("!pip -q install a", ["a"]),
+        ("!pip install -q a b > /dev/null 2>&1", ["a", "b"]),
+        ("!pip install a &> log.txt", ["a"]),
+        ("!pip install a 2>/dev/null | tail -n 1", ["a"]),
+        ("!pip install a || echo failed", ["a"]),
+        ("!pip install a && pip install -U b; uv pip install c", ["a", "b", "c"]),
+        ("!pip install a  # for b; and so on", ["a"]),
+        (
+            "%pip install a>=2 'b>1,<3' \"c; python_version<'3.9'\"",
+            ["a>=2", "b>1,<3", "c; python_version<'3.9'"],
+        ),
     ],
 )
 def test_pip_lines_are_requirements(text, found):
     assert translate(text).requirements == found
 
 
+@pytest.mark.parametrize("joined", ["&&", ";", "&"])
+def test_another_command_beside_pip_install_is_an_error(joined):
+    with pytest.raises(BadSyntax, match="line 1: `apt-get update` stands on one line with pip"):
+        translate(f"!pip install a {joined} apt-get update")
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("%env A={b}/x", "os.environ['A'] = f'{b}/x'"),
+        ("b = 1\n%env A=$b", "os.environ['A'] = f'{b}'"),
+    ],
+)
+def test_setting_that_a_name_would_fill_in_is_an_error_with_what_to_write(text, remedy):
+    with pytest.raises(BadSyntax) as raised:
+        translate(text)
+    assert remedy in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("text", "env"),
-    [("%env A=1 2", {"A": "1 2"}), ("%set_env A 1", {"A": "1"}), ("%env A", {}), ("%env", {})],
+    [
+        ("%env A=1 2", {"A": "1 2"}),
+        ("%set_env A 1", {"A": "1"}),
+        ("%env A", {}),
+        ("%env", {}),
+        ('%env A=$HOME/{"b": 1}', {"A": '$HOME/{"b": 1}'}),
+    ],
 )
 def test_env_lines_are_settings(text, env):
     assert translate(text).env == env

@@ -91,6 +91,22 @@ def test_namespace_package_travels_with_its_modules_only(tmp_path):
     assert files_of(tmp_path, "from lib import a") == {"lib/a.py"}
 
 
+def test_namespace_package_travels_with_what_lies_deeper(tmp_path):
+    """`from src.nets.small import Net` is what many a project writes, without `__init__.py`."""
+    write(tmp_path, {"src/nets/small.py": "", "src/nets/big.bin": "x", "src/run-1/copy.py": "",
+                     "src/kit/__init__.py": "", "src/kit/words.txt": "", "src/.git/a.py": "",
+                     "src/__pycache__/a.py": ""})  # fmt: skip
+    found = {"src/nets/small.py", "src/kit/__init__.py", "src/kit/words.txt"}
+    assert files_of(tmp_path, "from src.nets.small import Net") == found
+
+
+def test_environment_of_python_inside_a_package_stays_and_a_part_of_that_name_travels(tmp_path):
+    write(tmp_path, {"pkg/__init__.py": "", "pkg/env/__init__.py": "", "pkg/env/grid.py": "",
+                     "pkg/venv/pyvenv.cfg": "", "pkg/venv/lib/x.py": ""})  # fmt: skip
+    found = {"pkg/__init__.py", "pkg/env/__init__.py", "pkg/env/grid.py"}
+    assert files_of(tmp_path, "import pkg.env") == found
+
+
 def test_folder_named_like_an_installed_module_is_not_that_module(tmp_path):
     write(tmp_path, {"numpy/notes.py": "", "json/a.py": ""})
     assert files_of(tmp_path, "import numpy, json") == set()
