@@ -185,6 +185,12 @@ def _start_relay(directory: RunDirectory, agent: Path, on_progress: Report) -> N
 
 
 def _silence(directory: RunDirectory) -> str:
+    if directory.is_relay_alive():
+        return (
+            f"another agent holds {directory.relay_lock}, and does not listen here: it may be "
+            f"of another machine with the same volume. Stop {directory.worker} there, or choose "
+            "another --name, or set RPNB_HOME here to a folder of this machine's own."
+        )
     last = directory.relay_log.read_bytes()[-2000:].decode("utf-8", "replace").strip()
     said = last.splitlines()[-1] if last else "it wrote nothing"
     return (

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from rpnb.agent import bootstrap
-from rpnb.agent.directory import RunDirectory
+from rpnb.agent.directory import RunDirectory, hold
+from rpnb.errors import CannotPrepare
 from tests.agent.agents import Agent, Peer
 
 PYTHON_39 = Path("/root/.pyenv/versions/3.9.18/bin/python")
@@ -97,6 +98,18 @@ def test_what_another_version_left_is_put_aside_and_kept(agent):
     kept = [path for path in agent.directory.path.parent.iterdir() if path.name != "w"]
     assert str(kept[0]) in done.stdout and (kept[0] / "journal").exists()
     assert Peer(agent).welcome.seq <= 1
+
+
+def test_agent_that_another_machine_with_the_same_volume_has_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(bootstrap, "_START_TIMEOUT", 0.1)
+    monkeypatch.setattr(bootstrap, "detach", lambda *_: None)
+    directory = RunDirectory(tmp_path / "run" / "w")
+    directory.create()
+    # Held, as its lock would show, by whom no socket of this machine's leads to.
+    lock = hold(directory.relay_lock)
+    with pytest.raises(CannotPrepare, match="another machine with the same volume.*RPNB_HOME"):
+        bootstrap._start_relay(directory, tmp_path / "agent.pyz", print)
+    os.close(lock)
 
 
 def test_start_with_a_long_home_works(tmp_path):
