@@ -63,7 +63,9 @@ PROMISES = [
     f"the first and the last {logs.MOST_KEPT / 2e6:g} MB",
     f"the first {chunks.MOST_BYTES / 1e6:g} MB of JSON each, a chunk counted as "
     f"{chunks._LEAST_BYTES} bytes",
-    f"the first {(printed.MOST_DRAWN) / 1e3:g} kB of a cell's log and the last "
+    f"at most {1 / printed._TEXT_SECONDS:g} times a second and counts "
+    f"{1 / printed._COUNT_SECONDS:g} to",
+    f"the first {printed.MOST_DRAWN / 1e3:g} kB of a cell's log and the last "
     f"{printed._END / 1e3:g} kB",
     f"kept for {keeping._KEEP_DAYS:g} days and within {keeping._KEEP_BYTES / 1e9:g} GB",
     f"never more than {keeping._MOST_RUNS} runs",
