@@ -56,10 +56,17 @@ def connected(
         yield session
     finally:
         if not keep:
-            # The worker of another `rpnb run` that is at work is not this one's to end.
-            with contextlib.suppress(AgentError):
-                session.stop()
+            _stop(session)
         session.close()
+
+
+def _stop(session: Session) -> None:
+    try:
+        session.stop()
+    except AgentError:
+        # The worker of another `rpnb run` that is at work is not this one's to end.
+        if not session.driver:
+            raise
 
 
 @contextlib.contextmanager
