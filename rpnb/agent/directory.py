@@ -24,7 +24,7 @@ from typing import Any, Iterator
 from ..errors import CannotPrepare, NoSpace, TargetError
 from ..protocol.messages import VERSION
 
-# sun_path has 108 bytes on Linux and 104 on macOS, the final NUL included.
+# sun_path has 108 bytes on Linux, 104 on a Mac that connects, the final NUL included.
 MAX_SOCKET_PATH = 100
 # What the system says when there is no room, or no leave to write.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}

@@ -61,7 +61,7 @@ def main(directory: RunDirectory, generation: int, held: int, work: Work | None 
         "generation": generation,
         "code": code if code >= 0 else None,
         "signal": -code if code < 0 else None,
-        "peak_bytes": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        "peak_bytes": usage.ru_maxrss * 1024,
         "pid": pid,
         "since": since,
         # Of any process here meanwhile: with signal 9 it is as good as certain.

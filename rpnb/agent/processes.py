@@ -1,6 +1,6 @@
 """What tells one process from another that has its number later, and one boot from the next.
 
-Linux keeps both in `/proc`; elsewhere (a Mac that is its own target) nothing is known.
+Linux keeps both in `/proc`. Where that is not mounted nothing is known.
 """
 
 from __future__ import annotations

@@ -28,6 +28,12 @@ if sys.version_info < (3, 9):
         '%s is %s"}}\\n' % (sys.executable.replace("\\\\", "/").replace('"', "'"), found)
     )
     sys.exit(1)
+if not sys.platform.startswith("linux"):
+    sys.stdout.write(
+        '{"error": {"type": "CannotPrepare", "message": "the agent runs on Linux; this machine '
+        'has %s: connect to a Linux machine, or to a container on this one"}}\\n' % sys.platform
+    )
+    sys.exit(1)
 
 from _rpnb.agent.__main__ import main
 

@@ -1,4 +1,5 @@
 import io
+import json
 import subprocess
 import sys
 import zipfile
@@ -77,6 +78,13 @@ def test_pack_is_small_enough_to_send_at_once():
 def test_agent_under_an_old_python_says_so_in_one_json_line(python, packed):
     run = subprocess.run([python, packed, "ps"], capture_output=True, text=True)
     assert '"type": "NoPython"' in run.stdout and python.parts[4] in run.stdout
+    assert run.returncode == 1
+
+
+def test_agent_on_another_system_than_linux_says_so_in_one_json_line(packed):
+    code = f"import runpy, sys; sys.platform = 'darwin'; runpy.run_path({str(packed)!r})"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert json.loads(run.stdout)["error"]["message"].startswith("the agent runs on Linux; ")
     assert run.returncode == 1
 
 
