@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import ast
 import sys
 import types
@@ -17,7 +18,7 @@ from .fingerprint import attributes, fingerprint, holds_code, is_wrapper
 from .literals import literal
 from .names import Names
 from .passages import Passage
-from .provenance import Definition
+from .provenance import DEFINITIONS, Definition
 from .steps import Capture, runs
 from .uses import split, uses
 
@@ -132,28 +133,78 @@ def has_lazy_annotations(value: Any) -> bool:
 
 
 def _patches(definition: Definition, names: Names) -> tuple[list[str], set[str]]:
-    """Statements for what was done to a class, or a function's attributes, since its cell ran."""
-    value = definition.value
-    if not definition.is_changed or not isinstance(value, type) or definition.print is None:
+    """Statements for what was done to a class, or a function's attributes, beside its text."""
+    value, name = definition.value, definition.name
+    if not isinstance(value, (type, types.FunctionType)) or definition.print is None:
         return [], set()
-    before, lines, now = dict(definition.print), list[str](), set[str]()
-    after = dict(attributes(value))
-    for key in sorted(before.keys() - after.keys()):
-        lines.append(f"del {definition.name}.{key}")
+    is_class = isinstance(value, type)
+    print_then = definition.print if is_class else definition.print[3][1]
+    written = {key: fingerprint(each, 1) for key, each in _written(definition).items()}
+    before = {key: written.get(key, then) for key, then in print_then}
+    after = dict(attributes(value) if is_class else vars(value))
+    lines, now = [f"del {name}.{key}" for key in sorted(before.keys() - after.keys())], set[str]()
     for key, each in after.items():
         if key in before and before[key] == fingerprint(each, 1):
             continue
         found = expression(each, names)
         if found is None:
             raise CannotCapture(
-                f"the class `{definition.name}` was changed after its cell ran "
-                f"(`{definition.name}.{key}`): run its cell again, or make the change there",
-                name=definition.name,
-                path=f"{definition.name}.{key}",
+                f"the {'class' if is_class else 'function'} `{name}` was changed after it was "
+                f"defined (`{name}.{key}`): run its cell again, or make the change there",
+                name=name,
+                path=f"{name}.{key}",
             )
-        lines.append(f"{definition.name}.{key} = {found.text}")
+        lines.append(f"{name}.{key} = {found.text}")
         now |= found.now
     return lines, now
+
+
+def _written(definition: Definition) -> dict[str, Any]:
+    """The plain attributes that the text of a class or function gives it, and nothing else may.
+
+    What a later statement of the same cell made of them no look after the cell can tell.
+    """
+    value = definition.value
+    first, *more = ast.parse(definition.text).body
+    if getattr(first, "decorator_list", [None]) or any(not _is_own_constant(s) for s in more):
+        return {}
+    pairs = [_constant(each) for each in more]
+    if isinstance(value, type):
+        makers = [kind for kind in value.__mro__[1:-1] if "__init_subclass__" in vars(kind)]
+        if type(value) not in (type, abc.ABCMeta) or makers or not isinstance(first, ast.ClassDef):
+            return {}
+        names = [n.id for n in ast.walk(first) if isinstance(n, ast.Name) and _is_stored(n)]
+        own = [_constant(each) for each in first.body if not isinstance(each, DEFINITIONS)]
+        pairs = [pair for pair in own if pair and names.count(pair[0]) == 1] + pairs
+    found = {_mangled(value, pair[0]): pair[1] for pair in pairs if pair}
+    # A named tuple's fields, a descriptor: what the constant became is no change.
+    return {k: v for k, v in found.items() if not hasattr(type(vars(value).get(k)), "__get__")}
+
+
+def _is_own_constant(node: ast.stmt) -> bool:
+    """Whether it is `f.calls = 0`."""
+    return isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute)
+
+
+def _constant(node: ast.stmt) -> tuple[str, Any] | None:
+    """The name and value of `n = 0`, `n: int = 0` or `f.n = 0`."""
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    target = targets[0] if len(targets) == 1 else None
+    given = node.value if isinstance(node, (ast.Assign, ast.AnnAssign)) else None
+    key = {ast.Name: "id", ast.Attribute: "attr"}.get(type(target), "")
+    try:
+        return (getattr(target, key), ast.literal_eval(given)) if key and given else None
+    except (ValueError, TypeError, SyntaxError):
+        return None
+
+
+def _is_stored(node: ast.Name) -> bool:
+    return not isinstance(node.ctx, ast.Load)
+
+
+def _mangled(value: Any, key: str) -> str:
+    is_private = isinstance(value, type) and key.startswith("__") and not key.endswith("__")
+    return f"_{value.__name__.lstrip('_')}{key}" if is_private else key
 
 
 def set_defaults(name: str, function: types.FunctionType) -> list[str]:

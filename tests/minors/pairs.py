@@ -32,7 +32,7 @@ EQUAL, REFUSED, OLDER = "equal", "refused", "older"
 _RIGHT = (EQUAL, REFUSED, OLDER)
 # Cases that no one can send, with what their refusal says.
 REFUSALS = {
-    "class variable of instances": "the class `A` was changed after its cell ran (`A.all`)",
+    "class variable of instances": "the class `A` was changed after it was defined (`A.all`)",
 }
 
 

@@ -69,6 +69,19 @@ SAME = {
     "try defines": ("try:\n    import no_such_module\nexcept ImportError:\n"
                     "    def load(): return 4", "load()"),
     "class changed later": ("class A:\n    z = 1\nA.z = 2", "A.z"),
+    "class changed by its objects": ("class A:\n    n, __m = 0, 0\n    k = 0\n    __p = 0\n"
+                                     "    def __init__(self): A.k += 1; A.__p += 2\n"
+                                     "    @classmethod\n    def p(cls): return cls.__p\n"
+                                     "a = A()", "[A.k, A.p(), A.n]"),
+    "class changed by a helper": ("class A:\n    items = []\n    kind = None\n"
+                                  "def add(x): A.items.append(x); A.kind = 'b'\nadd(3)",
+                                  "[A.items, A.kind]"),
+    "function that counts its calls": ("def f():\n    f.calls += 1\n    return f.calls\n"
+                                       "f.calls = 0\n_ = f(), f()", "f()"),
+    "constants that become something else": (
+        "import typing, enum\nclass P(typing.NamedTuple):\n    a: int = 1\n"
+        "class E(enum.IntEnum):\n    A = 1\nclass S:\n    k: int = 1\n    k = k + 1",
+        "[P().a, E.A, S.k]"),
     "method replaced": ("class A:\n    def m(self): return 1\ndef better(self): return 2\n"
                         "A.m = better", "A().m()"),
     "function attribute": ("def f(): return f.k\nf.k = 3", "f()"),
@@ -335,6 +348,13 @@ def test_lambdas_changed_in_place_are_not_taken_from_their_text(notebook):
     notebook.cell("ops['a'] = lambda: 2")
     notebook.setup("s = ops['a']()")
     assert notebook.remote_value("s") == 2
+
+
+def test_function_attributes_changed_in_a_later_cell_travel(notebook):
+    notebook.cell("def f(): return f.seen\nf.seen = {}\nf.gone = 1")
+    notebook.cell("f().setdefault('a', 1); setattr(f, 'k', 2); delattr(f, 'gone')")
+    notebook.setup("s = [f(), f.k, hasattr(f, 'gone')]")
+    assert notebook.remote_value("s") == [{"a": 1}, 2, False]
 
 
 def test_class_attribute_set_by_a_call_travels(notebook):
