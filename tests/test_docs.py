@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from rpnb.program.options import SYNTAX
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 
@@ -25,6 +27,15 @@ def test_document_samples_parse(path):
     blocks = re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.S | re.M)
     for block in blocks:
         ast.parse(re.sub(r"^%.*$", "pass", block, flags=re.M))
+
+
+def test_texts_and_documents_name_only_magics_that_exist():
+    said = {
+        (named(path), name)
+        for path in [*DOCUMENTS, *(ROOT / "rpnb").rglob("*.py")]
+        for name in re.findall(r"%(runpod_[a-z]+)\b", path.read_text(encoding="utf-8"))
+    }
+    assert [each for each in sorted(said) if each[1] not in SYNTAX] == []
 
 
 def test_readme_names_only_make_targets_that_exist():

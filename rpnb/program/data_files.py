@@ -49,6 +49,12 @@ def left_behind(text: str, sent: Collection[str], folder: Path) -> str | None:
     found = [each for each in named if each not in sent and (folder / each).is_file()][:3]
     if not found:
         return None
+    large = [each for each in found if (folder / each).stat().st_size > _LIMIT_BYTES]
+    if large:
+        return (
+            f"`{large[0]}` lies beside the notebook and is over {_LIMIT_BYTES >> 20} MB, which do "
+            "not travel with a program: get it there in a remote cell"
+        )
     them = ("lies", "it does") if len(found) == 1 else ("lie", "they do")
     return (
         f"{', '.join(f'`{each}`' for each in found)} {them[0]} beside the notebook and did not "

@@ -231,8 +231,8 @@ def _check_size(tree: Tree) -> None:
     size = _size(tree)
     if size > _LIMIT_BYTES:
         raise CannotCapture(
-            f"the local package `{tree.name}` holds {size / 1e6:,.0f} MB of files: keep its data "
-            "outside the package and send it with %runpod_put",
+            f"the local package `{tree.name}` holds {size / 1e6:,.0f} MB of files. Remedy: keep "
+            "its data outside the package, and get it there in a remote cell",
             name=tree.name,
             path=tree.name,
         )

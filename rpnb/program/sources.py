@@ -141,7 +141,7 @@ def _patches(definition: Definition, names: Names) -> tuple[list[str], set[str]]
     print_then = definition.print if is_class else definition.print[3][1]
     written = {key: fingerprint(each, 1) for key, each in _written(definition).items()}
     before = {key: written.get(key, then) for key, then in print_then}
-    after = dict(attributes(value) if is_class else vars(value))
+    after = dict(attributes(value) if isinstance(value, type) else vars(value))
     lines, now = [f"del {name}.{key}" for key in sorted(before.keys() - after.keys())], set[str]()
     for key, each in after.items():
         if key in before and before[key] == fingerprint(each, 1):
@@ -175,7 +175,7 @@ def _written(definition: Definition) -> dict[str, Any]:
             return {}
         names = [n.id for n in ast.walk(first) if isinstance(n, ast.Name) and _is_stored(n)]
         own = [_constant(each) for each in first.body if not isinstance(each, DEFINITIONS)]
-        pairs = [pair for pair in own if pair and names.count(pair[0]) == 1] + pairs
+        pairs = [*(pair for pair in own if pair and names.count(pair[0]) == 1), *pairs]
     found = {_mangled(value, pair[0]): pair[1] for pair in pairs if pair}
     # A named tuple's fields, a descriptor: what the constant became is no change.
     return {k: v for k, v in found.items() if not hasattr(type(vars(value).get(k)), "__get__")}

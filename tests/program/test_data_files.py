@@ -57,6 +57,16 @@ def test_folder_over_the_limit_stays_here(tmp_path, monkeypatch):
     assert sent(tmp_path, "import os\nD = os.path.join(os.path.dirname(__file__), 'data')") == set()
 
 
+def test_file_over_the_limit_that_a_run_missed_is_told_what_to_do(tmp_path):
+    source = "import pathlib\nx = (pathlib.Path(__file__).parent / 'big.bin').read_bytes()"
+    with (tmp_path / "big.bin").open("wb") as file:
+        file.truncate((64 << 20) + 1)
+    assert sent(tmp_path, source) == set()
+    said = left_behind(source, set(), tmp_path)
+    assert said and said.startswith("`big.bin` lies beside the notebook and is over 64 MB")
+    assert "__file__" not in said
+
+
 @pytest.mark.parametrize(
     ("source", "names"),
     [

@@ -152,7 +152,7 @@ def test_package_that_is_too_large_is_refused(tmp_path):
     write(tmp_path, {"pkg/__init__.py": ""})
     with (tmp_path / "pkg/weights.bin").open("wb") as file:
         file.truncate(70 << 20)
-    with pytest.raises(CannotCapture, match=r"`pkg` holds 73 MB.*%runpod_put"):
+    with pytest.raises(CannotCapture, match=r"`pkg` holds 73 MB.*Remedy: keep its data outside"):
         files_of(tmp_path, "import pkg")
 
 
