@@ -51,6 +51,7 @@ def _jobs(
     loaded: Source, session: Session, progress: Progress, *, as_json: bool, timeout: float | None
 ) -> int:
     from ..program.data_files import left_behind
+    from ..program.skew import unread
     from .play import play, report
 
     code = 0
@@ -63,7 +64,11 @@ def _jobs(
         report(result, as_json=as_json, label=session.target.label, progress=progress)
         if not result.ok:
             code = FAILED
-            missed = left_behind(loaded.program.text, loaded.program.files, loaded.path.parent)
+            error = result.exception
+            missed = error and unread(loaded.program, error.source, error.message)
+            missed = missed or left_behind(
+                loaded.program.text, loaded.program.files, loaded.path.parent
+            )
             if missed:
                 progress.line(missed)
     return code

@@ -156,6 +156,7 @@ def settle(notebook: Notebook, outcome: Outcome, request: str) -> None:
 def unfinished(notebook: Notebook, outcome: Outcome, screen: Screen, what: str) -> RpnbError:
     """Draw the line of a run that came to nothing; return the error that stands for it."""
     from ..errors import RemoteError
+    from ..program.skew import unread
     from ..session.session import raised
 
     target = outcome.target
@@ -175,7 +176,11 @@ def unfinished(notebook: Notebook, outcome: Outcome, screen: Screen, what: str) 
     if other is not None and other.label != notebook.label:
         drop = f"%runpod_drop {other.name or repr(other.label)}"
         screen.line((target, f"{other.label} is part of the program: mend it, or `{drop}`"))
-    _tell_what_lacks(notebook, screen)
+    said = notebook.base and unread(notebook.base, exception.source, exception.message)
+    if said:
+        screen.line((target, said))
+    else:
+        _tell_what_lacks(notebook, screen)
     error = raised(outcome.failed)
     return ProgramError(str(error)) if outcome.failed.phase == "plan" else error
 

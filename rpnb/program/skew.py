@@ -75,6 +75,28 @@ def problems(program: Program, there: There) -> list[CannotCapture]:
     ]
 
 
+def unread(program: Program, line: str, said: str) -> str | None:
+    """Return what to say where the target could not read a captured value; None for other lines.
+
+    `line` is the one that raised, `said` what. Of classes it is known only there whether
+    its version of a package has them.
+    """
+    name, loads, _ = line.strip().partition(" = pickle.loads(")
+    found = next((each for each in program.captures if loads and each.name == name), None)
+    if found is None:
+        return None
+    match = re.search(r"(?:module '|named ')(\w+)", said)
+    asks = {module: what for module, what, _ in found.asks}
+    module = match.group(1) if match else next(iter(asks), "")
+    holds = f": {asks[module]}, and it may have another {module}" if module in asks else ""
+    packages = metadata.packages_distributions().get(module, ())
+    pip = "".join(f", or `%pip install {p}=={metadata.version(p)}`" for p in packages[:1])
+    return (
+        f"the target could not read `{name}`{holds}. Remedy: make `{name}` in a remote cell, or "
+        f"send plain data{pip}\n  {found.use} uses it."
+    )
+
+
 def version(module: str) -> str:
     """Return the version here of a module whose objects depend on it, "" for any other."""
     try:

@@ -172,6 +172,20 @@ def test_note_on_how_the_target_was_reached_stays_in_the_page(book, sshd, tmp_pa
     assert "skipped what cannot be read, line 2" in said.text
 
 
+def test_value_of_a_class_that_the_targets_version_lacks(connected):
+    connected.run(
+        "import pydantic\nclass New: pass\nNew.__module__ = 'pydantic'\npydantic.New = New\n"
+        "cfg = {'a': [New()]}"
+    )
+    try:
+        cell = "%%runpod_setup\nx = len(cfg)"
+        text = said_by(connected, cell, errors.RemoteError)
+    finally:
+        connected.run("del pydantic.New")
+    assert "the target could not read `cfg`: `cfg['a'][0]` is of pydantic.New" in text
+    assert re.search(r"%pip install pydantic==[\d.]+`\s+cell \d+, line 2 uses it", text), text
+
+
 def test_file_that_did_not_travel(connected):
     (connected.folder / "labels.txt").write_text("fox\n")
     text = said_by(

@@ -12,7 +12,7 @@ from rpnb.errors import CannotCapture, ProgramError
 from rpnb.program.build import build
 from rpnb.program.cells import Cell
 from rpnb.program.names import Names
-from rpnb.program.skew import DISTRIBUTIONS, There, problems, requested
+from rpnb.program.skew import DISTRIBUTIONS, There, problems, requested, unread
 
 HERE = np.__version__
 OTHER = f"{int(HERE.split('.')[0]) + 1}.0.1"
@@ -180,6 +180,30 @@ def test_local_module_needs_no_counterpart(tmp_path, monkeypatch):
 def test_program_from_elsewhere_is_checked_by_what_it_says_itself(only_here):
     program = type(p := _asking(only_here, "cfg", there=There())).from_wire(p.to_wire())
     assert "no module only_here" in str(problems(program, LACKING)[0])
+
+
+LINE = 'cfg = pickle.loads((pathlib.Path(__file__).parent / "data" / "cfg-1.pkl").read_bytes())'
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Can't get attribute 'Own' on <module 'numpy' from '/x.py'>",
+         f": `cfg[0]` is of numpy.ndarray, and it may have another numpy. Remedy: make `cfg` in a "
+         f"remote cell, or send plain data, or `%pip install numpy=={HERE}`"),
+        ("No module named 'decimal'", ". Remedy: make `cfg` in a remote cell, or send plain data"),
+        ("boom", ": `cfg[0]` is of numpy.ndarray, and it may have another numpy. Remedy: make "),
+    ],
+)  # fmt: skip
+def test_value_that_the_target_could_not_read_is_told_with_path_cell_and_remedy(said, told):
+    names = Names({"cfg": [np.zeros(5000)]})
+    program = build(
+        [Cell("h", "handler", "", "cell 2", "def handler(job):\n    return cfg")], names
+    )
+    found = unread(program, LINE, said)
+    assert found.startswith(f"the target could not read `cfg`{told}")
+    assert found.endswith("cell 2, line 2 uses it.")
+    assert unread(program, "other = 1", said) is None
 
 
 def test_requirements_name_distributions():
