@@ -70,7 +70,8 @@ def refuse(path: str, value: Any, allowed: Collection[str] = ()) -> None:
     name = path.partition(".")[0]
     found = None if name in allowed else next(_secrets(path, value, set()), None)
     if found is not None:
-        variable = _last(found).upper().strip("_")
+        last = _last(found).strip("_").upper()
+        variable = last if last.isidentifier() else name.upper()
         raise CannotCapture(
             f"`{found}` looks like a secret, and would stand in the program's files and in every "
             f"export. Remedy: `%runpod_env {variable}` hands it to the worker, which keeps it in "

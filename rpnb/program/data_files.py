@@ -17,7 +17,7 @@ from .path_expressions import ELSEWHERE, Reading
 _LIMIT_BYTES = 64 << 20
 # A text that is longer, or has such characters, is no file's name.
 _LONGEST, _NO_NAME = 200, re.compile(r"\A/|[\x00-\x1f{}<>]|(\A|/)\.\.(/|\Z)")
-_SKIPPED = frozenset({"__pycache__", "node_modules", "venv", "env"})
+_SKIPPED = frozenset({"__pycache__", "node_modules"})
 
 
 def named_by_file(text: str, file: Path, *, beside: str, cwd: Path) -> dict[str, Path]:
@@ -73,7 +73,8 @@ def _file_names(text: str) -> Iterator[str]:
 def files_of(place: str, path: Path) -> dict[str, Path]:
     """Return the file, or all files of the folder, by their place; none if over 64 MB."""
     found = [path] if path.is_file() else sorted(path.rglob("*"))
-    wanted = [each for each in found if _is_wanted(each, path)]
+    tools = {each.parent for each in found if each.name == "pyvenv.cfg"}
+    wanted = [f for f in found if _is_wanted(f, path) and tools.isdisjoint(f.parents)]
     size = sum(each.stat().st_size for each in wanted)
     near = {str(PurePosixPath(place) / each.relative_to(path)): each for each in wanted}
     return near if size <= _LIMIT_BYTES else {}

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import CannotCapture
 from .content import Content
+from .credentials import refuse, written
 from .decorators import mark_lines
 from .expressions import expression
 from .fingerprint import attributes, fingerprint, holds_code, is_wrapper
@@ -96,7 +97,8 @@ def _of_passage(definition: Definition, passage: Passage, needed: set[str]) -> C
         later=tuple(sorted(later - now - {definition.name})),
         future=("annotations",) if is_lazy else (),
     )
-    return Captured(found, optional=frozenset(optional - now))
+    note = next(iter(written(passage)), "")
+    return Captured(found, optional=frozenset(optional - now), note=note)
 
 
 def _joined(passages: tuple[Passage, ...]) -> Passage:
@@ -146,6 +148,7 @@ def _patches(definition: Definition, names: Names) -> tuple[list[str], set[str]]
     for key, each in after.items():
         if key in before and before[key] == fingerprint(each, 1):
             continue
+        refuse(f"{name}.{key}", each, names.send)
         found = expression(each, names)
         if found is None:
             raise CannotCapture(

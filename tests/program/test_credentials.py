@@ -135,6 +135,35 @@ def test_secret_in_what_travels_as_a_file_is_refused_and_can_be_overruled(notebo
     assert BODY.encode() in program.text.encode() + b"".join(map(program.content, program.files))
 
 
+@pytest.mark.parametrize(
+    ("text", "use"),
+    [
+        ("class Settings:\n    key = {!r}", "Settings.key"),
+        ("def f():\n    return {!r}", "f()"),
+        ("def f(\n    key={!r}): return key", "f()"),
+    ],
+)
+def test_secret_in_captured_source_is_noted_with_its_line(notebook, text, use):
+    notebook.cell(text.format(f"hf_{BODY}"))
+    notebook.setup(f"s = {use}")
+    [note] = notebook.build().notes
+    assert note.startswith("cell 1, line 2: what looks like a secret stands in the program's text")
+    assert BODY not in note
+
+
+def test_secret_that_a_class_was_given_later_is_refused(notebook):
+    notebook.cell("class Settings: pass")
+    notebook.cell(f"setattr(Settings, 'api_key', {BODY!r})")
+    notebook.setup("s = Settings.api_key")
+    with pytest.raises(CannotCapture, match="`Settings.api_key` looks like a secret"):
+        notebook.build()
+
+
+def test_variable_that_a_refusal_offers_is_one():
+    with pytest.raises(CannotCapture, match="%runpod_env LISTED` .*LISTED"):
+        refuse("listed", ["hf_" + BODY])
+
+
 def test_environment_of_this_machine_is_the_targets_there(notebook, monkeypatch):
     monkeypatch.setenv("RPNB_TEST_TOKEN", BODY)
     notebook.cell("import os\nenv = os.environ\ncfg = {'of': os.environ}")

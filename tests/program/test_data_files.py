@@ -52,6 +52,12 @@ def test_script_named_by_file_brings_its_modules(tmp_path):
     assert sent(tmp_path, source, **more) == {"server.py", "routes.py"}
 
 
+def test_environment_of_python_inside_a_folder_stays_and_a_folder_of_that_name_travels(tmp_path):
+    source = "import os\nD = os.path.join(os.path.dirname(__file__), 'levels')"
+    more = {"levels/env/one.txt": "", "levels/venv/pyvenv.cfg": "", "levels/venv/lib/x.py": ""}
+    assert sent(tmp_path, source, **more) == {"levels/env/one.txt"}
+
+
 def test_folder_over_the_limit_stays_here(tmp_path, monkeypatch):
     monkeypatch.setattr("rpnb.program.data_files._LIMIT_BYTES", 1)
     assert sent(tmp_path, "import os\nD = os.path.join(os.path.dirname(__file__), 'data')") == set()

@@ -8,6 +8,7 @@ from importlib.machinery import ModuleSpec
 import numpy as np
 import pytest
 
+from rpnb.agent import worker_installed
 from rpnb.errors import CannotCapture, ProgramError
 from rpnb.program.build import build
 from rpnb.program.cells import Cell
@@ -44,6 +45,10 @@ def test_program_that_installs_the_package_itself_is_trusted():
 
 def test_send_allows_it():
     assert _program({"numpy": OTHER}, send=["weights"]).files
+
+
+def test_worker_tells_the_versions_of_what_is_looked_at_here():
+    assert set(worker_installed._WITH_VALUES) == set(DISTRIBUTIONS.values())
 
 
 def test_value_without_such_objects_is_none():
