@@ -16,6 +16,8 @@ from .passages import Passage
 # Settings are neither deeper nor larger: what is has data in it, and is looked at in passing.
 _DEPTH, _BREADTH, _MANY = 20, 1000, 10_000
 _TEXT_LENGTH = 16_384
+# What holds more of a kind holds records of data, whose keys and tokens are no secrets.
+_RECORDS = 100
 _NONE_IN = (
     *(int, float, complex, type(None)),
     *(type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType),
@@ -34,6 +36,9 @@ _BODY = re.compile(
 )
 # `SORT_KEY = "date"`, `PAD_TOKEN = "<|pad_0|>"` are none; what was drawn at random has digits.
 _DRAWN = re.compile(r"(?=\D*\d)(?=[^A-Za-z]*[A-Za-z])[\w.+/=:-]{6,}")
+# Alone they may be an object's in a store, or a word of a text.
+_BARE = frozenset({"KEY", "TOKEN"})
+_LONG = re.compile(r"[\w+=-]{20,}")
 
 
 def is_secret_name(name: str) -> bool:
@@ -82,8 +87,10 @@ def refuse(path: str, value: Any, allowed: Collection[str] = ()) -> None:
         )
 
 
-def _secrets(path: str, value: Any, seen: set[int], depth: int = 0) -> Iterator[str]:
-    """Where in a value a secret stands, as far as names and texts tell."""
+def _secrets(
+    path: str, value: Any, seen: set[int], depth: int = 0, *, by_name: bool = True
+) -> Iterator[str]:
+    """Where in a value a secret stands, as far as texts tell, and names of what is no record."""
     kind = type(value)
     if issubclass(kind, _NONE_IN) or len(seen) == _MANY or depth == _DEPTH:
         return
@@ -91,12 +98,14 @@ def _secrets(path: str, value: Any, seen: set[int], depth: int = 0) -> Iterator[
         text = value[: _TEXT_LENGTH + 1]
         text = text if isinstance(text, str) else text.decode("latin-1")
         is_body = len(text) <= _TEXT_LENGTH and _BODY.search(text)
-        if is_body or _is_named_so(_last(path), text):
+        if is_body or (by_name and _is_named_so(_last(path), text)):
             yield path
     elif id(value) not in seen:
         seen.add(id(value))
-        for inner, each in _inside(path, value):
-            yield from _secrets(inner, each, seen, depth + 1)
+        found = _inside(path, value)
+        for inner, each in found:
+            is_own = len(found) <= _RECORDS or issubclass(type(each), (str, bytes))
+            yield from _secrets(inner, each, seen, depth + 1, by_name=by_name and is_own)
 
 
 def _inside(path: str, value: Any) -> list[tuple[str, Any]]:
@@ -134,4 +143,6 @@ def _last(path: str) -> str:
 def _is_named_so(name: str, text: str) -> bool:
     if _SURE.fullmatch(name.upper()):
         return bool(text.strip())
+    if name.upper() in _BARE and not _LONG.fullmatch(text):
+        return False
     return is_secret_name(name) and _DRAWN.fullmatch(text) is not None

@@ -24,7 +24,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 @pytest.mark.slow  # 160 programs for each pair, each run by a real worker
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize(("local", "target"), PAIRS, ids="->".join)
+@pytest.mark.parametrize(("local", "target"), PAIRS, ids=list(map("->".join, PAIRS)))
 def test_what_is_defined_under_one_python_is_the_same_under_another(
     environment: Environment, local: str, target: str
 ) -> None:

@@ -48,6 +48,8 @@ SECRETS = {
     "slotted": Slotted(BODY),
     "environ": {**{f"PLAIN_{n}": "x" * 100 for n in range(60)}, "HF_TOKEN": "hf_" + BODY},
     "ordered": OrderedDict(api_key=BODY),
+    "bare": {"token": BODY},
+    "logged": [{"text": f"{n}"} for n in range(200)] + [{"text": "Bearer hf_" + BODY}],
 }
 PLAIN = {
     "SORT_KEY": "date",
@@ -61,6 +63,8 @@ PLAIN = {
     "cfg": {"keyboard": "qwerty-102", "tokens": "12 a"},
     "ids": ["x" * n + "hf_" + BODY for n in range(1, 50)],
     "raising": [Raising()],
+    "rows": [{"key": "images/cat001.png", "token": "covid19"}],
+    "records": [{"cache_key": f"abc{n}def"} for n in range(200)],
     "holding": looped,
 }
 
