@@ -24,7 +24,8 @@ def test_random_edits_leave_what_a_fresh_process_has(stage: Stage, part: int) ->
     for seed in range(first, first + _SERIES):
         try_seed(stage, seed, tally)
     print(f"\nfrom seed {first}: {tally}")
-    assert tally.edits > 10
+    # A series ends early where Python cannot run its first program.
+    assert tally.edits > 200
     assert not tally.stale, shown(stage, tally.seeds[0])
 
 
