@@ -6,6 +6,7 @@ library starts for itself (an engine's core) runs none of the program's code.
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 from typing import Any, Iterable, Iterator, Mapping
@@ -17,10 +18,8 @@ from .worker_running import GRACE, end
 
 def holders(namespace: Mapping[str, Any]) -> frozenset[str]:
     """Return the names whose values lead to processes that were forked off and run."""
-    if "multiprocessing" not in sys.modules:
-        return frozenset()
     every = {name: value for name, value in namespace.items() if not name.startswith("__")}
-    return frozenset(name for name, value in every.items() if any(map(_pids, _led_to(value))))
+    return frozenset(name for name, value in every.items() if any(_forked(value)))
 
 
 def stop(values: Iterable[Any]) -> None:
@@ -28,21 +27,21 @@ def stop(values: Iterable[Any]) -> None:
 
     A pool whose process was killed waits for ever when it is let go, for a lock that this one held.
     """
-    if "multiprocessing" not in sys.modules:
-        return
-    for each in (each for value in values for each in _led_to(value)):
-        pids = _pids(each)
-        if pids:
-            # Its work may not end: then that is killed.
-            ending = threading.Thread(target=_end, args=[each], daemon=True)
-            ending.start()
-            ending.join(GRACE)
-            end(pids)
+    for each, pids in (found for value in values for found in _forked(value)):
+        # Its work may not end: then that is killed.
+        ending = threading.Thread(target=_end, args=[each], daemon=True)
+        ending.start()
+        ending.join(GRACE)
+        end(pids)
 
 
-def _led_to(value: Any) -> Iterator[Any]:
-    yield value
-    yield from held(value, _own)
+def _forked(value: Any) -> Iterator[tuple[Any, list[int]]]:
+    """Yield what a value leads to that has processes, with these."""
+    if "multiprocessing" in sys.modules:
+        for each in itertools.chain([value], held(value, _own)):
+            pids = _pids(each)
+            if pids:
+                yield each, pids
 
 
 def _own(value: Any) -> Iterable[Any]:

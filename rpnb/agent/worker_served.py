@@ -8,6 +8,7 @@ from typing import Callable, Collection, Iterable, Sequence
 from ..planner import kinds, plan
 from ..planner.local import Local
 from ..planner.plan import STATE, JobWrite, Modules, Step, is_state
+from ..planner.torch_modules import top
 from .worker_attributes import Attributes
 from .worker_kept import Kept
 from .worker_probe import Prober, Probes, differing
@@ -117,8 +118,8 @@ class Served:
 
     def _with_attributes(self, job: JobWrite) -> JobWrite:
         """Of an object whose attributes cannot all be set back, none is."""
-        lost = {path.partition(".")[0] for path in job.sets if path not in self._attributes}
-        kept = (path for path in job.sets if path.partition(".")[0] not in lost)
+        lost = {top(path) for path in job.sets if path not in self._attributes}
+        kept = (path for path in job.sets if top(path) not in lost)
         return replace(job, sets=frozenset(kept))
 
     def forgive_environment(self) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Sequence
+from typing import Iterable, Mapping, Sequence
 
+from .facts import Facts
 from .methods import PlainClass, edited, replaced
 from .names import Names
 from .steps import Executed, Step
@@ -59,7 +60,7 @@ def _are_evaluated_alike(
     old: PlainClass, now: PlainClass, new: Sequence[Step], place: int, names: Names
 ) -> bool:
     """Tell whether what is new of a class's methods comes out in the end as at its place."""
-    makers = binders(new)
+    makers = binders(step.facts for step in new)
 
     def is_steady(name: str, *, is_shown: bool) -> bool:
         if not is_made_above(name, place, makers, names):
@@ -78,11 +79,11 @@ def _are_evaluated_alike(
     )
 
 
-def binders(steps: Sequence[Step]) -> dict[str, list[int]]:
-    """Return the positions of the steps that bind each name."""
+def binders(every: Iterable[Facts]) -> dict[str, list[int]]:
+    """Return the positions of the statements that bind each name, at once or when called."""
     found: dict[str, list[int]] = {}
-    for j, step in enumerate(steps):
-        for name in step.facts.binds | step.facts.deferred_binds:
+    for j, facts in enumerate(every):
+        for name in facts.binds | facts.deferred_binds:
             found.setdefault(name, []).append(j)
     return found
 

@@ -31,7 +31,7 @@ def told_anew(
         step = executed[old].step
         if _is_plain(step) and executed[old].ok:
             gone[outline(step.statement.node), place_of(step)] = old
-    found, makers = {}, binders(new) if gone else {}
+    found, makers = {}, binders(step.facts for step in new) if gone else {}
     for j, step in enumerate(new):
         if j in matched or not gone or not _is_plain(step):
             continue

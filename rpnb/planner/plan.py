@@ -28,13 +28,12 @@ from .answers import Answers
 from .causes import Causes
 from .constants import Constants
 from .effects import RANDOM, WORLD
-from .facts import Facts
 from .footprints import Footprint, Footprints
 from .halves import half_written
 from .kinds import RANK
 from .local import Local
 from .masks import mask_of, module_mask, names_in, resource_mask
-from .matching import edited_classes, match
+from .matching import binders, edited_classes, match
 from .names import Names
 from .outlines import told_anew
 from .parts import fixed, unchanging
@@ -165,8 +164,8 @@ class _Planning:
         self.kinds = kinds
         every = [*(e.step.facts for e in executed), *(step.facts for step in new)]
         unique = list({id(facts): facts for facts in every}.values())
-        seen = frozenset[str]().union(*(e.binds for e in executed))
-        self.names = Names(unique, local, _stars(executed), seen)
+        self._seen_binds = frozenset[str]().union(*(e.binds for e in executed))
+        self.names = Names(unique, local, _stars(executed), self._seen_binds)
         self.constants = Constants(self.names)
         self.match = match(executed, new)
         self.edited = edited_classes(executed, new, self.match, self.names)
@@ -177,9 +176,10 @@ class _Planning:
         # What a comment calls pure.
         said = (step for step in self._every_step if "pure" in step.statement.pragmas)
         self._pure = {self.names.number(step.facts) for step in said}
+        self._reached = looked_up(new) if job_writes else set[str]()
         self.unknown: set[str] = set()
         self.answers = Answers(self.names, executed, models)
-        self._binding = _binding(unique)
+        self._binders = binders(unique)
 
     def plan(self) -> Plan:
         """Spread until the names whose values will be new are known, then write it down."""
@@ -271,11 +271,10 @@ class _Planning:
         ]
         self._spare(prints, (old, new), jobs)
         now, kept = settings(self.new), dict(self.match)
-        reached = looked_up(self.new) if jobs else ()
         for k, job in enumerate(self.jobs):
             is_unset = jobs[k].reads & _parted(job.settings, now)
-            touched = set(names_in(jobs[k].binds | jobs[k].changes))
-            is_lost = is_unset or is_left(job, touched, reached)
+            touched = names_in(jobs[k].binds | jobs[k].changes)
+            is_lost = is_unset or is_left(job, touched, self._reached)
             if stands(job, self.new, self.kinds) and not is_lost:
                 kept[len(new) + k] = len(old) + k
         fixed = [j for j, step in enumerate(self.new) if "keep" in step.statement.pragmas]
@@ -350,7 +349,7 @@ class _Planning:
         return kinds
 
     def _shown_kind(self, name: str) -> str | None:
-        every = self._binding.get(name, ())
+        every = (self.names.every[place] for place in self._binders.get(name, ()))
         shown = {self.names.kind_of(facts.kinds.get(name)) for facts in every}
         return shown.pop() if len(shown) == 1 else None
 
@@ -368,7 +367,7 @@ class _Planning:
             drop=self._dropped(spread),
             purge=self._purged(spread, gone),
             restore=self._restore(spread, gone),
-            unset=self._unset_attributes(spread),
+            unset=frozenset[str]().union(*(job.sets for job in self._lost(spread))),
             run=tuple(Rerun(j, causes.of(j)) for j in spread.dirty if j < count),
             keep=keep,
             job_writes=tuple(job for k, job in enumerate(self.jobs) if count + k in spread.kept),
@@ -389,8 +388,8 @@ class _Planning:
         found = frozenset[str]().union(*(each.modules for each in undone))
         parts = (each.step.imported for each in undone)
         found = found.union(*(part.modules | part.setters for part in parts)) - used
-        lost = [j for k, j in enumerate(self.jobs) if len(self.new) + k not in spread.kept]
-        return found | {n[len(STATE) :] for job in lost for n in job.binds if is_state(n)}
+        binds = (name for job in self._lost(spread) for name in job.binds)
+        return found | {name[len(STATE) :] for name in binds if is_state(name)}
 
     def _held(self, spread: Spread) -> set[str]:
         """Names that `# rpnb: keep` holds on to."""
@@ -409,8 +408,7 @@ class _Planning:
             # A start step binds `runpod` at most, which others may bind, too.
             drop |= e.step.facts.binds - bound if e.step.facts.is_start else set()
         # `exec` may bind anything; what every module has of itself was not its work.
-        seen = frozenset[str]().union(*(e.binds for e in self.executed))
-        own = {name for name in drop - seen if self.names.is_builtin(name)}
+        own = {name for name in drop - self._seen_binds if self.names.is_builtin(name)}
         return frozenset(drop - own - self._held(spread))
 
     def _restore(self, spread: Spread, gone: Sequence[int]) -> dict[str, int]:
@@ -419,34 +417,22 @@ class _Planning:
         found: dict[str, int] = {}
         writes = [(i, self.executed[i].writes - {WORLD}) for i in gone]
         place = sum(i < self.settled for i in gone)
-        for k, job in enumerate(self.jobs):
-            if len(self.new) + k not in spread.kept:
-                written = frozenset(n[1:] for n in job.binds if n[:1] == "$" and not is_state(n))
-                writes.insert(place, (len(self.executed), written))
+        for job in self._lost(spread):
+            writes.insert(place, (len(self.executed), job.resources))
         for i, resources in writes:
             for resource in resources:
                 if resource not in RANDOM or resource in seeded:
                     found.setdefault(resource, i)
         return found
 
-    def _unset_attributes(self, spread: Spread) -> frozenset[str]:
-        """Attributes that jobs have set whose writes do not stand any more."""
-        lost = (job for k, job in enumerate(self.jobs) if len(self.new) + k not in spread.kept)
-        return frozenset[str]().union(*(job.sets for job in lost))
+    def _lost(self, spread: Spread) -> list[JobWrite]:
+        """Writes of jobs that do not stand any more."""
+        return [j for k, j in enumerate(self.jobs) if len(self.new) + k not in spread.kept]
 
     def _is_obeyed(self, j: int, spread: Spread) -> bool:
         """`pure` counts wherever it stands, `keep` where something else wanted a reload."""
         pragmas = self.new[j].statement.pragmas
         return "pure" in pragmas or ("keep" in pragmas and j in spread.held)
-
-
-def _binding(every: Iterable[Facts]) -> dict[str, list[Facts]]:
-    """Return the statements that bind each name, also when what they define is called."""
-    found: dict[str, list[Facts]] = {}
-    for facts in every:
-        for name in facts.binds | facts.deferred_binds:
-            found.setdefault(name, []).append(facts)
-    return found
 
 
 def _parted(then: Settings, now: Settings) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import AbstractSet, Collection, Mapping, Sequence
+from typing import AbstractSet, Collection, Iterable, Mapping, Sequence
 
 from .routines import routines
 from .steps import Step
@@ -91,15 +91,16 @@ def set_by_jobs(steps: Sequence[Step], start: Step, kinds: Mapping[str, str]) ->
     return frozenset[str]().union(*(job.sets for job in writes))
 
 
-def is_left(job: JobWrite, touched: AbstractSet[str], reached: Collection[str]) -> bool:
+def is_left(job: JobWrite, touched: Iterable[str], reached: AbstractSet[str]) -> bool:
     """Tell whether jobs that look up `reached` find what they, or their like, did not make.
 
     `touched` are all names through which what the job wrote may be found.
     """
     makers = {name for name in job.functions if name[:1] != "$"}
+    if makers <= reached:
+        return False
     # Whether anything asks for a resource, no text shows.
-    is_found = any(name[:1] == "$" and not is_state(name) for name in job.binds)
-    return not makers.issubset(reached) and (is_found or not touched.isdisjoint(reached))
+    return bool(job.resources) or not reached.isdisjoint(touched)
 
 
 def stands(job: JobWrite, new: Sequence[Step], kinds: Mapping[str, str]) -> bool:

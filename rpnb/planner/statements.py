@@ -48,7 +48,8 @@ def split(text: str) -> list[Statement]:
     # `splitlines` would also cut at form feeds and Unicode separators, ast does not.
     lines = [line.encode() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     body = ast.parse(text).body
-    if ("global" in text and any(map(_is_global, body))) or _has_late_future(body):
+    has_global = "global" in text and any(map(_is_global, body))
+    if has_global or ("__future__" in text and _has_late_future(body)):
         # `x = 1` and `global x` below it: an error that no statement shows alone.
         compile(text, "handler.py", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     return [_statement(node, lines) for node in body]

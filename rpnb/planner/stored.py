@@ -12,6 +12,7 @@ from .facts import Facts, imported
 from .local import NOTHING, Import
 from .routines import Routine, Store, depends_on, routines, whole
 from .steps import Step
+from .torch_modules import top
 from .writes import STATE, JobWrite, is_state, reached_by
 
 # What these return still holds what they were given.
@@ -140,11 +141,11 @@ class Stored:
             for store in _in_place(routine):
                 roots = set(self._roots(store.target, part, routine, set()))
                 found = self._paths(store.target, part, routine, set()) if store.sets else {""}
-                others |= roots if "" in found else roots - set(map(_first, found))
+                others |= roots if "" in found else roots - set(map(top, found))
                 paths |= found if roots else set()
         if any(map(_runs_text, part.routines)):
             return frozenset()
-        return frozenset(path for path in paths - {""} if _first(path) not in others)
+        return frozenset(path for path in paths - {""} if top(path) not in others)
 
     def _paths(self, expr: ast.expr, part: _Part, routine: Routine, seen: set[object]) -> set[str]:
         """Return what an expression stands for, as paths from globals; "" for anything else."""
@@ -404,10 +405,6 @@ def calls_of(steps: Sequence[Step], paths: Collection[str]) -> frozenset[str]:
 
 def _bound(every: Sequence[Facts]) -> frozenset[str]:
     return frozenset[str]().union(*(facts.binds | facts.deferred_binds for facts in every))
-
-
-def _first(path: str) -> str:
-    return path.partition(".")[0]
 
 
 def _last_name(func: ast.AST) -> str:

@@ -7,6 +7,7 @@ from typing import Collection, Sequence
 
 from .facts import Facts
 from .steps import Settings
+from .torch_modules import top
 
 # What the state of a local module is called.
 STATE = "$module:"
@@ -35,7 +36,12 @@ class JobWrite:
     @property
     def undone(self) -> frozenset[str]:
         """The names that are again what they were when `sets` are set back."""
-        return frozenset(path.partition(".")[0] for path in self.sets)
+        return frozenset(map(top, self.sets))
+
+    @property
+    def resources(self) -> frozenset[str]:
+        """The resources (`environ`) that they wrote."""
+        return frozenset(name[1:] for name in self.binds if name[:1] == "$" and not is_state(name))
 
 
 def reached_by(every: Sequence[Facts], names: Collection[str]) -> set[str]:

@@ -93,5 +93,9 @@ def _named(node: ast.AST, here: Reading, there: Reading) -> Iterator[Path]:
 
 def _is_wanted(file: Path, folder: Path) -> bool:
     parts = file.relative_to(folder).parts
-    skipped = any(part.startswith(".") or part in _SKIPPED for part in parts)
-    return file.is_file() and not skipped and file.suffix != ".pyc"
+    return file.is_file() and not any(map(is_of_tools, parts)) and file.suffix != ".pyc"
+
+
+def is_of_tools(name: str) -> bool:
+    """Tell whether a file or folder of this name is what tools leave behind."""
+    return name.startswith(".") or name in _SKIPPED

@@ -15,14 +15,13 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path, PurePosixPath
 
 from ..errors import CannotCapture
-from .data_files import files_of, named_by_file
+from .data_files import files_of, is_of_tools, named_by_file
 from .imports import imported, names_in_strings, works_names_out
 from .search_path import Added, added
 
 # The target has these, or its overlay brings them.
 _NEVER = frozenset({"rpnb", "runpod", "cloudpickle", "__main__", "IPython", "ipykernel"})
 _INSTALLED = ("site-packages", "dist-packages")
-_SKIPPED = frozenset({"__pycache__", "node_modules"})
 _LIMIT_BYTES = 64 << 20
 
 
@@ -184,8 +183,7 @@ def _package_files(package: Path, place: PurePosixPath) -> Iterator[tuple[str, P
 
 def _is_skipped(place: Path) -> bool:
     """Whether this is what tools leave behind; `env` is a package's part like any other."""
-    is_tools = place.name.startswith(".") or place.name in _SKIPPED
-    return is_tools or (place / "pyvenv.cfg").is_file()
+    return is_of_tools(place.name) or (place / "pyvenv.cfg").is_file()
 
 
 def _is_importable(name: str) -> bool:

@@ -647,19 +647,6 @@ def test_captured_object_is_made_anew_with_its_class(stage: Stage) -> None:
     assert not there_and_back(stage, version("1"), version("2"))
 
 
-_FILLED = {
-    "global": ("M = None", "def fill(k):\n    global M\n    M = 7", "M"),
-    "container": ("M = {}", "def fill(k):\n    M[k] = [k]", "len(M)"),
-    "object": (
-        "class P:\n    def __init__(self):\n        self.kept = {}\n"
-        "    def put(self, k):\n        self.kept[k] = [k]\n"
-        "    def count(self):\n        return len(self.kept)\np = P()",
-        "def fill(k):\n    p.put(k)",
-        "p.count()",
-    ),
-}
-
-
 @pytest.mark.parametrize("binds", ["from lm import *", "exec('q = 1')"])
 def test_who_lists_the_names_above_what_binds_some_unseen_finds_none_of_them(
     stage: Stage, binds: str
@@ -670,9 +657,17 @@ def test_who_lists_the_names_above_what_binds_some_unseen_finds_none_of_them(
     assert not there_and_back(stage, *versions)
 
 
-_ALIASES = "def fill(k):\n    {0}\ndef handler(job):\n    return fill(1), {1}"
 # What jobs set by a helper, and what of it the handler reads that no longer calls it.
-_FILLED_UNSEEN = {
+_FILLED = {
+    "global": ("M = None\n", "global M\n    M = 7", "M"),
+    "container": ("M = {}\n", "M[k] = [k]", "len(M)"),
+    "object": (
+        "class P:\n    def __init__(self):\n        self.kept = {}\n"
+        "    def put(self, k):\n        self.kept[k] = [k]\n"
+        "    def count(self):\n        return len(self.kept)\np = P()\n",
+        "p.put(k)",
+        "p.count()",
+    ),
     "under another name": ("a = {'n': 1}\nb = [a]\n", "b[0]['n'] = 5", "a['n']"),
     "in an attribute": (
         "import types\na = {'n': 1}\ns = types.SimpleNamespace()\ns.cfg = a\n",
@@ -740,18 +735,6 @@ def test_processes_of_a_pool_are_made_anew_with_the_code_that_they_run(
         assert [len(warm.sync(version).loads) for version in (one, other, third)] == [1, 0, 0]
 
 
-@pytest.mark.parametrize("about", _FILLED_UNSEEN)
-def test_what_jobs_filled_unseen_goes_where_who_reads_it_no_longer_fills_it(
-    stage: Stage, about: str
-) -> None:
-    made, fill, read = _FILLED_UNSEEN[about]
-    filling, reading = (
-        Version((f"{made}{_ALIASES.format(fill, read)}".replace("fill(1)", call), _START), {}, (1,))
-        for call in ("fill(1)", "1")
-    )
-    assert not there_and_back(stage, filling, reading)
-
-
 @pytest.mark.parametrize("about", _ITERATORS)
 def test_iterator_that_jobs_advance_begins_anew_with_their_code(stage: Stage, about: str) -> None:
     one, other = (
@@ -787,16 +770,18 @@ def test_future_import_below_other_statements_is_the_error_that_python_raises(
     assert not there_and_back(stage, one, other)
 
 
+@pytest.mark.parametrize("filling", ["fill(job['input'])", "fill(job['input']), {}"])
 @pytest.mark.parametrize("about", _FILLED)
 def test_what_jobs_filled_goes_where_who_reads_it_no_longer_fills_it(
-    stage: Stage, about: str
+    stage: Stage, about: str, filling: str
 ) -> None:
     made, fill, read = _FILLED[about]
-    filling, reading = (
-        Version((made, fill, f"def handler(job):\n    return {text}", _START), {}, (1, 2))
-        for text in ("fill(job['input'])", read)
-    )
-    assert not there_and_back(stage, filling, reading)
+    made += f"def fill(k):\n    {fill}"
+    versions = [
+        Version((made, f"def handler(job):\n    return {text}", _START), {}, (1, 2))
+        for text in (filling.format(read), read)
+    ]
+    assert not there_and_back(stage, *versions)
 
 
 def test_setting_of_a_module_that_a_job_imports_stands_with_who_imports_it(stage: Stage) -> None:
