@@ -31,6 +31,7 @@ from .clients import Client
 from .directory import RunDirectory, check_room
 from .exits import BROKEN, RESTART
 from .generation import Generation, State
+from .lacking import asks_by_name, lacking
 from .obituary import Obituary
 from .record import Record
 from .requests import GRACE, Request, Requests, with_program
@@ -243,15 +244,15 @@ class Charge:
             return
         if request.restarts == 0 and self._is_under_way(request):
             return
+        if self.generation.state is State.GONE:
+            self.generation.start()
         try:
-            if self._lacks(request):
+            if self._is_unreadable(request) or self._lacks(request):
                 return
         except ProtocolError as error:
             self.refuse(request, "ProtocolError", str(error))
             return
-        if self.generation.state is State.GONE:
-            self.generation.start()
-        elif self.generation.state is State.IDLE and not self.generation.is_lost:
+        if self.generation.state is State.IDLE and not self.generation.is_lost:
             assert request.submit is not None
             self.requests.take()
             self.generation.move("take")
@@ -270,6 +271,22 @@ class Charge:
             self.requests.take()
             self.generation.move("take")
         return True
+
+    def _is_unreadable(self, request: Request) -> bool:
+        """Refuse what holds values that the worker could not read, before they are asked for.
+
+        What its Python has, only a worker that was born can say.
+        """
+        assert request.submit is not None
+        program, born = request.submit.program or {}, self._record.known.born
+        if request.has_asked or not asks_by_name(program):
+            return False
+        if born is None or not self._was_born():
+            return True
+        text = lacking(program, born["info"])
+        if text:
+            self.refuse(request, "lacking", text)
+        return bool(text)
 
     def _lacks(self, request: Request) -> bool:
         """Ask once for the blobs that a request still needs."""

@@ -176,4 +176,6 @@ def _info(generation: int) -> dict[str, Any]:
         "pid": os.getpid(),
         "packages": worker_installed.packages(),
         "modules": worker_installed.modules(),
+        # The program's own folder comes first, and is sent with it.
+        "path": sys.path[1:],
     }

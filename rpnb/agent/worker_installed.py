@@ -37,7 +37,8 @@ def modules() -> list[str] | None:
     found = set(sys.builtin_module_names) | {name.partition(".")[0] for name in sys.modules}
     for finder in sys.meta_path:
         kind = finder if isinstance(finder, type) else type(finder)
-        if kind.__name__ not in _FINDERS:
+        is_ours = kind.__module__.partition(".")[0] == __name__.partition(".")[0]
+        if not is_ours and kind.__name__ not in _FINDERS:
             mapping = getattr(sys.modules.get(kind.__module__), "MAPPING", None)
             if not isinstance(mapping, dict):
                 return None

@@ -220,6 +220,7 @@ def _pickled(
             files=(path,),
             bytecode=_path_of(found.bytecode[:1], value, name),
             asks=_asks(name, value, found, names),
+            by_name=() if name in names.send else skew.told(found.by_name),
         ),
         files={path: found.content},
         before=tuple(refer.before),

@@ -83,6 +83,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self.global_names: set[str] = set()
         # The first object of each top-level module.
         self.modules: dict[str, Any] = {}
+        # What it takes from modules by name, as (module, qualified name).
+        self.by_name: set[tuple[str, str]] = set()
         # What has no source: its code goes along, which only this Python runs.
         self.bytecode: list[Any] = []
         # A tensor on this machine's GPU was copied into memory.
@@ -114,6 +116,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
             copy.requires_grad_(obj.requires_grad)
             return copy.__reduce_ex__(PROTOCOL)
         reduced = super().reducer_override(obj)
+        if reduced is NotImplemented and isinstance(obj, _NAMED):
+            self.by_name.add((str(obj.__module__), obj.__qualname__))
         is_made = isinstance(obj, type) and isinstance(reduced, tuple)
         if isinstance(obj, types.CodeType) or (is_made and module_of(obj) == {"__main__"}):
             self.bytecode.append(obj)

@@ -6,10 +6,12 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from importlib import metadata
 from typing import Any
 
 from ..errors import CannotCapture
+from ..protocol.defined import defines
 from .imports import imported
 from .steps import Capture, Program
 
@@ -95,6 +97,17 @@ def unread(program: Program, line: str, said: str) -> str | None:
         f"the target could not read `{name}`{holds}. Remedy: make `{name}` in a remote cell, or "
         f"send plain data{pip}\n  {found.use} uses it."
     )
+
+
+def told(by_name: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Return, as "module:name", those whose module's text has them here: so it tells there."""
+    return tuple(sorted(f"{module}:{name}" for module, name in by_name if _stands(module, name)))
+
+
+@lru_cache(1024)
+def _stands(module: str, name: str) -> bool:
+    is_own = module.partition(".")[0] in _OWN
+    return not is_own and defines(module, name.partition(".")[0], sys.path) is True
 
 
 def version(module: str) -> str:

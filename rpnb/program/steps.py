@@ -52,7 +52,8 @@ class Capture:
 
     What it asks of the target: `bytecode` is the path inside of code that has no
     source, `asks` are (top-level module, what asks for it, its version here where
-    objects depend on that); `use` is who uses the name first.
+    objects depend on that), `by_name` what it takes from modules, as "module:name"; `use`
+    is who uses the name first.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Capture:
     files: tuple[str, ...] = ()
     bytecode: str = ""
     asks: tuple[tuple[str, str, str], ...] = ()
+    by_name: tuple[str, ...] = ()
     use: str = ""
 
     @property

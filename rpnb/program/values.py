@@ -39,7 +39,8 @@ class Pickled:
 
     `globals` are names that its functions look up when they are called;
     `bytecode` is what it holds as code of this very Python version; `modules` are
-    the top-level modules of its objects, with the first of each; `from_gpu` that tensors on this
+    the top-level modules of its objects, with the first of each, `by_name` what it takes from
+    modules as (module, qualified name); `from_gpu` that tensors on this
     machine's GPU travel as copies in memory; `parts` are the objects in it that
     could be changed, by id.
     """
@@ -49,6 +50,7 @@ class Pickled:
     globals: frozenset[str] = frozenset()
     bytecode: tuple[Any, ...] = ()
     modules: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    by_name: frozenset[tuple[str, str]] = frozenset()
     from_gpu: bool = False
     parts: Mapping[int, Any] = field(default_factory=dict, repr=False)
 
@@ -80,6 +82,7 @@ def dump(
         frozenset(pickler.global_names),
         tuple(pickler.bytecode),
         pickler.modules,
+        frozenset(pickler.by_name),
         pickler.from_gpu,
         _parts(value, pickler.memo.copy()),
     )

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from ..errors import AgentError, JournalTrimmed, ProtocolError
+from ..errors import AgentError, CannotCapture, JournalTrimmed, ProtocolError
 from ..protocol import messages
 from ..transport.text import one_line
 from . import updates
@@ -34,6 +34,7 @@ _PLACE = re.compile(r'File "(?:[^"]*/app/)?([^"/][^"]*)", line (\d+)')
 _MOST_JOBS = 1000
 # What is new in a Python fails like this under an older one.
 _BY_VERSION = frozenset({"AttributeError", "ImportError", "ModuleNotFoundError", "TypeError"})
+_REFUSALS = {"trimmed": JournalTrimmed, "lacking": CannotCapture}
 # Nothing follows these.
 _LAST = (updates.Done, updates.Failed, messages.Refused, Exception)
 
@@ -82,8 +83,7 @@ class Run:
         if self.ended:
             self._link.forget(self.request)
         if isinstance(news, messages.Refused):
-            kind = JournalTrimmed if news.reason == "trimmed" else AgentError
-            raise kind(news.text)
+            raise _REFUSALS.get(news.reason, AgentError)(news.text)
         if isinstance(news, Exception):
             raise news
         return cast("updates.Update", news)

@@ -186,6 +186,37 @@ def test_value_of_a_class_that_the_targets_version_lacks(connected):
     assert re.search(r"%pip install pydantic==[\d.]+`\s+cell \d+, line 2 uses it", text), text
 
 
+@pytest.mark.ssh
+def test_value_of_classes_that_the_targets_version_lacks_is_not_sent(book, sshd, tmp_path):
+    here, there = (tmp_path / side / "site-packages" for side in ("here", "there"))
+    for side, text in ((here, "class Book: pass\nclass Map: pass\n"), (there, "class Map: pass\n")):
+        side.mkdir(parents=True)
+        (side / "shelf.py").write_text(text)
+    (here / "only_here.py").write_text("class Own: pass\n")
+    home = tmp_path / "home"
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    settings = {"RPNB_HOME": str(home), "PATH": path, "PYTHONPATH": str(there)}
+    book.run(f"%runpod_connect {sshd.target_of(sshd.account('older', settings))}")
+    book.run(f"import sys; sys.path.append({str(here)!r})\nimport shelf")
+    book.run("import only_here; own = only_here.Own()")
+    lacks = said_by(book, "%%runpod_setup\nx = [own]", errors.CannotCapture)
+    book.run("books, maps = [shelf.Book()], [shelf.Map()]")
+    cell = "%%runpod_setup\nprint('ran'); x = len(books), len(maps)"
+    text = said_by(book, cell, errors.CannotCapture)
+    values = list(home.rglob("values/*"))
+    book.run("books = [shelf.Map()]")
+    mended = book.run(cell)
+    _end_processes(home)
+    assert "`own` is of only_here.Own, and the target has no module only_here" in lacks
+    assert "`books` holds shelf.Book, and the target's shelf has no such thing" in text
+    assert "Remedy: make `books` in a remote cell" in text
+    assert re.search(r"cell \d+, line 2 uses it", text), text
+    assert "`maps`" not in text
+    assert not values, "nothing was sent"
+    assert mended.error is None, mended.text
+    assert "ran" in mended.text
+
+
 def test_file_that_did_not_travel(connected):
     (connected.folder / "labels.txt").write_text("fox\n")
     text = said_by(
