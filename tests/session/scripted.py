@@ -85,6 +85,6 @@ class ScriptedAgent:
     def next(self, kind):
         """Return the next message of this class, skipping others."""
         while True:
-            message = self.heard.get(timeout=30)
+            message = self.heard.get(timeout=60)
             if isinstance(message, kind):
                 return message

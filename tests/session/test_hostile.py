@@ -41,7 +41,9 @@ def agent():
 
 
 @pytest.fixture
-def link(agent):
+def link(agent, monkeypatch):
+    # On a busy machine it would be left for its silence, and another one heard instead.
+    monkeypatch.setattr(pulse, "SUSPECT", 60.0)
     link = Link(agent.dial, agent.bulk, Dialogue("test on here"))
     link.open()
     yield link
@@ -219,6 +221,7 @@ def test_agent_that_never_stops_talking_holds_little_memory(agent, link, monkeyp
     talking = threading.Thread(target=flood, daemon=True)
     talking.start()
     try:
+        until(lambda: offset > 1 << 20)
         for _ in range(100):
             held = sum(size for _, size in list(run._inbox._news))
             assert held < 2 << 20
@@ -226,8 +229,7 @@ def test_agent_that_never_stops_talking_holds_little_memory(agent, link, monkeyp
     finally:
         stop.set()
         # Before the link is closed under it.
-        talking.join(20)
-    assert offset > 1 << 20
+        talking.join()
 
 
 class Deaf:
@@ -252,7 +254,7 @@ class Deaf:
 
 @pytest.fixture
 def unheard(agent, monkeypatch):
-    # On a busy machine it would be left for its silence first.
+    # As above.
     monkeypatch.setattr(pulse, "SUSPECT", 60.0)
     link = Link(lambda: Deaf(agent.dial()), agent.bulk, Dialogue("test on here"))
     link.open()
@@ -261,7 +263,7 @@ def unheard(agent, monkeypatch):
 
 
 def until(condition):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.001)

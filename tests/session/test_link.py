@@ -38,7 +38,9 @@ def agent():
 
 
 @pytest.fixture
-def link(agent):
+def link(agent, monkeypatch):
+    # On a busy machine it would be left for its silence; see "Silence" below.
+    monkeypatch.setattr(pulses, "SUSPECT", 60.0)
     link = Link(agent.dial, agent.bulk, Dialogue("test on here"))
     link.open()
     yield link
@@ -57,7 +59,7 @@ def unreachable():
 
 
 def until(condition):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -177,7 +179,7 @@ def test_cut_link_comes_back_and_replays_what_was_missed(agent, link):
     finished(agent)
     agent.event("r1", "done")
     news = list(run)
-    assert [u.state for u in news if isinstance(u, updates.LinkChanged)] == ["lost", "back"]
+    assert changes(news) == ["lost", "back"]
     assert [type(u) for u in news if not isinstance(u, updates.LinkChanged)] == [
         updates.JobStarted,
         updates.Finished,
@@ -363,7 +365,7 @@ def test_stop_in_the_first_moments_of_an_attach_cancels_the_job(agent, session, 
     dial = session.reach.dial
 
     def slowly():
-        assert let_go.wait(30)
+        assert let_go.wait(60)
         return dial()
 
     session.reach.dial = slowly
@@ -439,8 +441,9 @@ def test_request_that_is_too_large_is_refused_where_there_is_no_link_either(agen
     assert link._dialogue.is_idle
 
 
-def test_link_cut_while_it_is_opened_for_a_request_is_no_news(agent, link):
-    """In its login, say: the next try gets through."""
+def test_link_cut_while_it_is_opened_for_a_request_is_no_news(agent, link, monkeypatch):
+    """In its login, say: the next try gets through, before anybody is told."""
+    monkeypatch.setattr(links, "_TOLD_FIRST", 60.0)
     agent.cut()
     until(lambda: link._state is State.DOWN)
     dials = [unreachable, unreachable, link._dial]
@@ -498,7 +501,7 @@ def test_upload_that_is_cut_asks_again_and_sends_the_rest(agent, link):
     agent.say(messages.Need("r1", {digest(value): [0, 1, 2]}))
     agent.next(messages.Blob)
     agent.cut()  # the stream beside the control stream
-    agent.threads[1].join(30)
+    agent.threads[1].join(60)
     agent.next(messages.Submit)
     agent.heard.queue.clear()
     agent.streams[0].send(messages.encode(messages.Need("r1", {digest(value): [1, 2]})))
@@ -617,7 +620,8 @@ def watched(quick, agent):
 
 
 def changes(news):
-    return [update.state for update in news if isinstance(update, updates.LinkChanged)]
+    """How the link was; that time has passed since is none, and a busy machine's affair."""
+    return [u.state for u in news if isinstance(u, updates.LinkChanged) and u.is_news]
 
 
 def test_silent_link_is_asked_and_its_answer_is_life(agent, watched):
@@ -646,13 +650,13 @@ def test_first_stream_is_kept_when_it_answers_before_the_second(agent, watched):
 
     def slowly():
         reached.set()
-        let_go.wait(30)
+        let_go.wait(60)
         return dial()
 
     watched._dial = slowly
     run = submitted(watched)
     agent.freeze()
-    assert reached.wait(30)
+    assert reached.wait(60)
     agent.frozen.clear()
     until(lambda: watched._state is State.UP)
     let_go.set()

@@ -83,14 +83,14 @@ def test_message_that_waits_is_not_queued_twice_and_one_that_is_being_sent_is_sa
     outgoing = Outgoing(gate)
     first, second = messages.Ping(1), messages.Ping(2)
     outgoing.put(first)
-    taken = [gate.taken.get(timeout=30)]
+    taken = [gate.taken.get(timeout=60)]
     for message in (second, first, second, first):
         outgoing.put(message)
     assert outgoing.waiting_bytes == len(messages.encode(first)) + len(messages.encode(second))
     gate.let.release()
-    taken.append(gate.taken.get(timeout=30))
+    taken.append(gate.taken.get(timeout=60))
     gate.let.release()
-    taken.append(gate.taken.get(timeout=30))
+    taken.append(gate.taken.get(timeout=60))
     assert taken == [messages.encode(each) for each in (first, second, first)]
     outgoing.close()
 
@@ -99,7 +99,7 @@ def test_answers_that_nobody_takes_hold_little_memory_and_are_refused_in_the_end
     gate = Gate()
     outgoing = Outgoing(gate)
     outgoing.put(messages.Ping(0))
-    gate.taken.get(timeout=30)
+    gate.taken.get(timeout=60)
     tracemalloc.start()
     try:
         for number in range(MOST_WAITING):

@@ -19,7 +19,7 @@ class Frozen:
         return self
 
     def connect(self, socket, bridge):
-        assert self.closed.wait(30)
+        assert self.closed.wait(60)
         raise LinkLost("closed")
 
     def close(self):

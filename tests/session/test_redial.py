@@ -24,7 +24,7 @@ class Host:
         if self.errors:
             raise self.errors.pop(0)
         self.waiting.append(threading.current_thread())
-        self.let_go.wait(30)
+        self.let_go.wait(60)
         self.wanted.append(is_wanted())
 
 
@@ -111,7 +111,7 @@ def test_try_that_is_stopped_is_not_wanted_any_more(clock):
     thread = redial._try.thread
     redial.stop()
     host.let_go.set()
-    thread.join(30)
+    thread.join(60)
     assert host.wanted == [False]
 
 
@@ -123,7 +123,7 @@ def test_try_that_has_said_hello_goes_on(clock):
     current.is_committed = True
     redial.stop()
     host.let_go.set()
-    current.thread.join(30)
+    current.thread.join(60)
     assert host.wanted == [True]
 
 
