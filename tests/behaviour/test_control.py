@@ -37,7 +37,7 @@ def test_cancelled_job_ends_soon_and_the_model_is_kept(session, kind):
     seen, seconds = cancelled(session, program(setup, handler=SLEEPY[kind]))
     assert seen.result.status == "CANCELLED"
     # Not by the end of its worker, 3 s after the cancel: the model would be another one.
-    assert seconds < 20
+    assert seconds < 50
     assert run(session, program(setup, handler=PID)).result.output == before
 
 
@@ -73,7 +73,7 @@ def test_leaving_the_loop_of_a_stream_cancels_the_job(session):
     for chunk in session.stream({}, handler=namespace["handler"]):
         assert chunk == 1
         break
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 50
 
 
 def test_second_connection_adopts_program_and_model(session, target):

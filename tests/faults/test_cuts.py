@@ -31,7 +31,7 @@ from rpnb.session.updates import (
     Streamed,
 )
 from tests.behaviour.cells import Seen, job, program, run
-from tests.faults.breaking import WORKER, Processes, hang_up, heard_by, until
+from tests.faults.breaking import WORKER, Lateness, Processes, hang_up, heard_by, until
 from tests.faults.conftest import IS_LONG
 from tests.faults.cutting import KINDS, Cut, Proxy, random_cut, through
 
@@ -225,7 +225,8 @@ def check(result, value, cut):
 
 
 def changes(seen):
-    return [each.state for each in seen.of(LinkChanged)]
+    """How the link was; that time has passed since is none, and a busy machine's affair."""
+    return [each.state for each in seen.of(LinkChanged) if each.is_news]
 
 
 def calls(processes):
@@ -244,13 +245,14 @@ def test_silent_death_is_noticed_within_two_seconds_and_the_job_goes_on(session,
     running, seen, went = session.submit(program(handler=WAITS), job=made), Seen(), 0.0
     until((processes.directory.app / "calls").exists, "the handler")
     proxy.arm(Cut("silence", "back", 1))
-    for update in running:
-        seen.append(update)
-        if isinstance(update, LinkChanged) and update.state == "suspect":
-            went = update.seconds
-            (processes.directory.app / "go").touch()
+    with Lateness() as late:
+        for update in running:
+            seen.append(update)
+            if isinstance(update, LinkChanged) and update.state == "suspect":
+                went = went or update.seconds
+                (processes.directory.app / "go").touch()
     # Two seconds are promised (test_pulse.py counts them); a busy machine may be late.
-    assert 1.0 < went < 4.0
+    assert 1.0 < went < 4.0 + late.seconds
     assert changes(seen) == ["suspect", "back"]
     assert seen.result.output == "done"
     assert calls(processes) == [made["id"]]
@@ -273,12 +275,13 @@ def test_redial_that_freezes_has_a_limit(session, processes, proxy, at):
     until((processes.directory.app / "calls").exists, "the handler")
     frozen = Cut("silence", "back", at)
     proxy.arm(Cut("reset", "back", 1, following=frozen))
-    assert frozen.is_done.wait(20)
+    assert frozen.is_done.wait(60)
     (processes.directory.app / "go").touch()
     began = time.monotonic()
-    assert Seen(running).result.output == "done"
+    with Lateness() as late:
+        assert Seen(running).result.output == "done"
     # Every part of it has a limit of its own; 5 s were measured, 17 before they were short.
-    assert time.monotonic() - began < 12
+    assert time.monotonic() - began < 12 + late.seconds
 
 
 def test_link_that_dies_while_idle_is_mended_at_the_next_run(session, proxy):

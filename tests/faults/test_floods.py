@@ -24,9 +24,10 @@ from tests.faults.breaking import WORKER, Processes, until
 MB = 1_000_000
 # A worker may keep this much: a flood of a few seconds is beyond it.
 CAP = 8 * MB
-# No print and no yield of a handler takes longer, whoever reads or does not. 0.02 s were
-# measured; a busy machine may stop the process itself, or its disk, for a while.
-LONGEST = 5.0
+# No print and no yield of a handler takes longer, whoever reads or does not: one that waited
+# for a reader would have no end. 0.02 s were measured; a busy machine may stop the process
+# itself, or its disk, for a while.
+LONGEST = 30.0
 PRINTS = """
 import time
 

@@ -9,7 +9,14 @@ import pytest
 from rpnb.session import upload as uploads
 from rpnb.session.updates import JobStarted, LinkChanged
 from tests.behaviour.cells import Seen, job, program, run
-from tests.faults.breaking import cpu_seconds, cut_after, hang_up, open_files, until
+from tests.faults.breaking import (
+    Lateness,
+    cpu_seconds,
+    cut_after,
+    hang_up,
+    open_files,
+    until,
+)
 from tests.faults.handlers import CHUNKS, COUNTED, LINES, WAITS, calls, let_go
 
 LENGTH = "def handler(job):\n    return len(value)"
@@ -23,6 +30,11 @@ def begun(session, made, value=None):
         if isinstance(update, JobStarted):
             return running, seen
     raise AssertionError(f"the job did not begin: {seen}")
+
+
+def changes(seen):
+    """How the link was; that time has passed since is none, and a busy machine's affair."""
+    return [each for each in seen.of(LinkChanged) if each.is_news]
 
 
 def test_link_cut_at_any_byte_loses_and_repeats_nothing(session, processes):
@@ -48,7 +60,7 @@ def test_link_cut_while_a_job_runs_is_told_and_mended(session, processes):
     hang_up(session)
     let_go(processes)
     seen += running
-    assert [u.state for u in seen.of(LinkChanged)] == ["lost", "back"]
+    assert [u.state for u in changes(seen)] == ["lost", "back"]
     assert (seen.result.output, calls(processes)) == ("done", 1)
 
 
@@ -56,13 +68,13 @@ def test_link_that_freezes_is_suspected_and_replaced(session, processes, target,
     if target.kind != "ssh":
         pytest.skip("a unix socket does not freeze")
     running, seen = begun(session, program(handler=WAITS))
-    request.getfixturevalue("sshd").freeze()
-    let_go(processes)
-    seen += running
-    changes = seen.of(LinkChanged)
-    assert [u.state for u in changes] == ["suspect", "back"]
+    with Lateness() as late:
+        request.getfixturevalue("sshd").freeze()
+        let_go(processes)
+        seen += running
+    assert [u.state for u in changes(seen)] == ["suspect", "back"]
     # Two seconds are promised (test_pulse.py counts them); a busy machine may be late.
-    assert changes[0].seconds < 4.0
+    assert changes(seen)[0].seconds < 4.0 + late.seconds
     assert (seen.result.output, calls(processes)) == ("done", 1)
 
 
@@ -98,7 +110,7 @@ def test_quiet_session_uses_no_processor(session, processes):
     run(session, program(handler="def handler(job):\n    return 1"))
     pids = [processes.pid(name) for name in ("relay", "keeper", "worker")]
     # What a run or an earlier test leaves to do may fall into the first two seconds.
-    assert any(_is_quiet(pids) for _ in range(3))
+    assert any(_is_quiet(pids) for _ in range(10))
 
 
 def _is_quiet(pids):

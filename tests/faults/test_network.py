@@ -18,7 +18,7 @@ from rpnb.session.updates import LinkChanged
 from tests import sshd as servers
 from tests.behaviour.cells import program, run
 from tests.conftest import _end_processes, _over_ssh
-from tests.faults.breaking import WORKER, Processes, hang_up, heard_by
+from tests.faults.breaking import WORKER, Lateness, Processes, hang_up, heard_by
 from tests.faults.conftest import IS_LONG
 from tests.faults.handlers import ONE
 from tests.faults.killing import check, check_journal
@@ -104,16 +104,17 @@ def test_network_that_goes_down_and_up_again_loses_nothing(session, network, hom
             network.set(end, "down")
             comes_up.start()
 
-        request, seen = scene.play(session, goes_down)
+        with Lateness() as late:
+            request, seen = scene.play(session, goes_down)
         comes_up.join()
         check(scene, seen, victims=())
         check_journal(scene, request, heard)
         changes = seen.of(LinkChanged)
         assert changes[-1].state == "back", stage
+        # Promised are 2 (test_pulse.py counts them); a machine that is busy may be late.
+        assert changes[0].seconds < 4.0 + late.seconds, stage
         noticed.append(changes[0].seconds)
         # A stream that came back by itself is given more time: the next stage has another.
         hang_up(session)
         assert run(session, program(handler=ONE)).result.ok
     tell(f"link down {end}: noticed after {min(noticed):.1f} to {max(noticed):.1f} s")
-    # Promised are 2 (test_pulse.py counts them); a machine that is busy may be late.
-    assert max(noticed) < 4.0
