@@ -81,7 +81,7 @@ class Worker:
     def reconnect(self) -> None:
         """Connect to the worker, as a new relay does."""
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(30)
+        self._socket.settimeout(90)
         self._socket.connect(os.fspath(self.directory.control))
 
     def patient(self) -> None:

@@ -165,7 +165,7 @@ def test_each_death_is_told_and_the_next_job_is_served(real):
         body = run(real, how).body
         assert body["status"] == "FAILED"
         assert said in body["problem"]
-        assert re.search(r"in job 'a1', after \d s", body["problem"])
+        assert re.search(r"in job 'a1', after \d+ s", body["problem"])
         assert "is being rebuilt" in body["problem"]
         assert body["problem"].splitlines()[-1] == f"    going to {how}"
         assert "Fatal" not in real.log["err"].decode(), "production prints no such thing"
@@ -306,7 +306,7 @@ def test_only_the_worker_itself_is_killed_not_who_has_its_number(held, tmp_path,
     directory.pids.write_text(json.dumps(pids))
     Generation(directory, tmp_path / "agent.pyz").kill()
     if is_same:
-        assert process.wait(20) == -signal.SIGKILL
+        assert process.wait(60) == -signal.SIGKILL
     else:
         assert process.poll() is None
 

@@ -69,7 +69,7 @@ def is_running(pid):
 
 
 def ended(directory, keeper):
-    assert keeper.wait(20) == 0
+    assert keeper.wait(60) == 0
     return json.loads(directory.exit.read_bytes())
 
 
@@ -134,7 +134,7 @@ def test_keeper_starts_no_worker_beside_one_that_lives(directory, keep):
     first = keep("import time; time.sleep(60)")
     until(directory.pids.exists, "the worker")
     first.kill()
-    assert keep("print('second')").wait(20) == 1
+    assert keep("print('second')").wait(60) == 1
     assert directory.out.read_text() == ""
 
 

@@ -40,7 +40,8 @@ def test_ps_tells_what_a_worker_is_at(agent, peer):
     waits = "import time\ndef handler(job):\n    time.sleep(60)"
     peer.send(Submit("r", program(waits), jobs=[{"id": "j", "input": 1}]))
     peer.event("job")
-    (found,) = ps(agent)
+    # It answers within 2 s, unless the machine is busy.
+    found = until(lambda: next((each for each in ps(agent) if each["jobs"]), None), "its jobs")
     assert [(job["request"], job["status"]) for job in found["jobs"]] == [("r", "IN_PROGRESS")]
     assert found["idle"] < 60
 
@@ -128,7 +129,7 @@ def test_bridge_joins_a_client_to_the_agent(agent, peer):
     while not any(isinstance(message, Pong) for message in said):
         said += connection.receive_data(os.read(bridge.stdout.fileno(), 1 << 16))
     bridge.stdin.close()
-    assert bridge.wait(30) == 0
+    assert bridge.wait(90) == 0
     bridge.stdout.close()
 
 

@@ -30,7 +30,7 @@ from rpnb.protocol.messages import (
     Submit,
     encode,
 )
-from tests.agent.agents import Agent, Peer, program, until
+from tests.agent.agents import DEADLINE, Agent, Peer, program, until
 from tests.showing import files_showing
 
 HANDLER = "def handler(job):\n    print('in', job['input'], flush=True)\n    return job['input']\n"
@@ -417,7 +417,7 @@ def test_cancel_of_a_stubborn_job_replaces_the_worker(peer):
     peer.send(Cancel("r"))
     failed = peer.ended("r")
     # The grace time, and no minute's sleep.
-    assert 2.5 < time.monotonic() - asked < 30
+    assert 2.5 < time.monotonic() - asked < 50
     assert failed.body["phase"] == "cancelled"
     assert peer.events[-2].body["status"] == "CANCELLED"
     assert peer.run("next", "1").kind == "done"
@@ -518,7 +518,7 @@ def test_relay_that_is_stopped_as_soon_as_it_listens_ends_its_worker(agent):
     agent.start()
     agent.run("stop", "--worker", "w")
     command = [sys.executable, "-c", STRUCK, str(agent.zip), str(agent.directory.path)]
-    assert subprocess.run(command, env=agent.env, timeout=50).returncode == 0
+    assert subprocess.run(command, env=agent.env, timeout=DEADLINE).returncode == 0
     assert not agent.directory.is_alive()
 
 
@@ -572,9 +572,12 @@ def test_worker_is_waited_for_two_hours_as_documented():
 
 
 def test_idle_agent_ends_with_its_worker(agent):
-    # Long enough for `start` to find it listening.
-    agent.env["RPNB_IDLE"] = "1.5"
-    agent.start()
+    agent.env["RPNB_IDLE"] = "0.3"
+    # Kept until `start` has found it listening, which takes its time on a busy machine.
+    agent.start("--keep")
+    peer = Peer(agent)
+    agent.directory.keep.unlink()
+    peer.close()
     until(lambda: not agent.directory.is_relay_alive(), "the relay's end")
     assert not agent.directory.is_worker_alive()
 
@@ -587,8 +590,11 @@ def test_agent_whose_directory_was_removed_ends_with_its_worker(agent, peer):
 
 def test_agent_with_a_client_is_not_idle(agent):
     agent.env["RPNB_IDLE"] = "1.5"
-    agent.start()
+    # Kept until it is there, as above.
+    agent.start("--keep")
     peer = Peer(agent)
+    agent.directory.keep.unlink()
+    assert stops_in(peer) is not None
     time.sleep(2.0)
     assert peer.run("r", "1").kind == "done"
 
@@ -652,9 +658,15 @@ def test_ping_behind_a_flood_is_answered_soon(peer):
 
 def test_idle_relay_sleeps(agent, peer):
     peer.run("r", "1")
-    before = cpu_seconds(agent.relay_pid())
+    # What a run leaves to do may fall into the first second.
+    assert any(used_in_a_second(agent.relay_pid()) < 0.05 for _ in range(5))
+
+
+def used_in_a_second(pid):
+    """Return how long a process computes while a second passes."""
+    before = cpu_seconds(pid)
     time.sleep(1.0)
-    assert cpu_seconds(agent.relay_pid()) - before < 0.05
+    return cpu_seconds(pid) - before
 
 
 # Blobs: see test_uploads.py for the files themselves
@@ -712,7 +724,7 @@ def test_two_relays_racing_leave_one(agent: Agent):
         subprocess.Popen(agent.command("start", "--worker", "w"), env=agent.env, stdout=-1)
         for _ in range(3)
     ]
-    said = [json.loads(start.communicate(timeout=30)[0].splitlines()[-1]) for start in starts]
+    said = [json.loads(start.communicate(timeout=DEADLINE)[0].splitlines()[-1]) for start in starts]
     assert all("ready" in line for line in said)
     peer = Peer(agent)
     peer.wait_ready()

@@ -16,7 +16,7 @@ import os, socket, sys
 os.setgid(12345)
 os.setuid(12345)
 client = socket.socket(socket.AF_UNIX)
-client.settimeout(20)
+client.settimeout(60)
 client.connect(sys.argv[1])
 try:
     client.sendall(bytes.fromhex(sys.argv[2]))
@@ -39,7 +39,7 @@ def test_another_user_gets_no_answer_and_drives_nothing(agent, peer, door):
             folder.chmod(0o755)
     hello = encode(Hello("stranger")).hex()
     knock = [sys.executable, "-c", KNOCK, str(path), hello]
-    done = subprocess.run(knock, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(knock, capture_output=True, text=True, timeout=90)
     assert done.stdout == "0\n", done.stderr
     agent.start()
     assert Peer(agent).run("r", "1").kind == "done"

@@ -347,7 +347,7 @@ def test_patch_above_a_kept_step_takes_a_new_worker(worker: Worker) -> None:
     unseen = PATCHER.replace("colorsys.rgb_to_hls =", "__import__('color' + 'sys').rgb_to_hls =")
     program = _with_files(wire("import patcher", use), worker, patcher=unseen)
     request = worker.submit(program)
-    assert worker.process.wait(30) == 75
+    assert worker.process.wait(90) == 75
     planned = [e for e in worker.history() if e.request == request and e.kind == "planned"]
     assert planned[-1].body["restart"]
 
@@ -402,7 +402,7 @@ def test_changed_setting_asks_for_a_fresh_process(worker: Worker, env: dict[str,
     events = worker.events(request, until=("planned",))
 
     assert events[-1].body["restart"] == "`MODEL` changed"
-    assert worker.process.wait(30) == 75
+    assert worker.process.wait(90) == 75
 
 
 def test_secrets_are_set_and_acknowledged(worker: Worker) -> None:

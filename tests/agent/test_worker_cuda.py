@@ -63,7 +63,7 @@ def test_variable_that_cuda_has_read_takes_a_new_worker(
     old, new = (LOADED.format(line=LINE.format(x) if x else "") for x in (before, after))
     worker.run(wire(old))
     assert _restart(worker, new) == "`CUDA_VISIBLE_DEVICES` changed"
-    assert worker.process.wait(30) == 75
+    assert worker.process.wait(90) == 75
 
 
 def test_variable_that_cuda_does_not_read_is_put_back(worker: Worker) -> None:

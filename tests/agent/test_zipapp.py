@@ -37,7 +37,7 @@ def agent_in(tmp_path):
 
     def run(python, *verb):
         done = subprocess.run(
-            [python, "-I", path, *verb], env=env, capture_output=True, text=True, timeout=50
+            [python, "-I", path, *verb], env=env, capture_output=True, text=True, timeout=90
         )
         assert done.stderr == ""
         return [json.loads(line) for line in done.stdout.splitlines()]

@@ -45,14 +45,14 @@ def test_form_long_default_is_kept_out_of_the_page():
 
 def test_form_run_with_a_missing_field_shows_it_and_is_ready_again():
     form = Form(None, FIELDS)
-    form.start().join(20)
+    form.start().join(60)
     assert "`prompt` is required" in form._screen._log.value
     assert not form._button.disabled
 
 
 def test_form_fault_in_a_thread_is_shown():
     form = Form(None, [])
-    form.start().join(20)
+    form.start().join(60)
     assert "a fault in rpnb" in form._screen._log.value
 
 
@@ -100,7 +100,7 @@ def link(form):
 
 
 def until(condition):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -119,7 +119,7 @@ def test_form_second_cancel_forces_the_end_of_a_stubborn_job(form, link, monkeyp
     thread = begun(form)
     form.cancel()
     form.cancel()
-    thread.join(20)
+    thread.join(60)
     assert pressed == [False, True]
     assert "cancelled" in form._screen._lead.value
     assert not form._button.disabled
@@ -136,7 +136,7 @@ def test_form_second_cancel_in_an_outage_ends_the_wait(form, link, monkeypatch):
     form.cancel()
     until(lambda: "a second interrupt ends the wait" in settled(form))
     form.cancel()
-    thread.join(20)
+    thread.join(60)
     assert "The job goes on, unless an interrupt still reached it" in settled(form)
     assert not form._button.disabled
 
@@ -152,6 +152,6 @@ def test_form_cancel_before_the_run_has_begun_counts(form, monkeypatch):
         return notebook.session
 
     monkeypatch.setattr(connecting, "attached", pressing)
-    form.start().join(20)
+    form.start().join(60)
     assert "cancelled" in form._screen._lead.value
     assert form._notebook.session.jobs == []

@@ -42,15 +42,18 @@ def test_status_warns_before_a_worker_that_holds_a_gpu_is_stopped_and_keep_turns
 
 @pytest.mark.slow  # the idle time
 def test_run_after_an_idle_end_with_the_notebook_attached_loads_the_program_again(
-    book, monkeypatch
+    book, places, monkeypatch
 ):
-    # Six times as long while a notebook is connected.
-    monkeypatch.setenv("RPNB_IDLE", "0.8")
-    book.run(f"%runpod_connect local --python {sys.executable}")
+    # Six times as long while a notebook is connected; kept until the job is done.
+    monkeypatch.setenv("RPNB_IDLE", "0.2")
+    book.run(f"%runpod_connect local --keep --python {sys.executable}")
     book.run("%%runpod_setup model\nimport os\nprint('loading')\nborn = os.getpid()")
     book.run("%%runpod_handler --input 1\ndef handler(job):\n    return born")
     first, link = book.names["_result"].output, notebook_of(book.shell).session._link
-    deadline = time.monotonic() + 20
+    (kept,) = (places / "rpnb" / "run").glob("*/keep")
+    kept.unlink()
+    link.ask()
+    deadline = time.monotonic() + 60
     while link._state is not State.DOWN:
         assert time.monotonic() < deadline, "the worker was not ended"
         time.sleep(0.01)

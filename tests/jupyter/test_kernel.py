@@ -34,6 +34,7 @@ def handler(job):
         number += 1
         time.sleep(0.1)
     print("the last step")
+    return "it ended"
 """
 STUBBORN = """%%runpod_handler --input 1
 import time
@@ -145,6 +146,12 @@ def test_interrupted_call_shows_the_persons_own_line_and_none_of_ours(kernel):
             assert "rpnb/" not in ran.traceback
 
 
+# A busy machine may take longer than two seconds to say no.
+PATIENTLY = """%%runpod_remote
+import sys
+for name in [name for name in sys.modules if name.endswith("worker_request")]:
+    sys.modules[name].NOTICE_SECONDS = 60.0
+"""
 LOADED = """%%runpod_setup model
 import time
 time.sleep({seconds})
@@ -153,6 +160,7 @@ pipe = time.sleep({seconds}) or ["{name}"]
 
 
 def test_long_reload_is_announced_and_an_interrupt_keeps_the_old_one(kernel):
+    assert kernel.run(PATIENTLY, "p").error is None
     kernel.run(LOADED.format(seconds=3.1, name="old"), "a")
     request = kernel.start(LOADED.format(seconds=3.2, name="new"), "a")
     seen = kernel.see(request, "Interrupt keeps")
@@ -160,9 +168,7 @@ def test_long_reload_is_announced_and_an_interrupt_keeps_the_old_one(kernel):
     ran = kernel.finish(request, ran=seen)
     assert "local │ not reloaded │ pipe kept" in ran.text
     assert "cancelled before the reload" in ran.traceback
-    began = time.monotonic()
-    assert "old" in kernel.run("%%runpod_remote\npipe", "b").text
-    assert time.monotonic() - began < 5, "the edit was sent after all: that takes 6.4 s"
+    assert "old" in kernel.run("%%runpod_remote\npipe", "b").text, "the edit was sent after all"
 
 
 def test_long_reload_names_the_changed_line_and_goes_on_by_itself(kernel):
@@ -172,34 +178,37 @@ def test_long_reload_names_the_changed_line_and_goes_on_by_itself(kernel):
     assert "new" in kernel.run("%%runpod_remote\npipe", "b").text
 
 
-def test_kernel_restart_does_not_cancel_the_job(kernel):
-    request = kernel.start(SLOW.replace("200", "15"), "h")
+def test_kernel_restart_does_not_cancel_the_job(kernel, tmp_path):
+    end = tmp_path / "end"
+    request = kernel.start(ENDLESS.format(end=str(end)), "h")
     kernel.see(request, "step 1")
     # Jupyter interrupts the kernel first, as Ctrl-C does.
     kernel.manager.restart_kernel(now=False)
-    kernel.client.wait_for_ready(timeout=30)
-    deadline, said = time.monotonic() + 20, ""
+    kernel.client.wait_for_ready(timeout=60)
+    end.touch()
+    deadline, said = time.monotonic() + 60, ""
     while "finished meanwhile" not in said and time.monotonic() < deadline:
         said = kernel.run(CONNECT).text
     assert "COMPLETED" in said
 
 
-def test_job_that_outlives_its_kernel_is_found_again(new_kernel):
-    first = new_kernel()
+def test_job_that_outlives_its_kernel_is_found_again(new_kernel, tmp_path):
+    first, end = new_kernel(), tmp_path / "end"
     first.run(CONNECT)
-    request = first.start(SLOW.replace("200", "12"), "h")
+    request = first.start(ENDLESS.format(end=str(end)), "h")
     first.see(request, "step 1")
     first.close()
     again = new_kernel()
-    deadline = time.monotonic() + 20
+    end.touch()
+    deadline = time.monotonic() + 60
     said = ""
     while "finished meanwhile" not in said and time.monotonic() < deadline:
         said = again.run(CONNECT).text
     assert "1 job finished meanwhile: " in said
     known = said.partition("finished meanwhile")[2].partition("--attach ")[2].partition("`")[0]
     ran = again.run(f"%runpod_run --attach {known}")
-    assert "step 11" in ran.text
-    assert ran.text.rstrip().endswith("11")
+    assert "step 0" in ran.text and "the last step" in ran.text
+    assert ran.text.rstrip().endswith('"it ended"')
 
 
 # Cuts the link once there is a file "cut", and lets it come back once there is "mend".
@@ -256,7 +265,7 @@ def test_status_lists_jobs_and_shows_one_from_its_start(kernel):
     # Its successor is in no ipywidgets 7; it warns in 8.
     kernel.run(f"import ipywidgets\nbox = ipywidgets.Widget.widgets[{view['model_id']!r}]")
     click(kernel, kernel.run("print(box.children[0].children[1].model_id)").text)
-    deadline, shown = time.monotonic() + 20, ""
+    deadline, shown = time.monotonic() + 60, ""
     while "✓" not in shown and time.monotonic() < deadline:
         shown = kernel.run("print([each.value for each in box.children[1].children[:2]])").text
     assert "said" in shown and "✓" in shown
@@ -321,7 +330,7 @@ def test_form_runs_a_job_without_blocking_the_kernel(kernel):
         "form = Form(get_ipython()._rpnb_notebook, [Field('n', 'int')])\n"
         "form.widget.children[0].value = '21'\nthread = form.start()"
     )
-    ran = kernel.run("thread.join(20)\n_result.output")
+    ran = kernel.run("thread.join(60)\n_result.output")
     assert ran.text == "42"
     assert "✓" in kernel.run("form._screen._lead.value").text
 
