@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rpnb.agent import feed as feeds
@@ -65,7 +65,6 @@ steps = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(steps=steps, after=st.integers(0, 10))
 def test_feed_tells_everything_in_order(tmp_path_factory, steps, after):
     writer = Writer(tmp_path_factory.mktemp("feed"))

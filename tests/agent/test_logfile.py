@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rpnb.agent import logfile
@@ -81,7 +81,6 @@ def test_holes_side_by_side_are_one_and_leave_no_block_between_them(log, tmp_pat
     assert starts[-1] == 3_000_001 and len(starts) <= 2
 
 
-@settings(deadline=None)
 @given(
     start=st.integers(0, 40_000),
     size=st.integers(HOLE_BYTES, 40_000),

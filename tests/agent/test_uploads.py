@@ -29,7 +29,7 @@ def uploads(tmp_path):
     uploads.close()
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(order=st.permutations([0, 1, 2]))
 def test_blocks_in_any_order_make_the_blob(tmp_path_factory, order):
     folder = tmp_path_factory.mktemp("values")

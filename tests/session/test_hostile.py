@@ -12,7 +12,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rpnb
@@ -123,7 +123,7 @@ def test_deep_and_endless_heads_are_refused(agent, link):
             list(run)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=300)
 @given(kind=st.sampled_from(sorted(messages.EVENTS)), body=st.dictionaries(st.text(), _json))
 def test_any_body_is_a_news_an_error_of_ours_or_nothing(kind, body):
     """Straight into what a run makes of it: nothing but ProtocolError comes out."""
