@@ -24,7 +24,7 @@ class Terminal:
             env={**os.environ, "TERM": "xterm", "COLUMNS": "200", **environment},
         )
         os.close(theirs)
-        self.screen = fdspawn(ours, timeout=20, encoding="utf-8", use_poll=True)
+        self.screen = fdspawn(ours, timeout=60, encoding="utf-8", use_poll=True)
         self.shown = ""
 
     def expect(self, text):
@@ -52,7 +52,7 @@ class Terminal:
             self.shown += self.screen.before
         except OSError:
             self.shown += self.screen.buffer
-        return self._process.wait(20)
+        return self._process.wait(60)
 
     def close(self):
         """End the command."""

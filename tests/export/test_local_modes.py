@@ -71,7 +71,7 @@ def test_export_serves_the_local_api(exported, tmp_path):
         answer = _ask(f"http://localhost:{port}/runsync", {"input": {"n": 21}})
     finally:
         server.send_signal(signal.SIGINT)
-        server.wait(timeout=20)
+        server.wait(timeout=60)
     assert (answer["status"], answer["output"]) == ("COMPLETED", {"doubled": 42})
 
 
@@ -89,7 +89,7 @@ def _posted(url, body):
         url, json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
     except urllib.error.URLError:
         return None

@@ -58,7 +58,7 @@ def bind_path(page):
 def restart(page):
     """Restart the kernel, as the front end's button does; the page stays."""
     page.kernel.manager.restart_kernel(now=True)
-    page.kernel.client.wait_for_ready(timeout=30)
+    page.kernel.client.wait_for_ready(timeout=60)
     if isinstance(page, VSCode):
         bind_path(page)
 

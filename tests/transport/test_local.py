@@ -102,7 +102,7 @@ def test_local_close_wakes_a_blocked_receive(local: Transport, tmp_path: Path) -
         reader = threading.Thread(target=lambda: got.append(stream.receive()))
         reader.start()
         local.close()
-        reader.join(20)
+        reader.join(60)
         assert got == [b""]
 
 
@@ -135,7 +135,7 @@ def _listening(path: Path) -> socket.socket:
 
 
 def _ends(pid: int) -> bool:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         try:
             if Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":

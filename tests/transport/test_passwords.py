@@ -249,7 +249,7 @@ def test_login_that_the_server_never_answers_ends(
 ) -> None:
     monkeypatch.setattr(userauth, "_REPLY_SECONDS", 1.0)
     go = threading.Event()
-    server = other(Rules(meets=lambda transport: go.wait(30)))
+    server = other(Rules(meets=lambda transport: go.wait(60)))
     with pytest.raises(CannotReach, match=f":{server.port} did not answer within 1 s"):
         connect(server.target())
     go.set()

@@ -41,8 +41,8 @@ def test_port_where_nobody_listens_is_named(connect: Connect) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(CannotReach, match=f"127.0.0.1:{port} refused the connection"):
-        connect(f"127.0.0.1:{port}")
+        with pytest.raises(CannotReach, match=f"127.0.0.1:{port} refused the connection"):
+            connect(f"127.0.0.1:{port}")
 
 
 def test_host_that_does_not_answer_says_how_long(connect: Connect, silent_port: int) -> None:

@@ -195,7 +195,7 @@ def test_ssh_close_wakes_a_blocked_receive(
     reader = threading.Thread(target=lambda: got.append(stream.receive()))
     reader.start()
     (stream if what == "stream" else transport).close()
-    reader.join(30)
+    reader.join(60)
     assert got == [b""]
 
 
@@ -229,8 +229,9 @@ def test_ssh_close_on_a_silent_link_does_not_wait(
     start = time.monotonic()
     stream.close()
     transport.close()
-    assert ended.wait(30)
-    assert time.monotonic() - start < 5
+    assert ended.wait(60)
+    # At once, but for a busy machine; a limit of SSH's own would be 15 s or more.
+    assert time.monotonic() - start < 12
 
 
 def test_ssh_close_twice_is_quiet(sshd: Sshd, connect: Connect) -> None:
