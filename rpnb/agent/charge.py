@@ -31,7 +31,7 @@ from .clients import Client
 from .directory import RunDirectory, check_room
 from .exits import BROKEN, RESTART
 from .generation import Generation, State
-from .lacking import asks_by_name, lacking
+from .lacking import lacking
 from .obituary import Obituary
 from .record import Record
 from .requests import GRACE, Request, Requests, with_program
@@ -273,20 +273,20 @@ class Charge:
         return True
 
     def _is_unreadable(self, request: Request) -> bool:
-        """Refuse what holds values that the worker could not read, before they are asked for.
+        """Refuse a program whose values the worker could not read, before they are asked for.
 
         What its Python has, only a worker that was born can say.
         """
         assert request.submit is not None
-        program, born = request.submit.program or {}, self._record.known.born
-        if request.has_asked or not asks_by_name(program):
+        program, born = request.submit.program, self._record.known.born
+        if request.has_asked or program is None or not program.get("needs"):
             return False
         if born is None or not self._was_born():
             return True
-        text = lacking(program, born["info"])
-        if text:
-            self.refuse(request, "lacking", text)
-        return bool(text)
+        found = lacking(program, born["info"])
+        if found:
+            self.refuse(request, "lacking", f"The target lacks: {' '.join(found)}")
+        return bool(found)
 
     def _lacks(self, request: Request) -> bool:
         """Ask once for the blobs that a request still needs."""

@@ -175,7 +175,5 @@ def _info(generation: int) -> dict[str, Any]:
         "hostname": socket.gethostname(),
         "pid": os.getpid(),
         "packages": worker_installed.packages(),
-        "modules": worker_installed.modules(),
-        # The program's own folder comes first, and is sent with it.
-        "path": sys.path[1:],
+        "search": worker_installed.search(),
     }

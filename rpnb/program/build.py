@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import BadSyntax, NoHandler, ProgramError
@@ -76,7 +76,7 @@ def _built(prepared: list[Prepared], names: Names, around: _Surroundings) -> Pro
     _withhold([each for each in prepared if each not in ours], found, names, around)
     program = _program(prepared, found, handler, around)
     raise_all([*problems, *skew.problems(program, names.there)])
-    return program
+    return replace(program, needs=skew.needs(program))
 
 
 def needs(cells: Sequence[Cell]) -> dict[str, Need]:

@@ -15,11 +15,15 @@ def raise_all(problems: Sequence[ProgramError]) -> None:
     Raises:
         ProgramError: there is at least one.
     """
-    if not problems:
-        return
+    if problems:
+        raise joined(problems)
+
+
+def joined(problems: Sequence[ProgramError]) -> ProgramError:
+    """Return one or several problems as one error, of their kind if they have one."""
     if len(problems) == 1:
-        raise problems[0]
+        return problems[0]
     kinds = {type(problem) for problem in problems}
     kind = kinds.pop() if len(kinds) == 1 else ProgramError
     listed = "\n".join(f"- {problem}".replace("\n", "\n  ") for problem in problems)
-    raise kind(f"{len(problems)} problems, nothing was sent:\n{listed}")
+    return kind(f"{len(problems)} problems, nothing was sent:\n{listed}")

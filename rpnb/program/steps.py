@@ -52,8 +52,8 @@ class Capture:
 
     What it asks of the target: `bytecode` is the path inside of code that has no
     source, `asks` are (top-level module, what asks for it, its version here where
-    objects depend on that), `by_name` what it takes from modules, as "module:name"; `use`
-    is who uses the name first.
+    objects depend on that), `by_name` what it takes from modules, as "module:name" where
+    their text tells whether they have it, else the top-level "module"; `use` is who uses it first.
     """
 
     name: str
@@ -86,7 +86,8 @@ class Program:
     bytes that are here; what is in `pieces` by its digest lies there as (digest, size)
     of each. `handler` is the handler's expression, "" for a program
     without one; `python` is the version that its pickled functions are bound to,
-    "" where there are none. Not sent are `notes`, remarks for the person, and `foreign`,
+    "" where there are none; `needs` is what the target must have, as `Capture.by_name`.
+    Not sent are `notes`, remarks for the person, and `foreign`,
     names of captures that came with the worker and are not known to be from here.
     """
 
@@ -99,6 +100,7 @@ class Program:
     python: str = ""
     requirements: tuple[str, ...] = ()
     captures: tuple[Capture, ...] = ()
+    needs: tuple[str, ...] = ()
     pieces: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict, repr=False)
     blobs: Mapping[str, bytes | memoryview] = field(default_factory=dict, repr=False, compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
@@ -152,6 +154,7 @@ class Program:
             "python": self.python,
             "requirements": list(self.requirements),
             "captures": [_capture_to_wire(each) for each in self.captures],
+            "needs": list(self.needs),
             "labels": {str(o.first_line): o.label for o in self.origins if o.label},
         }
 
@@ -182,6 +185,7 @@ class Program:
                 python=str(wire.get("python") or ""),
                 requirements=tuple(wire.get("requirements") or ()),
                 captures=tuple(_capture_from_wire(each) for each in wire.get("captures") or ()),
+                needs=tuple(wire.get("needs") or ()),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ProtocolError(f"the worker's program cannot be read: {error!r}") from error
@@ -207,7 +211,7 @@ def _check_wire(wire: Mapping[str, Any]) -> None:
 
 def _check_kinds(wire: Mapping[str, Any]) -> None:
     """See that what is text is text: cells and captures become part of a program here."""
-    said: list[Any] = [wire["text"], *(wire.get("requirements") or ())]
+    said: list[Any] = [wire["text"], *(wire.get("requirements") or ()), *(wire.get("needs") or ())]
     said += [each for pair in wire["env"].items() for each in pair]
     for cell in wire["cells"]:
         said += [cell[key] for key in ("id", "kind", "name", "label", "source")]

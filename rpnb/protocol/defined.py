@@ -1,4 +1,4 @@
-"""Whether a module has a name, told from its text: nothing is imported, nothing is run."""
+"""Whether modules are there and have a name: nothing is imported, nothing is run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ _UNNAMED = re.compile(
 )
 # What lets a package have modules that its folder does not.
 _ELSEWHERE = re.compile(r"\b__path__\b|\bmeta_path\b|\bsys\.modules\b")
+
+
+def is_there(module: str, path: Sequence[str]) -> bool:
+    """Tell whether a folder or an archive of a search path has a top-level module."""
+    return module.isidentifier() and PathFinder.find_spec(module, path) is not None
 
 
 def defines(module: str, name: str, path: Sequence[str]) -> bool | None:

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from ..errors import AgentError, CannotCapture, JournalTrimmed, ProtocolError
+from ..errors import AgentError, JournalTrimmed, ProtocolError, RpnbError
 from ..protocol import messages
 from ..transport.text import one_line
 from . import updates
@@ -34,7 +34,6 @@ _PLACE = re.compile(r'File "(?:[^"]*/app/)?([^"/][^"]*)", line (\d+)')
 _MOST_JOBS = 1000
 # What is new in a Python fails like this under an older one.
 _BY_VERSION = frozenset({"AttributeError", "ImportError", "ModuleNotFoundError", "TypeError"})
-_REFUSALS = {"trimmed": JournalTrimmed, "lacking": CannotCapture}
 # Nothing follows these.
 _LAST = (updates.Done, updates.Failed, messages.Refused, Exception)
 
@@ -83,10 +82,21 @@ class Run:
         if self.ended:
             self._link.forget(self.request)
         if isinstance(news, messages.Refused):
-            raise _REFUSALS.get(news.reason, AgentError)(news.text)
+            raise self._refused(news)
         if isinstance(news, Exception):
             raise news
         return cast("updates.Update", news)
+
+    def _refused(self, refused: messages.Refused) -> RpnbError:
+        if refused.reason == "lacking" and self._program is not None:
+            # It says which of the program's needs; what they are for is known here.
+            from ..program.problems import joined
+            from ..program.skew import lacked
+
+            problems = lacked(self._program, refused.text.split())
+            if problems:
+                return joined(problems)
+        return (JournalTrimmed if refused.reason == "trimmed" else AgentError)(refused.text)
 
     def watched(self) -> Iterator[updates.Update]:
         """Yield the updates; Ctrl-C cancels what runs, a second press kills the worker.

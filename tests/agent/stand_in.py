@@ -90,7 +90,11 @@ def main(directory: RunDirectory, generation: int, _lock: int) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, CANCEL)
     worker = Worker(directory)
     worker.control.start()
-    info = {"executable": sys.executable, "pid": os.getpid(), "modules": [], "path": sys.path}
+    info = {
+        "executable": sys.executable,
+        "pid": os.getpid(),
+        "search": {"names": [], "path": sys.path},
+    }
     worker.events.emit_for(None, "born", {"generation": generation, "info": info})
     while True:
         code = worker.take(worker.inbox.get())

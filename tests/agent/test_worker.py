@@ -83,9 +83,10 @@ def test_born_says_what_the_worker_is(worker: Worker) -> None:
 
     assert born.body["generation"] == 1
     machine = {"python", "executable", "sdk", "gpus", "hostname", "pid"}
-    assert set(born.body["info"]) == machine | {"packages", "modules", "path", "directory"}
+    assert set(born.body["info"]) == machine | {"packages", "search", "directory"}
     assert born.body["info"]["packages"]["numpy"] == np.__version__
-    assert {"json", "numpy", "runpod", "sys"} <= set(born.body["info"]["modules"])
+    assert "sys" in born.body["info"]["search"]["names"]
+    assert str(Path(json.__file__).parent.parent) in born.body["info"]["search"]["path"]
     assert born.body["info"]["pid"] == worker.process.pid
 
 

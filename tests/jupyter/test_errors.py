@@ -183,38 +183,61 @@ def test_value_of_a_class_that_the_targets_version_lacks(connected):
     finally:
         connected.run("del pydantic.New")
     assert "the target could not read `cfg`: `cfg['a'][0]` is of pydantic.New" in text
-    assert re.search(r"%pip install pydantic==[\d.]+`\s+cell \d+, line 2 uses it", text), text
+    assert re.search(
+        r"%pip install pydantic==[\d.]+` into a set-up cell\s+cell \d+, line 2 uses it", text
+    ), text
 
 
-@pytest.mark.ssh
-def test_value_of_classes_that_the_targets_version_lacks_is_not_sent(book, sshd, tmp_path):
+@pytest.fixture
+def shelves(book, sshd, tmp_path):
+    """Two folders of installed packages: this machine's, and that of a target, connected."""
     here, there = (tmp_path / side / "site-packages" for side in ("here", "there"))
-    for side, text in ((here, "class Book: pass\nclass Map: pass\n"), (there, "class Map: pass\n")):
-        side.mkdir(parents=True)
-        (side / "shelf.py").write_text(text)
-    (here / "only_here.py").write_text("class Own: pass\n")
+    here.mkdir(parents=True)
+    there.mkdir(parents=True)
     home = tmp_path / "home"
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     settings = {"RPNB_HOME": str(home), "PATH": path, "PYTHONPATH": str(there)}
-    book.run(f"%runpod_connect {sshd.target_of(sshd.account('older', settings))}")
-    book.run(f"import sys; sys.path.append({str(here)!r})\nimport shelf")
-    book.run("import only_here; own = only_here.Own()")
-    lacks = said_by(book, "%%runpod_setup\nx = [own]", errors.CannotCapture)
-    book.run("books, maps = [shelf.Book()], [shelf.Map()]")
-    cell = "%%runpod_setup\nprint('ran'); x = len(books), len(maps)"
-    text = said_by(book, cell, errors.CannotCapture)
-    values = list(home.rglob("values/*"))
-    book.run("books = [shelf.Map()]")
-    mended = book.run(cell)
+    (here / "shelf.py").write_text("class Book: pass\nclass Map: pass\n")
+    book.run(f"%runpod_connect {sshd.target_of(sshd.account(tmp_path.name, settings))}")
+    book.run(f"import sys; sys.path.append({str(here)!r}); sys.modules.pop('shelf', 0)")
+    book.run("import shelf\nbooks, maps = [shelf.Book()], [shelf.Map()]")
+    yield there
+    book.run(f"sys.path.remove({str(here)!r})")
     _end_processes(home)
-    assert "`own` is of only_here.Own, and the target has no module only_here" in lacks
+
+
+CATALOGUE = "%%runpod_setup\nprint('ran'); count = len(books), len(maps)"
+
+
+@pytest.mark.ssh
+def test_value_of_a_module_that_the_target_lacks_is_not_sent(book, shelves):
+    text = said_by(book, CATALOGUE, errors.CannotCapture)
+    assert "`books[0]` is of shelf.Book, and the target has no module shelf" in text
+    assert "`maps[0]` is of shelf.Map, and the target has no module shelf" in text
+
+    # Installed by hand there, it is there.
+    (shelves / "shelf.py").write_text("class Book: pass\nclass Map: pass\n")
+    found = book.run(CATALOGUE)
+    assert found.error is None, found.text
+    assert "ran" in found.text
+
+
+@pytest.mark.ssh
+def test_value_of_a_class_that_the_targets_version_lacks_is_not_sent(book, shelves, tmp_path):
+    (shelves / "shelf.py").write_text("class Map: pass\n")
+    values = tmp_path / "home" / "values"
+    text = said_by(book, CATALOGUE, errors.CannotCapture)
     assert "`books` holds shelf.Book, and the target's shelf has no such thing" in text
     assert "Remedy: make `books` in a remote cell" in text
     assert re.search(r"cell \d+, line 2 uses it", text), text
     assert "`maps`" not in text
-    assert not values, "nothing was sent"
+    assert not list(values.glob("*")), "nothing was sent"
+
+    book.run("books = [shelf.Map()]")
+    mended = book.run(CATALOGUE)
     assert mended.error is None, mended.text
     assert "ran" in mended.text
+    assert list(values.glob("*"))
 
 
 def test_file_that_did_not_travel(connected):

@@ -1,9 +1,9 @@
 """A value that another major version of its library would misread is not sent."""
 
+import importlib
 import sys
 import types
 from importlib import metadata
-from importlib.machinery import ModuleSpec
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from rpnb.errors import CannotCapture, ProgramError
 from rpnb.program.build import build
 from rpnb.program.cells import Cell
 from rpnb.program.names import Names
-from rpnb.program.skew import DISTRIBUTIONS, There, problems, requested, unread
+from rpnb.program.skew import DISTRIBUTIONS, There, lacked, requested, unread
 
 HERE = np.__version__
 OTHER = f"{int(HERE.split('.')[0]) + 1}.0.1"
@@ -96,31 +96,32 @@ def test_other_major_of_each_package_is_named_with_the_path_inside_the_value(not
     )
 
 
-class Own:
-    """Stands for a class of a package that only this machine has."""
-
-
-Own.__module__ = "only_here.things"
-LACKING = There("3.11", {}, frozenset({"os", "pickle", "pathlib", "numpy"}))
-
-
 @pytest.fixture
-def only_here(monkeypatch):
-    module = types.ModuleType("only_here.things")
-    module.__spec__ = ModuleSpec("only_here.things", None)
-    module.Own, module.find = Own, lambda: None
-    module.find.__module__, module.find.__qualname__ = "only_here.things", "find"
-    monkeypatch.setitem(sys.modules, "only_here.things", module)
-    monkeypatch.setitem(sys.modules, "only_here", types.ModuleType("only_here"))
-    return module
+def only_here(tmp_path, monkeypatch):
+    """Return a package that is installed here."""
+    folder = tmp_path / "site-packages" / "only_here"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    (folder / "things.py").write_text("class Own: pass\ndef find(): pass\n")
+    monkeypatch.syspath_prepend(folder.parent)
+    yield importlib.import_module("only_here.things")
+    for name in ("only_here", "only_here.things"):
+        del sys.modules[name]
 
 
-def _asking(only_here, text, requirements="", there=LACKING):
-    values = {"cfg": {"client": [Own()]}, "lib": only_here, "find": only_here.find, "K": 1}
+def _asking(only_here, text, requirements="", **more):
+    lib = sys.modules["only_here"]
+    values = {"cfg": {"client": [only_here.Own()]}, "lib": lib, "find": only_here.find, "K": 1}
     source = f"{requirements}def handler(job):\n    return {text}"
-    return build([Cell("h", "handler", "", "cell 2", source)], Names(values, there=there))
+    return build([Cell("h", "handler", "", "cell 2", source)], Names({**values, **more}))
 
 
+NEEDS = {
+    "cfg": {"only_here", "only_here.things:Own"},
+    "lib": {"only_here"},
+    "find": {"only_here"},
+    "K": set(),
+}
 MISSING = {
     "cfg": "`cfg['client'][0]` is of only_here.things.Own, and the target has no module only_here",
     "lib": "`lib` comes from only_here, and the target has no module only_here",
@@ -128,63 +129,99 @@ MISSING = {
 }
 
 
+@pytest.mark.parametrize("name", NEEDS)
+def test_program_says_what_its_captures_need(only_here, name):
+    needs = set(_asking(only_here, name).needs)
+    assert {need for need in needs if need.startswith("only_here")} == NEEDS[name]
+    assert needs <= NEEDS[name] | {"pathlib", "pickle"}
+
+
 @pytest.mark.parametrize("name", MISSING)
-def test_what_the_target_has_no_module_for_is_named_before_anything_is_sent(only_here, name):
-    with pytest.raises(CannotCapture) as raised:
-        _asking(only_here, name)
-    assert str(raised.value) == (
+def test_module_that_the_target_lacks_is_named_with_its_use_and_the_remedy(only_here, name):
+    program = _asking(only_here, name)
+    assert [str(each) for each in lacked(program, program.needs)][:1] == [
         f"{MISSING[name]}. Remedy: put `%pip install only_here` into a set-up cell\n"
         "  cell 2, line 2 uses it."
-    )
+    ]
+
+
+def test_class_that_the_targets_version_lacks_is_named_with_its_use_and_the_remedy(only_here):
+    found = lacked(_asking(only_here, "cfg"), ["only_here.things:Own", "unknown"])
+    assert [str(each) for each in found] == [
+        "`cfg` holds only_here.things.Own, and the target's only_here has no such thing. Remedy: "
+        "make `cfg` in a remote cell, or send plain data (lists, dictionaries, CSV)\n"
+        "  cell 2, line 2 uses it."
+    ]
+
+
+def test_class_of_a_package_with_versions_can_be_had_by_this_machines():
+    program = _program({})
+    said = str(lacked(program, ["numpy:dtype"])[0])
+    assert f", or put `%pip install numpy=={HERE}` into a set-up cell" in said
 
 
 def test_module_of_this_pythons_own_library_is_not_to_be_installed():
     # As tomllib is below Python 3.11, and many an old one above 3.12.
-    names = Names({"table": sys.modules["types"]}, there=LACKING)
-    with pytest.raises(CannotCapture) as raised:
-        build([Cell("h", "handler", "", "cell 2", "def handler(job):\n    return table")], names)
-    assert str(raised.value) == (
+    names = Names({"table": types})
+    cell = Cell("h", "handler", "", "cell 2", "def handler(job):\n    return table")
+    assert str(lacked(build([cell], names), ["types"])[0]) == (
         "`table` comes from types, and the target has no module types. Remedy: it is of this "
-        "Python's own library: use what Python 3.11 has, too\n  cell 2, line 2 uses it."
+        "Python's own library: use what the target's Python has, too\n  cell 2, line 2 uses it."
     )
 
 
-def test_everything_that_the_target_lacks_is_said_at_once(only_here):
-    with pytest.raises(CannotCapture, match="(?s)3 problems.*`cfg.*`find.*`lib"):
-        _asking(only_here, "cfg, find, lib")
-
-
-@pytest.mark.parametrize(
-    "there", [There(), There("3.11", {}, LACKING.modules | {"only_here"})], ids=["unknown", "there"]
-)
-def test_module_that_may_be_there_is_no_problem(only_here, there):
-    assert _asking(only_here, "cfg", there=there).files
+def test_everything_that_the_target_lacks_is_said_once(only_here):
+    program = _asking(only_here, "cfg, find, lib")
+    assert [each.name for each in lacked(program, program.needs) if "only_here" in str(each)] == [
+        "cfg", "find", "lib",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "line", ["only-here", "'Only.Here>=2'", "git+https://x/y.git", "./wheel", "not-known-here"]
 )
-def test_module_that_the_program_installs_is_no_problem(only_here, line):
-    assert _asking(only_here, "cfg", f"!pip install {line}\n").files
+def test_module_that_the_program_installs_is_not_needed(only_here, line):
+    needs = _asking(only_here, "cfg", f"!pip install {line}\n").needs
+    assert not any(need.startswith("only_here") for need in needs)
 
 
 def test_another_requirement_does_not_bring_it(only_here):
-    with pytest.raises(CannotCapture, match="no module only_here"):
-        _asking(only_here, "cfg", "!pip install requests\n")
+    assert "only_here" in _asking(only_here, "cfg", "!pip install requests\n").needs
 
 
-def test_local_module_needs_no_counterpart(tmp_path, monkeypatch):
-    (tmp_path / "mine.py").write_text("K = 1")
+def test_local_module_is_not_needed(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text("class Own: pass")
     monkeypatch.syspath_prepend(tmp_path)
     import mine
 
-    names = Names({"mine": mine}, folder=tmp_path, path=[str(tmp_path)], there=LACKING)
-    assert "mine.py" in build([Cell("s", "setup", "", "cell 2", "x = mine.K")], names).files
+    values = {"mine": mine, "own": [mine.Own()]}
+    names = Names(values, folder=tmp_path, path=[str(tmp_path)])
+    program = build([Cell("s", "setup", "", "cell 2", "x = mine, own")], names)
+    assert "mine.py" in program.files
+    assert set(program.needs) <= {"pathlib", "pickle"}
 
 
-def test_program_from_elsewhere_is_checked_by_what_it_says_itself(only_here):
-    program = type(p := _asking(only_here, "cfg", there=There())).from_wire(p.to_wire())
-    assert "no module only_here" in str(problems(program, LACKING)[0])
+def test_what_is_sent_all_the_same_needs_nothing_of_its_modules(only_here):
+    values = {"cfg": [only_here.Own()]}
+    cell = Cell("h", "handler", "", "cell 2", "def handler(job):\n    return cfg")
+    program = build([cell], Names(values, send=["cfg"]))
+    assert "only_here.things:Own" not in program.needs
+
+
+def test_needs_come_back_with_a_program_from_elsewhere(only_here):
+    program = _asking(only_here, "cfg")
+    again = type(program).from_wire(program.to_wire())
+    assert again.needs == program.needs
+    assert [*map(str, lacked(again, again.needs))] == [*map(str, lacked(program, program.needs))]
+
+
+def test_compiled_functions_inside_values_need_no_module_of_their_kind():
+    """As pandas' objects: their types' modules cannot be imported, and are not asked for."""
+    pandas = pytest.importorskip("pandas")
+    names = Names({"table": pandas.DataFrame({"a": [1.5, 2.5]})})
+    cell = Cell("h", "handler", "", "cell 2", "def handler(job):\n    return len(table)")
+    tops = {need.partition(":")[0].partition(".")[0] for need in build([cell], names).needs}
+    assert {"pandas", "numpy"} <= tops <= {"pandas", "numpy", "builtins", "pathlib", "pickle"}
 
 
 LINE = 'cfg = pickle.loads((pathlib.Path(__file__).parent / "data" / "cfg-1.pkl").read_bytes())'
@@ -195,7 +232,7 @@ LINE = 'cfg = pickle.loads((pathlib.Path(__file__).parent / "data" / "cfg-1.pkl"
     [
         ("Can't get attribute 'Own' on <module 'numpy' from '/x.py'>",
          f": `cfg[0]` is of numpy.ndarray, and it may have another numpy. Remedy: make `cfg` in a "
-         f"remote cell, or send plain data, or `%pip install numpy=={HERE}`"),
+         f"remote cell, or send plain data, or put `%pip install numpy=={HERE}`"),
         ("No module named 'decimal'", ". Remedy: make `cfg` in a remote cell, or send plain data"),
         ("boom", ": `cfg[0]` is of numpy.ndarray, and it may have another numpy. Remedy: make "),
     ],

@@ -22,7 +22,6 @@ def namespace(tmp_path):
     ("info", "said"),
     [
         ({"packages": {"numpy": "99.0"}}, r"`weights` is of numpy.* the target has numpy 99\.0"),
-        ({"modules": ["os", "json"]}, "`weights` is of numpy.*the target has no module numpy"),
     ],
 )
 def test_script_names_what_the_target_would_misread_or_lacks(namespace, info, said):
@@ -32,6 +31,6 @@ def test_script_names_what_the_target_would_misread_or_lacks(namespace, info, sa
 
 
 def test_script_is_built_where_the_target_has_it(namespace):
-    info = {"packages": {"numpy": np.__version__}, "modules": ["numpy", "pathlib", "pickle"]}
+    info = {"packages": {"numpy": np.__version__}}
     program = Script(lambda: info).with_handler(namespace["handler"], namespace)
     assert [path.split("-")[0] for path in program.files] == ["data/weights"]
