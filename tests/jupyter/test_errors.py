@@ -183,9 +183,8 @@ def test_value_of_a_class_that_the_targets_version_lacks(connected):
     finally:
         connected.run("del pydantic.New")
     assert "the target could not read `cfg`: `cfg['a'][0]` is of pydantic.New" in text
-    assert re.search(
-        r"%pip install pydantic==[\d.]+` into a set-up cell\s+cell \d+, line 2 uses it", text
-    ), text
+    remedy = r"%pip install pydantic==[\d.]+` into a set-up cell\s+cell \d+, line 2 uses it"
+    assert re.search(remedy, text), text
 
 
 @pytest.fixture
