@@ -36,7 +36,8 @@ def search() -> dict[str, Any] | None:
 
     None where an import hook knows more than shows.
     """
-    names = {*sys.builtin_module_names, *(name.partition(".")[0] for name in sys.modules)}
+    made = [name for name, each in sys.modules.items() if getattr(each, "__file__", None) is None]
+    names = {name.partition(".")[0] for name in (*sys.builtin_module_names, *made)}
     for finder in sys.meta_path:
         kind = finder if isinstance(finder, type) else type(finder)
         # The worker's own hook brings nothing, either.

@@ -75,14 +75,15 @@ def ballast(processes):
     return processes.directory.app / "ballast"
 
 
-def fill(folder):
-    """Leave not a byte free; return the file that takes them."""
+def fill(folder, room=0):
+    """Leave so many bytes free and no more; return the file that takes the others."""
     file = folder / "full"
     with file.open("wb", buffering=0) as writer:
         for size in (1 << 16, 1 << 12, 1):
             with contextlib.suppress(OSError):
                 while writer.write(bytes(size)) == size:
                     pass
+        os.truncate(file, file.stat().st_size - room)
     return file
 
 
@@ -228,7 +229,8 @@ def test_value_that_does_not_fit_is_said_and_leaves_the_rest_usable(session):
 
 def test_program_that_finds_no_room_is_said(session, small_disk):
     run(session, program(handler=ONE))
-    full = fill(small_disk)
+    # For the journal, which waits where it finds none; the program's text is longer.
+    full = fill(small_disk, room=1 << 14)
     seen = run(session, program("text = 1\n" * 3000, handler=ONE))
     assert seen.failed is not None
     full.unlink()
