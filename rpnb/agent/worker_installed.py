@@ -36,8 +36,9 @@ def search() -> dict[str, Any] | None:
 
     None where an import hook knows more than shows.
     """
-    made = [name for name, each in sys.modules.items() if getattr(each, "__file__", None) is None]
-    names = {name.partition(".")[0] for name in (*sys.builtin_module_names, *made)}
+    specs = {name: getattr(each, "__spec__", None) for name, each in [*sys.modules.items()]}
+    built = [name for name, spec in specs.items() if not getattr(spec, "has_location", False)]
+    names = {name.partition(".")[0] for name in (*sys.builtin_module_names, *built)}
     for finder in sys.meta_path:
         kind = finder if isinstance(finder, type) else type(finder)
         # The worker's own hook brings nothing, either.
