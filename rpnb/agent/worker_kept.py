@@ -3,18 +3,20 @@
 Between two syncs only jobs run. What the program's names and its local modules lead to
 is walked at the end of one and at the beginning of the next: containers, objects of the
 program's classes, the classes, and what functions keep. What a library's object does
-inside is its own affair: a pipeline that counts its calls has not changed.
+inside is its own affair: a pipeline that counts its calls has not changed. But for those
+of `_TELLING`, which say in a word how they stand.
 """
 
 from __future__ import annotations
 
 import functools
+import operator
 import sys
 import threading
 import types
 from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, deque
 from contextvars import ContextVar
-from typing import Any, Collection, Iterable, Iterator, Mapping
+from typing import Any, Callable, Collection, Iterable, Iterator, Mapping
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from ..planner.effects import is_standard
@@ -34,6 +36,32 @@ _LISTS = (list, tuple, set, frozenset, deque)
 _WITH_DATA = (UserDict, UserList, WeakKeyDictionary, WeakValueDictionary)
 _WRAPPERS = (staticmethod, classmethod, types.MethodType)
 _CACHE: Any = type(functools.lru_cache(lambda: None))
+# Of a longer array only a store that the text shows counts.
+_SMALL = 4_096
+# Class -> how an object of it stands: a lock that a job left taken is free in a fresh process.
+_TELLING: dict[tuple[str, str], Callable[[Any], Any]] = {
+    **dict.fromkeys(
+        (("_thread", "lock"), ("asyncio.locks", "Lock")), operator.methodcaller("locked")
+    ),
+    **dict.fromkeys(
+        (("threading", "Event"), ("asyncio.locks", "Event")), operator.methodcaller("is_set")
+    ),
+    **{
+        (module, f"{bound}Semaphore"): operator.attrgetter("_value")
+        for module in ("threading", "asyncio.locks")
+        for bound in ("", "Bounded")
+    },
+    **{("_io", name): operator.methodcaller("tell") for name in ("StringIO", "BytesIO")},
+    ("numpy", "ndarray"): lambda array: array.tobytes() if array.nbytes < _SMALL else b"",
+    **dict.fromkeys(
+        (("torch", "Tensor"), ("torch.nn.parameter", "Parameter")),
+        operator.attrgetter("_version"),
+    ),
+    ("torch._C", "Generator"): lambda generator: generator.get_state().numpy().tobytes(),
+    ("numpy.random._generator", "Generator"): lambda generator: str(generator.bit_generator.state),
+    ("numpy.random.mtrand", "RandomState"): lambda generator: str(generator.get_state()),
+    ("random", "Random"): operator.methodcaller("getstate"),
+}
 # What is compared by value: another number may get the id of one that is gone.
 _VALUES = (int, str, bytes, complex)
 # Parts of an object: those that tell whether it moved, and those to walk further.
@@ -157,7 +185,7 @@ class _Walk:
             own = [each for each in cls.__mro__ if self._is_own(each)]
             self._makers[id(value)] = frozenset(map(_maker, own))
             return self._of_object(value)
-        return _same([vars(value)]) if isinstance(value, threading.local) else _NO_PARTS
+        return _of_library(value)
 
     def _is_own(self, code: Any) -> bool:
         return top(str(getattr(code, "__module__", ""))) in self._own
@@ -184,6 +212,13 @@ class _Walk:
         items = _items(value) if isinstance(value, (*_MAPS, *_LISTS)) else _NO_PARTS
         shown = [*held, *held.values(), *slots, *items[0]]
         return shown, [*held.values(), *slots, *items[1], type(value)]
+
+
+def _of_library(value: Any) -> _Parts:
+    if isinstance(value, threading.local):
+        return _same([vars(value)])
+    tell = _TELLING.get((type(value).__module__, type(value).__name__))
+    return ([hash(tell(value))], ()) if tell else _NO_PARTS
 
 
 def _maker(code: Any) -> str:

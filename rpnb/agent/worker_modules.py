@@ -48,20 +48,30 @@ def _source(path: str) -> Source:
 
 
 def unseen_change(
-    app: Path, before: WireProgram | None, program: WireProgram, shown: Collection[str]
+    directory: RunDirectory,
+    before: WireProgram | None,
+    program: WireProgram,
+    shown: Collection[str],
 ) -> str | None:
     """Return a file that is another than before and that no step shows to depend on.
 
     `shown` are the modules that steps import. Others are a data file or a script which the
     text finds by `__file__`, a module that was imported from a folder on the search path,
-    or by a name that the text works out: only a fresh process reads it anew.
+    or by a name that the text works out: only a fresh process reads it anew. So it is with
+    a file that came or went where the texts look for it, and with a module that came
+    where a library of its name is loaded.
     """
-    old = before.files if before is not None else {}
+    if before is None or before.files == program.files:
+        return None
+    app, old = directory.app, before.files
     changed = [
         path
         for path, found in program.files.items()
         if path in old and list(old[path]) != list(found)
     ]
+    others = _looked_for(directory, before, program, shown) | _covering(app, before, program)
+    if others:
+        return min(others)
     if not changed:
         return None  # nearly every edit: looking through all modules costs 17 ms
     imported = {
@@ -75,6 +85,38 @@ def unseen_change(
         if top_of(path) not in shown or top != top_of(path):
             return path
     return None
+
+
+def _looked_for(
+    directory: RunDirectory, before: WireProgram, program: WireProgram, shown: Collection[str]
+) -> set[str]:
+    """Return files that came or went though no text began, or ceased, to name them."""
+    others = [
+        path for path in before.files.keys() ^ program.files.keys() if top_of(path) not in shown
+    ]
+    was, now = (_texts(directory, each) if others else "" for each in (before, program))
+    return {path for path in others if (Path(path).stem in was) == (Path(path).stem in now)}
+
+
+def _texts(directory: RunDirectory, program: WireProgram) -> str:
+    """Return the text of a program and of its modules."""
+    sources = (
+        (directory.values / digest).read_text("utf-8", "replace")
+        for path, (digest, _size) in program.files.items()
+        if path.endswith(".py") and (directory.values / digest).exists()
+    )
+    return "\n".join([program.text, *sources])
+
+
+def _covering(app: Path, before: WireProgram, program: WireProgram) -> set[str]:
+    """Return new modules that have the name of one that was loaded from elsewhere."""
+    roots = os.fspath(app), os.path.realpath(app)
+    found = set[str]()
+    for path in program.files.keys() - before.files.keys():
+        file = getattr(sys.modules.get(top_of(path)), "__file__", None)
+        if path.endswith(".py") and isinstance(file, str) and not file.startswith(roots):
+            found.add(path)
+    return found
 
 
 def are_found_by(entries: Collection[str]) -> bool:

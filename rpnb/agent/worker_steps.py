@@ -201,9 +201,10 @@ class Steps:
         except SyntaxError as error:
             cell = program.cell_of(error.lineno or 1)
             raise RequestFailed("plan", syntax_details(error, "handler.py"), cell) from None
-        loads = (path for step in new for path in step.facts.loads | step.facts.deferred_loads)
-        shown = modules.led_to(loads)
-        unseen = unseen_change(self._directory.app, self.program, program, shown)
+        loads = {path for step in new for path in step.facts.loads | step.facts.deferred_loads}
+        shown = {path.partition(".")[0] for path in loads}
+        shown |= modules.led_to(loads) | self._modules.led_to(loads)
+        unseen = unseen_change(self._directory, self.program, program, shown)
         self._lay_out(program)
         needs_new = self._requirements.meet(program.requirements) or unseen
         cells = {cell: Cell() for cell in program.cells}

@@ -11,6 +11,7 @@ import sys
 from typing import Any, Callable, Iterator
 
 _GONE = object()
+_AUTOCAST = ("cuda", "cpu")
 
 # Dotted places below torch that hold a plain value, set by assignment.
 _PLACES = (
@@ -76,6 +77,8 @@ def _settings(torch: Any) -> Iterator[tuple[str, Callable[[], Any], Callable[[An
         lambda: (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
         lambda both: torch.autograd.set_detect_anomaly(*both),
     )
+    if _below(torch, "set_autocast_enabled") is not None:
+        yield "autocast", lambda: _autocast(torch), lambda state: _set_autocast(torch, state)
     printing = _below(torch, "_tensor_str.PRINT_OPTS")
     if printing is not None:
         yield "printing", lambda: dict(vars(printing)), vars(printing).update
@@ -84,6 +87,19 @@ def _settings(torch: Any) -> Iterator[tuple[str, Callable[[], Any], Callable[[An
 def _device() -> Any:
     # Torch's own getter does not tell "none was set" from "cpu".
     return getattr(sys.modules.get("torch.utils._device"), "CURRENT_DEVICE", None)
+
+
+def _autocast(torch: Any) -> tuple[Any, ...]:
+    """Whoever entered `torch.autocast(…)` for good has set these; older torch has no such."""
+    each = ((d, torch.is_autocast_enabled(d), torch.get_autocast_dtype(d)) for d in _AUTOCAST)
+    return torch.is_autocast_cache_enabled(), *each
+
+
+def _set_autocast(torch: Any, state: tuple[Any, ...]) -> None:
+    torch.set_autocast_cache_enabled(state[0])
+    for device, is_enabled, dtype in state[1:]:
+        torch.set_autocast_enabled(device, is_enabled)
+        torch.set_autocast_dtype(device, dtype)
 
 
 def _getter(owner: Any, name: str) -> Callable[[], Any]:

@@ -24,7 +24,7 @@ from .access import (
     names_of,
     root_of,
 )
-from .effects import MUTATORS, OPAQUE, OPAQUE_OUTSIDE, is_effect_verb
+from .effects import OPAQUE, OPAQUE_OUTSIDE, is_effect_verb, is_mutator
 
 # Attributes that hold every name of the program.
 _NAMESPACES = frozenset({"__globals__", "f_globals", "f_locals"})
@@ -345,7 +345,7 @@ class Calls(ast.NodeVisitor):
         here.results.update(called(arguments))
         if not isinstance(node.func, ast.Name):
             here.results.update(called([node.func]))
-        if isinstance(node.func, ast.Attribute) and name in MUTATORS:
+        if isinstance(node.func, ast.Attribute) and is_mutator(name):
             self._change(node.func)
         self._runs(ast.unparse(node.func) if is_path(node.func) else "")
         if isinstance(node.func, ast.Name):

@@ -102,7 +102,8 @@ _HARMLESS: dict[str, frozenset[str]] = dict.fromkeys(
         *("huggingface_hub.snapshot_download", "huggingface_hub.hf_hub_download"),
         *("nltk.download", "torch.save", "torch.cuda.empty_cache", "torch.cuda.synchronize"),
         *("torch.cuda.ipc_collect", "torch.cuda.reset_peak_memory_stats", "asyncio.run"),
-        "asyncio.sleep",
+        # One of the program's own, besides torch's: `torch.Generator().manual_seed(1)`.
+        *("asyncio.sleep", "torch.Generator"),
     ),
     frozenset(),
 )
@@ -173,6 +174,9 @@ _SETTER = re.compile(
     r"|basicConfig|login|init$|init_|initialize|load_dotenv|chdir|putenv)"
 )
 
+# Methods of torch's modules that hang something on them.
+_HOOKING = re.compile(r"register_(\w+_)?(hook|buffer|parameter|module)$")
+
 # Builtins that change none of their arguments.
 PURE_BUILTINS = frozenset(
     {
@@ -185,15 +189,20 @@ PURE_BUILTINS = frozenset(
 OPAQUE = frozenset({"exec", "eval", "globals"})
 OPAQUE_OUTSIDE = frozenset({"locals", "vars", "dir"})
 # Methods that change the value they are called on, for sure: what counts in a job.
-MUTATORS = frozenset(
+_MUTATORS = frozenset(
     {
         *("append", "extend", "insert", "remove", "pop", "popitem", "clear", "update"),
         *("setdefault", "add", "discard", "sort", "reverse", "appendleft", "popleft"),
         *("extendleft", "rotate", "put", "put_nowait", "write", "send", "load_state_dict"),
-        *("eval", "train", "half", "requires_grad_", "to", "cuda", "fill", "fill_", "copy_"),
-        *("zero_", "register_forward_hook"),
+        *("eval", "train", "half", "to", "cuda", "fill"),
     }
 )
+
+
+def is_mutator(method: str) -> bool:
+    """Tell whether a method of this name changes what it is called on: torch's `add_`, too."""
+    is_in_place = method[-1:] == "_" and method[:1] != "_"
+    return is_in_place or method in _MUTATORS or _HOOKING.match(method) is not None
 
 
 def is_effect_verb(name: str) -> bool:
@@ -242,7 +251,7 @@ def drawn(path: str) -> frozenset[str]:
 
 def _methods(method: str, written: frozenset[str]) -> frozenset[str]:
     """`x = os.environ.get(k)` writes nothing, `x = os.environ.setdefault(k, v)` does."""
-    return written if method in MUTATORS or is_effect_verb(method) else frozenset()
+    return written if is_mutator(method) or is_effect_verb(method) else frozenset()
 
 
 def is_standard(module: str) -> bool:

@@ -11,7 +11,7 @@ import ast
 from typing import Iterator, Sequence
 
 from .access import root_of
-from .effects import MUTATORS
+from .effects import is_mutator
 from .steps import Executed, Step
 from .writes import reached_by
 
@@ -40,7 +40,7 @@ def _stores(node: ast.AST, targets: frozenset[str], *, weight: int) -> Iterator[
     """Yield 1 for each store into one of the targets, 2 where it stands in a loop."""
     stored = node if isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del)) else None
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        stored = node.func if node.func.attr in MUTATORS else stored
+        stored = node.func if is_mutator(node.func.attr) else stored
     if stored is not None:
         start = root_of(stored)
         if isinstance(start, ast.Name) and start.id in targets:

@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass, fields
 from typing import Collection, Iterable, Iterator, Mapping, Sequence
 
-from .effects import AMBIENT, MUTATORS, QUIET, WORLD, is_setter, resources
+from .effects import AMBIENT, QUIET, WORLD, is_mutator, is_setter, resources
 from .keeping import CLASS
 from .known import EVERY, LOOKUPS
 from .masks import bits, names_in
@@ -246,7 +246,7 @@ class Local:
             return Effect(self.load(top).writes | self.load(top).again, frozenset({top}))
         if form == "load":
             return effect if self._is_moving(path) else Effect(shares=effect.shares)
-        if path.rpartition(".")[2] in MUTATORS and effect.shares:
+        if is_mutator(path.rpartition(".")[2]) and effect.shares:
             return effect | Effect(changes=frozenset({top}))
         if form == "bare" and not self._is_known(path):
             return Effect(frozenset({WORLD}), frozenset({top}))
@@ -327,7 +327,7 @@ class Local:
                 effect |= self.touch(path, touch.form)
             elif touch.form != "load":
                 found = self._followed(path, seen)
-                changed = path.rpartition(".")[2] in MUTATORS and found.shares
+                changed = is_mutator(path.rpartition(".")[2]) and found.shares
                 changes = found.changes | (found.shares if changed else frozenset())
                 effect |= Effect(found.writes, changes, found.shares & found.changes)
         return effect

@@ -13,7 +13,7 @@ from typing import Iterator, Sequence
 
 from .access import decorator_name, is_literal
 from .calls import SETTERS
-from .effects import MUTATORS
+from .effects import is_mutator
 from .known import WRAPPERS
 from .spelled import spelled
 
@@ -96,6 +96,12 @@ class Routine:
                 return "cell"
             outer = outer.parent
         return "global"
+
+    def is_filled(self, call: ast.Call) -> bool:
+        """Tell whether a call shows all that it hands over: a callback's caller adds some."""
+        asked = {*self.params, *self.others} - {*self.defaults, *self.packed}
+        is_bound = bool(self.cls) and self.sort != "staticmethod"
+        return len(call.args) + len(call.keywords) >= len(asked) - is_bound
 
     def argument(self, call: ast.Call, param: str, *, first: int = 0) -> Iterator[ast.expr]:
         """Yield what a call hands over as `param`; its first argument fills parameter `first`."""
@@ -253,7 +259,7 @@ class _Finder(ast.NodeVisitor):
     def visit_Call(self, node: ast.Call) -> None:
         if self._into is not None:
             self._into.calls.append(node)
-            if isinstance(node.func, ast.Attribute) and node.func.attr in MUTATORS:
+            if isinstance(node.func, ast.Attribute) and is_mutator(node.func.attr):
                 self._mutate(node, node.func)
             elif isinstance(node.func, ast.Name) and node.func.id in SETTERS and node.args:
                 self._into.stores.append(Store(node.args[0], (*node.args[2:],), (*node.args[1:2],)))

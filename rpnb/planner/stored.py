@@ -357,10 +357,16 @@ class Stored:
         is_called = False
         while todo:
             one = todo.pop()
-            for there, call in (site for r in one.routines for site in self._sites(r)):
+            every = ((r, *site) for r in one.routines for site in self._sites(r))
+            for routine, there, call in every:
                 is_called = is_called or not there.module
                 path = _path(call.func, self._imports[there.module]) if one.module else ""
-                if _is_constant(call) and not there.module and (path or not one.module):
+                if (
+                    _is_constant(call)
+                    and routine.is_filled(call)
+                    and not there.module
+                    and (path or not one.module)
+                ):
                     calls |= set() if path else {ast.unparse(call)}
                     paths |= {path} - {""}
                 elif id(there) not in seen:
