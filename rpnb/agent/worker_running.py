@@ -84,6 +84,23 @@ class Background:
         referred = {task for task in (ref() for ref in tasks) if task and not task.done()}
         _cancel(named | referred, self._loop)
 
+    def begun(self) -> int:
+        """Return how many asynchronous generators have begun and not ended."""
+        return len(getattr(self._loop, "_asyncgens", ()))
+
+    def close_dropped(self, begun: int) -> None:
+        """Let those of so many asynchronous generators that are gone run what they end with.
+
+        The loop makes a task for each when it turns next: later, it would find the new values.
+        """
+        if self.begun() >= begun:
+            return
+        before = asyncio.all_tasks(self._loop)
+        self._loop.run_until_complete(asyncio.sleep(0))
+        closing = asyncio.all_tasks(self._loop) - before
+        if closing:
+            self._loop.run_until_complete(asyncio.wait(closing, timeout=GRACE))
+
     def thread_of(self, functions: Collection[str]) -> str | None:
         """Return one of these functions that a thread runs, if there is one."""
         return next((name for _, name in self._threads() if name in functions), None)

@@ -32,6 +32,8 @@ class Served:
         self._kept = Kept(watch.namespace)
         self._attributes = Attributes(watch.namespace)
         self._bound: frozenset[str] = frozenset()
+        # What jobs of this process have set in libraries.
+        self._set: frozenset[str] = frozenset()
         # Names that `taken_along` has returned.
         self._told: set[str] = set()
 
@@ -54,6 +56,7 @@ class Served:
         """
         settings, found = plan.settings(steps), list[JobWrite]()
         if self._start is not None:
+            self._set |= plan.settings_of_libraries(steps)
             written = differing(self._calm, self._prober.read())
             seen = self._bound | {f"${resource}" for resource in written}
             moved, new = self._kept.moved(local.tops())
@@ -71,6 +74,12 @@ class Served:
         found = [replace(job, settings=settings) for job in found]
         self.writes = tuple(dict.fromkeys([*self.writes, *found]))
         self._start, self._bound = None, frozenset()
+
+    def lost_setting(self, steps: Sequence[Step]) -> str | None:
+        """Return what jobs set in a library and those of `steps` would not, if there is any."""
+        return (
+            min(self._set - plan.settings_of_libraries(steps), default=None) if self._set else None
+        )
 
     def lost_runs(self, kept: Iterable[JobWrite]) -> set[str]:
         """Functions that jobs left running, and that do not stand any more."""

@@ -207,10 +207,9 @@ class Steps:
         unseen = unseen_change(self._directory, self.program, program, shown)
         self._lay_out(program)
         needs_new = self._requirements.meet(program.requirements) or unseen
-        cells = {cell: Cell() for cell in program.cells}
         flags = future_flags(step.statement.node for step in new)
         lent = Lent([step.facts for step in new], lambda top: top in modules)
-        sync = Sync(program, new, flags, show, again, cells, lent)
+        sync = Sync(program, new, flags, show, again, {c: Cell() for c in program.cells}, lent)
         sync.needs_new = needs_new if self.ran else None
         for index, step in enumerate(new):
             place = sync.cell_of(index)
@@ -248,12 +247,13 @@ class Steps:
         if not self.ran:
             self._variables.apply(sync.program.env)
             self._served.forgive_environment()
-        setting = self._variables.changed(sync.program.env)
+        # Settings are read while modules are imported: only a fresh process sees another one.
+        changed = self._variables.changed(sync.program.env) or sync.needs_new
+        if changed is not None:
+            return Plan(restart=Reason("changed", changed))
+        setting = self._served.lost_setting(sync.new)
         if setting is not None:
-            # Settings are read while modules are imported: only a fresh process sees this one.
-            return Plan(restart=Reason("changed", setting))
-        if sync.needs_new is not None:
-            return Plan(restart=Reason("changed", sync.needs_new))
+            return Plan(restart=Reason("job", setting))
         todo = plan.plan(
             self.executed,
             sync.new,
@@ -356,7 +356,7 @@ class Steps:
             purge(todo.purge | self._changed)
             self._changed = frozenset()
         starts = [ran for ran in self.ran if ran.executed.step.facts.is_start]
-        self._keep(todo, sorted(old for _, old in todo.keep), sync)
+        self._keep(todo, sorted(kept), sync)
         reruns = [rerun for rerun in todo.run if rerun.reason.kind != "always"]
         for rerun in reruns:
             self._run(rerun, sync)
@@ -405,12 +405,12 @@ class Steps:
             )
         return not lost
 
-    def _drop(self, names: Iterable[str], kept: Collection[int]) -> None:
-        names = list(names)
+    def _drop(self, names: Collection[str], kept: Collection[int]) -> None:
         values = [self.namespace[name] for name in names if name in self.namespace]
         # What failed may have left half a model in the frames that it went through.
         has_failed = any(not ran.executed.ok for ran in self.ran)
         is_heavy = has_failed or not worker_release.are_plain(values)
+        begun = self._background.begun()
         self._watch.drop(names)
         self._starts.keep_only({self.ran[old].serial for old in kept})
         self.on_drop({id(value) for value in values})
@@ -418,6 +418,7 @@ class Steps:
         worker_release.forget_traces()
         if is_heavy:
             worker_release.collect()
+        self._background.close_dropped(begun)
 
     def _run(self, rerun: Rerun, sync: Sync) -> None:
         step, error = sync.new[rerun.index], None
@@ -472,8 +473,7 @@ class Steps:
         if cell is not None:
             cell.state = "ran" if sync.failure is None else "failed"
             cell.seconds += seconds
-            names = sync.new[index].names
-            cell.ran += [name for name in names if name not in cell.ran]
+            cell.ran += [name for name in sync.new[index].names if name not in cell.ran]
 
     def _execute(self, step: Step, sync: Sync, index: int) -> None:
         node, file = step.statement.node, self._file

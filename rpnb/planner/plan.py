@@ -49,6 +49,7 @@ from .served import (
     mentioning,
     served,
     set_by_jobs,
+    settings_of_libraries,
     stands,
 )
 from .spared import Spared, kind_kept
@@ -75,6 +76,7 @@ __all__ = [
     "served",
     "set_by_jobs",
     "settings",
+    "settings_of_libraries",
     "steps",
     "unchanging",
 ]

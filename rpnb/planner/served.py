@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import AbstractSet, Collection, Iterable, Mapping, Sequence
 
+from .effects import WORLD, is_effect_verb, resources
+from .facts import imported
 from .routines import routines
 from .steps import Step
 from .stored import Modules, Stored, calls_of
+from .torch_modules import top
 from .writes import STATE, JobWrite, is_state, reached_by
 
 __all__ = [
@@ -30,6 +33,7 @@ __all__ = [
     "mentioning",
     "served",
     "set_by_jobs",
+    "settings_of_libraries",
     "stands",
 ]
 
@@ -89,6 +93,27 @@ def set_by_jobs(steps: Sequence[Step], start: Step, kinds: Mapping[str, str]) ->
         return frozenset()
     writes = Stored(steps, start, kinds, _NO_MODULES).writes()
     return frozenset[str]().union(*(job.sets for job in writes))
+
+
+def settings_of_libraries(steps: Sequence[Step]) -> frozenset[str]:
+    """Return what jobs of a program set in libraries, of which no other place tells."""
+    if not any(map(is_registering, steps)):
+        return frozenset()
+    imports, reached = imported([step.facts for step in steps]), looked_up(steps)
+    touches = {t for step in steps if step.facts.binds & reached for t in step.facts.touches}
+    local = frozenset[str]().union(*(step.modules for step in steps))
+    return frozenset(
+        path
+        for touch in touches
+        if touch.deferred and touch.root in imports
+        for path in [f"{imports[touch.root]}.{touch.path}"]
+        if touch.form == "store" or _is_for_effect(touch.form, path.rpartition(".")[2])
+        if WORLD in resources(path, touch.form) and top(path) not in local
+    )
+
+
+def _is_for_effect(form: str, name: str) -> bool:
+    return form != "load" and (name.startswith("set") or is_effect_verb(name))
 
 
 def is_left(job: JobWrite, touched: Iterable[str], reached: AbstractSet[str]) -> bool:

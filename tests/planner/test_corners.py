@@ -180,3 +180,34 @@ def test_file_that_comes_with_what_names_it_loads_nothing(
     new = Version((load, text), {path: content.encode() for path, content in files.items()})
     with stage.warm() as warm:
         assert [len(warm.sync(each).loads) for each in (Version((load,)), new)] == [1, 0]
+
+
+_SETTING = "import decimal, socket, json, modelkit\nm = modelkit.LOAD(1)\ndef prep(): {}\ndef handler(job):\n    prep()\n    return {}, socket.getdefaulttimeout(), decimal.getcontext().prec, hasattr(json, 'tag')"
+
+
+@pytest.mark.parametrize(
+    "sets",
+    ["socket.setdefaulttimeout(5)", "decimal.getcontext().prec = 5", "json.tag = 1"],
+)
+def test_what_a_job_set_in_a_library_takes_a_new_worker_when_that_line_goes(
+    stage: Stage, sets: str
+) -> None:
+    lines = ((sets, 1), (sets, 2), ("pass", 2))
+    one, other, gone = (Version((_SETTING.format(*at), _START), {}, (1,)) for at in lines)
+    assert not there_and_back(stage, one, other, gone)
+    with stage.warm() as warm:
+        assert [warm.sync(each).restarts for each in (one, other, gone)] == [0, 0, 1]
+
+
+def test_asynchronous_generator_that_is_dropped_ends_before_the_new_one_begins(
+    stage: Stage,
+) -> None:
+    text = "import contextlib\nLOG = []\n@contextlib.asynccontextmanager\nasync def session(n):\n    LOG.append(n)\n    try: yield n\n    finally: LOG.append(-n)\nstack = contextlib.AsyncExitStack()\n{}\n{}"
+    enter, handler = (
+        "s = await stack.enter_async_context(session({}))",
+        "async def handler(job): return s, LOG",
+    )
+    one, other = (
+        Version((text.format(enter.format(n), handler), _START), {}, (1,)) for n in (1, 2)
+    )
+    assert not there_and_back(stage, one, other)
