@@ -31,7 +31,7 @@ def connect(notebook: Notebook, options: Options) -> None:
     began = time.monotonic()
     session = _open(notebook, options, screen)
     if notebook.session is not None:
-        notebook.session.close()
+        _replace(notebook.session, session)
     notebook.adopt(session)
     _announce(notebook, session, screen, time.monotonic() - began)
 
@@ -108,6 +108,13 @@ def _open(notebook: Notebook, options: Options, screen: CellScreen) -> Session:
         # The command line's worker is not the notebook's own, and ends with it.
         atexit.register(session.stop)
     return session
+
+
+def _replace(old: Session, new: Session) -> None:
+    """End the earlier connection; what it drove the new one drives."""
+    old.close()
+    if not old.driver and (old.target.text, old.worker) == (new.target.text, new.worker):
+        new.driver = ""
 
 
 def _worker(notebook: Notebook) -> str:

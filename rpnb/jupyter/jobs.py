@@ -140,6 +140,8 @@ def settle(notebook: Notebook, outcome: Outcome, request: str) -> None:
         notebook.memory.saw(request)
     if outcome.is_unsent:
         notebook.cells.take_back()
+    if outcome.is_gone:
+        notebook.renewed()
     if outcome.synced is None:
         return
     if notebook.base is not None:
@@ -199,7 +201,8 @@ def failure(result: Result) -> JobFailed:
     """Return the error of a job that did not complete; its traceback is the handler's own."""
     said = result.problem or result.error
     if result.exception is not None:
-        return JobFailed(f"{result.exception} ({result.exception.where})", result)
+        where = result.exception.where
+        return JobFailed(f"{result.exception}{f' ({where})' if where else ''}", result)
     text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
     return JobFailed(text if said is not None else f"the job ended {result.status}", result)
 

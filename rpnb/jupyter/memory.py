@@ -57,6 +57,11 @@ class Memory:
         """Id and text of each cell that was dropped, and that the worker's program still has."""
         return list(self._facts.get("dropped") or ())
 
+    @property
+    def send(self) -> dict[str, list[str]]:
+        """The names that `--send` allowed, by the cell's id."""
+        return dict(self._facts.get("send") or {})
+
     def sent(self, target: str) -> dict[str, Any]:
         """What this notebook sent to the target, as `program.own.Sent.facts` has it."""
         found = (self._facts.get("sent") or {}).get(target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -178,9 +178,10 @@ class Notebook:
             label=self.label,
             source=body,
             first_line=found.first_line if found else 2,
+            send=tuple(each.word for each in options.all("send")),
         )
 
-    def put(self, cell: Cell, options: Options) -> tuple[Cell, Program]:
+    def put(self, cell: Cell) -> tuple[Cell, Program]:
         """Add the cell, or replace its earlier version; return it with the program.
 
         A cell of which no program can be made is left out again: nothing of it ran.
@@ -191,7 +192,7 @@ class Notebook:
         self.read_page()
         placed = self.cells.put(cell)
         try:
-            program = self.build(send=[each.word for each in options.all("send")])
+            program = self.build()
         except ProgramError:
             self.cells.take_back()
             raise
@@ -222,7 +223,7 @@ class Notebook:
         self.cells.drop(cell.id)
         self.memory.keep(dropped=[*self.memory.dropped, [cell.id, cell.source]])
 
-    def build(self, *, send: list[str] | None = None) -> Program:
+    def build(self) -> Program:
         """Return the program of the cells as they are now.
 
         Raises:
@@ -234,7 +235,7 @@ class Notebook:
         self.read_page()
         cells, own = self.cells.in_order(), Own(frozenset(self.cells.from_before), self.sent)
         try:
-            program = build(cells, self.names(send), env=self.env, base=self.base, own=own)
+            program = build(cells, self.names(), env=self.env, base=self.base, own=own)
         except ProgramError as problem:
             problem.args = ("\n".join([str(problem), *self.cells.told()]), *problem.args[1:])
             raise
@@ -248,8 +249,9 @@ class Notebook:
         self.sent = self.sent.with_program(program, own, settings)
         if self.session is not None:
             self.memory.keep_sent(self.session.target.text, self.sent.facts())
+            self.memory.keep(send={cell.id: list(cell.send) for cell in self.cells if cell.send})
 
-    def names(self, send: Collection[str] | None = None) -> Names:
+    def names(self) -> Names:
         """Return this notebook's own names, as remote cells may use them."""
         from ..program.names import Names
         from ..program.skew import There
@@ -260,7 +262,7 @@ class Notebook:
             self.folder,
             hidden=self.shell.user_ns_hidden,
             there=There.of(self.session.info) if self.session else None,
-            send=send or (),
+            send={name for cell in self.cells for name in cell.send},
         )
 
     def with_handler(self) -> Program:
@@ -318,7 +320,7 @@ class Notebook:
                 "this notebook did not send are left out. Run yours again"
             )
             program = self.sent.less_foreign(program)
-        self.cells.adopt(program, self.memory.dropped)
+        self.cells.adopt(program, self.memory.dropped, self.memory.send)
         self.base = program
         self._adopt_settings(program)
 

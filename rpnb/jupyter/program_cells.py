@@ -108,13 +108,20 @@ class ProgramCells:
         self.from_before.discard(cell_id)
         return self._cells.drop(cell_id)
 
-    def adopt(self, program: Program | None, dropped: Collection[Sequence[str]] = ()) -> None:
+    def adopt(
+        self,
+        program: Program | None,
+        dropped: Collection[Sequence[str]] = (),
+        send: Mapping[str, Sequence[str]] = {},
+    ) -> None:
         """Take over the cells of the worker's program; those that ran here replace theirs.
 
-        `dropped` are id and text of those that the person has dropped since.
+        `dropped` are id and text of those that the person has dropped since, `send` the
+        names that `--send` allowed, by the cell's id.
         """
         from ..program.cells import is_lasting
 
+        known = dict(self.fared)
         self.fared.clear()
         if program is None:
             return
@@ -123,13 +130,19 @@ class ProgramCells:
         texts = {text for key, text in dropped if not is_lasting(key)}
         # An id that was made up in another kernel's life may be another cell's here.
         self._replace(
-            each if is_lasting(each.id) else replace(each, id="")
+            replace(each, send=tuple(send.get(each.id, ())))
+            if is_lasting(each.id)
+            else replace(each, id="")
             for each in program.cells
             if not (each.id in ids if is_lasting(each.id) else each.source in texts)
         )
         self.from_before = {cell.id for cell in self}
         for cell in mine:
-            self.from_before.discard(self._cells.put(cell, among=self.from_before).id)
+            placed = self._cells.put(cell, among=self.from_before)
+            self.from_before.discard(placed.id)
+            if cell.id in known and any(cell.says_what(each) for each in program.cells):
+                self.fared[placed.id] = known[cell.id]
+        self.from_before &= {cell.id for cell in self}
         if not self._handler and self.handler is not None:
             self._handler = self.handler.id
 

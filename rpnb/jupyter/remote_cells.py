@@ -34,7 +34,7 @@ def setup(notebook: Notebook, options: Options, body: str) -> None:
     from ..program.ipython_syntax import translate
 
     session, screen = attached(notebook), CellScreen(notebook.shell)
-    cell, program = notebook.put(notebook.cell("setup", options, body), options)
+    cell, program = notebook.put(notebook.cell("setup", options, body))
     what = f"setup {cell.name}".strip()
     screen.lead((notebook.target, what, "running"), final=False)
     jobs.tell(notebook, program.notes, screen)
@@ -58,7 +58,7 @@ def handler(notebook: Notebook, options: Options, body: str) -> None:
     attached(notebook)
     # First of all: an input that cannot be read sends nothing.
     inputs = given_inputs(notebook, options)
-    _, program = notebook.put(notebook.cell("handler", options, body), options)
+    _, program = notebook.put(notebook.cell("handler", options, body))
     fields = input_fields(notebook, program)
     if not inputs and (chosen := choose_input(notebook, fields)):
         inputs = [chosen]

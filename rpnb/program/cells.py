@@ -67,7 +67,8 @@ class Cell:
 
     `label` is what a person calls it ("cell 3"), `source` the text below the
     magic, `first_line` that text's first line as counted in the whole cell.
-    An empty `id` means that the front end gives none.
+    An empty `id` means that the front end gives none. `send` are the names of its
+    `--send` options.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Cell:
     label: str
     source: str
     first_line: int = 1
+    send: tuple[str, ...] = ()
 
     def says_what(self, other: Cell) -> bool:
         """Whether the other cell is of the same kind and says the same.

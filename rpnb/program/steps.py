@@ -146,7 +146,7 @@ class Program:
         return {
             "text": self.text,
             "origins": [[o.first_line, o.count, o.cell, o.cell_line] for o in self.origins],
-            "cells": [dataclasses.asdict(cell) for cell in self.cells],
+            "cells": [_typed(cell) for cell in self.cells],
             "files": {path: list(found) for path, found in self.files.items()},
             "pieces": {digest: [list(each) for each in of] for digest, of in self.pieces.items()},
             "env": dict(self.env),
@@ -174,7 +174,7 @@ class Program:
                     Origin(first, count, cell, line, labels.get(str(first), ""))
                     for first, count, cell, line in wire["origins"]
                 ),
-                cells=tuple(Cell(**each) for each in wire["cells"]),
+                cells=tuple(Cell(**{**each, "send": ()}) for each in wire["cells"]),
                 files={path: (found[0], found[1]) for path, found in wire["files"].items()},
                 pieces={
                     digest: tuple((name, size) for name, size in of)
@@ -189,6 +189,11 @@ class Program:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ProtocolError(f"the worker's program cannot be read: {error!r}") from error
+
+
+def _typed(cell: Cell) -> dict[str, Any]:
+    """A cell as the target keeps it; what may be sent is decided here at each run."""
+    return {key: value for key, value in dataclasses.asdict(cell).items() if key != "send"}
 
 
 def _check_wire(wire: Mapping[str, Any]) -> None:

@@ -334,8 +334,9 @@ def raised(failed: Failed) -> RemoteError:
     """Return the error that stands for a failed request."""
     exception = failed.exception
     where = f" ({exception.where})" if exception.where else ""
-    kind = WorkerDied if failed.phase == "worker" else RemoteError
-    return kind(f"{exception}{where}", exception)
+    if failed.phase == "worker":
+        return WorkerDied(f"{exception.message}{where}", exception)
+    return RemoteError(f"{exception}{where}", exception)
 
 
 def result_of(run: Run, note: Callable[[Any], None] = lambda _update: None) -> Result:

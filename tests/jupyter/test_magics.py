@@ -452,6 +452,51 @@ def test_handler_cell_alone_after_a_restart_keeps_the_model(connected, new_book)
     assert '{"y": 2}' in said.text
 
 
+def test_send_lasts_as_long_as_its_cell_says_so(connected, new_book):
+    made = "import numpy as np\nbig, my_token = np.ones(9_000_000), 'abcdefgh12345678ABC'"
+    connected.run(made)
+    connected.run("%%runpod_setup --send big\nt = big.sum()", cell_id="c1")
+    assert connected.run("%%runpod_setup --send my_token\nu = my_token", cell_id="c2").error is None
+    said = connected.run("%%runpod_handler --input {}\ndef handler(job): return float(t)", "c3")
+    assert "9000000.0" in said.text
+    connected.run("%unload_ext rpnb")
+    again = new_book()
+    again.run("%runpod_connect")
+    again.run(made)
+    assert again.run("%runpod_run {}").error is None, "a cell from before has its option still"
+    refused = again.run("%%runpod_setup\nu = my_token", cell_id="c2")
+    assert "`my_token` looks like a secret" in refused.text
+
+
+def test_status_says_which_cells_ran(connected):
+    """After a step that raised, a connection anew, and a worker that died."""
+    connected.run("%%runpod_setup first\na = 1", cell_id="c1")
+    connected.run("%%runpod_setup second\nb = 1", cell_id="c2")
+    connected.run("%%runpod_handler --input {}\ndef handler(job): return a + b", cell_id="c3")
+
+    def states():
+        rows = [line.split("  ") for line in connected.run("%runpod_status").text.splitlines()]
+        cells = [[each for each in row if each] for row in rows if row[0].startswith("cell ")]
+        return [cell[2].strip() for cell in cells]
+
+    connected.run("%%runpod_setup second\nb = 1 / 0", cell_id="c2")
+    assert states() == ["ran", "failed", "ran"]
+    connected.run("%%runpod_setup second\nb = 2", cell_id="c2")
+    connected.run("%runpod_run {}")
+    anew = connected.run("%runpod_connect --keep")
+    assert "drives this worker" not in anew.text
+    connected.run("%runpod_disconnect")
+    connected.run("%runpod_connect")
+    assert states() == ["ran", "ran", "ran"]
+    died = connected.run("%%runpod_setup second\nimport os\nb = os._exit(3)", cell_id="c2")
+    assert states() == ["not run", "not run", "not run"]
+    assert str(died.error).startswith("the worker ended by itself with exit code 3")
+    connected.run("%%runpod_setup second\nb = 3", cell_id="c2")
+    lost = connected.run("%%runpod_handler --input {}\nimport os\ndef handler(job): os._exit(3)")
+    assert "exit code 3 in job" in str(lost.error)
+    assert "None" not in lost.text
+
+
 def test_drop_takes_a_cell_out(connected):
     connected.run(SETUP)
     dropped = connected.run("%runpod_drop model").line
