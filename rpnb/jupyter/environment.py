@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 from typing import TYPE_CHECKING
@@ -49,12 +50,14 @@ def _secret(notebook: Notebook, name: str) -> str:
     if value:
         return value
     ask = ask_secret(notebook.shell)
-    if ask is None:
-        raise BadInput(
-            f"{name} is not in the environment here, and nobody can be asked: set it where this "
-            f"notebook is started (export {name}=…)"
-        )
-    return str(ask(f"{name}: "))
+    # A pipe instead of a person ends at once.
+    with contextlib.suppress(EOFError):
+        if ask is not None:
+            return str(ask(f"{name}: "))
+    raise BadInput(
+        f"{name} is not in the environment here, and nobody can be asked: set it where this "
+        f"notebook is started (export {name}=…)"
+    )
 
 
 def _from_keyring(name: str) -> str | None:

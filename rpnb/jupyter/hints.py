@@ -19,7 +19,8 @@ class OtherSide:
     names: Mapping[str, str] = field(default_factory=dict)
     # Name -> "cell 3 (`%%runpod_setup model`)".
     origins: Mapping[str, str] = field(default_factory=dict)
-    modules: frozenset[str] = frozenset()
+    # Module -> its version there, "" where it is not known.
+    modules: Mapping[str, str] = field(default_factory=dict)
     is_connected: bool = True
 
 
@@ -27,13 +28,17 @@ def other_side(notebook: Notebook) -> OtherSide:
     """Return what the notebook knows of its target."""
     if notebook.session is None:
         return OtherSide(notebook.target, is_connected=False)
-    origins, modules = dict[str, str](), set[str]()
+    from ..program.skew import DISTRIBUTIONS
+
+    origins, modules = dict[str, str](), dict[str, str]()
     for cell in notebook.cells:
         magic = f"`%%runpod_{cell.kind}{f' {cell.name}' if cell.name else ''}`"
         for name in bound_names(cell.source):
             origins[name] = f"{cell.label} ({magic})"
-        modules.update(_imported(cell.source))
-    return OtherSide(notebook.target, notebook.session.names, origins, frozenset(modules))
+        modules.update(dict.fromkeys(_imported(cell.source), ""))
+    there = notebook.session.info.get("packages") or {}
+    modules.update({m: there[p] for m, p in DISTRIBUTIONS.items() if p in there})
+    return OtherSide(notebook.target, notebook.session.names, origins, modules)
 
 
 def hint(error: BaseException | None, other: OtherSide) -> str | None:
@@ -61,7 +66,8 @@ def _module(name: str | None, other: OtherSide) -> str | None:
         return None
     put = "put `%%runpod_setup` on the first line of this cell to run it there"
     if module in other.modules:
-        return f"{module} is on {other.target}. P{put[1:]}"
+        said = f"{module} {other.modules[module]}".strip()
+        return f"{said} is on {other.target}. P{put[1:]}"
     return f"{module} is not installed here. Where {other.target} has it, {put}"
 
 

@@ -6,7 +6,7 @@ OTHER = OtherSide(
     "my-gpu",
     {"pipe": "Pipeline"},
     {"pipe": "cell 3 (`%%runpod_setup model`)"},
-    frozenset({"torch"}),
+    {"torch": "2.9.1"},
 )
 
 
@@ -19,7 +19,7 @@ def test_hint_name_on_the_target_says_where():
 
 def test_hint_module_on_the_target_says_how_to_run_there():
     said = hint(ModuleNotFoundError("no torch", name="torch.nn"), OTHER)
-    assert said.startswith("torch is on my-gpu. Put `%%runpod_setup`")
+    assert said.startswith("torch 2.9.1 is on my-gpu. Put `%%runpod_setup`")
 
 
 @pytest.mark.parametrize(

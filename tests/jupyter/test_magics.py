@@ -1,5 +1,7 @@
+import io
 import re
 import sys
+from importlib import metadata
 
 import pytest
 
@@ -410,6 +412,20 @@ def test_name_of_the_other_side_is_explained(connected):
     said = connected.run("factor[0]")
     assert "`factor` lives on local, made in cell" in said.text
     assert "(`%%runpod_setup model`)" in said.text
+
+
+def test_module_of_the_other_side_is_named_with_its_version_there(connected, monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)  # as if it were not installed here
+    said = connected.run("import scipy")
+    assert f"scipy {metadata.version('scipy')} is on local. Put `%%runpod_setup`" in said.text
+
+
+@pytest.mark.filterwarnings("ignore::getpass.GetPassWarning")
+def test_env_secret_that_nobody_can_type_is_a_sentence(connected, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    said = connected.run("%runpod_env NO_SUCH_TOKEN")
+    assert isinstance(said.error, errors.BadInput)
+    assert "nobody can be asked" in said.text
 
 
 def test_restarted_kernel_finds_everything_unchanged(connected, new_book):
