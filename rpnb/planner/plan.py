@@ -21,6 +21,7 @@ settled, the order of the program is as good, and that is what `keep` gives.
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass, field
 from typing import Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -182,6 +183,7 @@ class _Planning:
         self.unknown: set[str] = set()
         self.answers = Answers(self.names, executed, models)
         self._binders = binders(unique)
+        self._idle = set(self._repeats())
 
     def plan(self) -> Plan:
         """Spread until the names whose values will be new are known, then write it down."""
@@ -198,6 +200,27 @@ class _Planning:
             before, assumed = assumed, (self._known_kinds(), known)
             if assumed == before:
                 return self._written(spread)
+
+    def _repeats(self) -> Iterator[int]:
+        """Steps that are gone, and only imported once more what one that stands had imported.
+
+        Of names that nothing but this import ever binds, they made nothing.
+        """
+        stands = {
+            self.executed[i].step.identity: i for i in sorted(self.match.values(), reverse=True)
+        }
+        for i in set(range(len(self.executed))) - set(self.match.values()):
+            e = self.executed[i]
+            facts, first = e.step.facts, stands.get(e.step.identity, i)
+            is_import = isinstance(e.step.statement.node, ast.Import)
+            if first >= i or not is_import or e.step.imported.identity or not e.ok or e.writes:
+                continue
+            others = [o.binds for o in self.executed if o.step.facts is not facts]
+            others += [job.binds | job.changes for job in self.jobs]
+            if all(len(self._binders[n]) == 1 for n in facts.binds) and not any(
+                facts.binds & binds for binds in others
+            ):
+                yield i
 
     def _unset(self, new: Sequence[Footprint]) -> dict[int, Hit | None]:
         """Kept steps that look at what local modules set now otherwise than when they ran."""
@@ -255,9 +278,9 @@ class _Planning:
         ran, come = _sets(e.step for e in self.executed), _sets(self.new)
         old = [
             _NOTHING
-            if e.did_nothing
+            if e.did_nothing or i in self._idle
             else prints.widened(number(e.step.facts), seen | binds, reads, again)
-            for e, seen in zip(self.executed, self.observed)
+            for i, (e, seen) in enumerate(zip(self.executed, self.observed))
             for binds, reads, again in [_imported(e.step, come, self.names.stored_modules)]
         ]
         same = {j: i for j, i in self.match.items() if self._is_same(j, i)}
