@@ -31,6 +31,7 @@ from ..protocol.messages import (
 from .charge import Charge
 from .clients import Client
 from .directory import RunDirectory
+from .idle import Idle
 from .record import Record
 
 # Requests that Welcome tells of.
@@ -40,21 +41,18 @@ _SIGN_OF_LIFE = 3.0
 
 
 class Desk:
-    """Takes the clients' messages; `drop` ends the link of a client.
-
-    `stops_in` are the seconds until an unused worker is ended, None where it never is.
-    """
+    """Takes the clients' messages; `drop` ends the link of a client."""
 
     def __init__(
         self,
         directory: RunDirectory,
         record: Record,
         charge: Charge,
-        stops_in: Callable[[], float | None],
+        idle: Idle,
         drop: Callable[[Client], None],
     ) -> None:
         self._directory, self._record, self._charge = directory, record, charge
-        self._stops_in, self._drop = stops_in, drop
+        self._idle, self._drop = idle, drop
         self._driver: Client | None = None
         # When the driver was asked for a sign of life, and what waits for the answer.
         self._asked_at = 0.0
@@ -208,10 +206,11 @@ class Desk:
             self._charge.refuse(waiting, reason, str(error))
 
     def _ping(self, client: Client, ping: Ping) -> None:
-        generation, left = self._charge.generation, self._stops_in()
+        generation, left = self._charge.generation, self._idle.left()
         # Only who asks for it, and not each sign of life, is worth a look.
         holds = bool(ping.number) and left is not None and generation.holds_gpu()
-        client.say(Pong(ping.number, generation.state.value, left, holds))
+        waits = self._idle.seconds if left is not None else None
+        client.say(Pong(ping.number, generation.state.value, left, holds, waits))
 
     def _replay(self, client: Client, replay: Replay) -> None:
         if client.follow(self._record):

@@ -13,10 +13,13 @@ _ATTACHED = 6
 
 
 class Idle:
-    """Counts from the last use: a request that ended, a client that came or left."""
+    """Counts from the last use: a request that ended, a client that came or left.
+
+    `seconds` is how long the worker stays once nobody is connected.
+    """
 
     def __init__(self, directory: RunDirectory, seconds: float) -> None:
-        self._directory, self._seconds = directory, seconds
+        self._directory, self.seconds = directory, seconds
         self._used_at = time.monotonic()
         self._clients = 0
 
@@ -34,5 +37,5 @@ class Idle:
         """Return the seconds until the end; None for a worker that is kept (`--keep`)."""
         if self._directory.keep.exists():
             return None
-        seconds = self._seconds * (_ATTACHED if self._clients else 1)
+        seconds = self.seconds * (_ATTACHED if self._clients else 1)
         return max(0.0, self._used_at + seconds - time.monotonic())

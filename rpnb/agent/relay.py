@@ -89,7 +89,7 @@ class Relay:
         self._listener = _listen(directory.socket)
         self._door = _inode(directory.socket)
         self._watch(self._listener, self._accept)
-        self._desk = Desk(directory, self._record, self._charge, idle.left, self._drop)
+        self._desk = Desk(directory, self._record, self._charge, idle, self._drop)
 
     def run(self) -> None:
         """Serve until the worker was stopped, or its directory removed."""

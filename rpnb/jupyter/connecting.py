@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from ..program.options import Options
     from ..session.session import Session
 
-_IDLE_HOURS = 2.0
-
 
 def connect(notebook: Notebook, options: Options) -> None:
     """Attach to a worker on the target and say what it is; ends an earlier connection.
@@ -59,8 +57,7 @@ def disconnect(notebook: Notebook) -> None:
         return
     answer = session.ask()
     session.close()
-    is_kept = answer is not None and answer.stops_in is None
-    line = lines.disconnected(None if is_kept else _IDLE_HOURS, _pod(session))
+    line = lines.disconnected(answer.waits if answer is not None else None, _pod(session))
     CellScreen(notebook.shell).lead(line)
 
 

@@ -189,9 +189,9 @@ def unused(target: str, stops_in: float, kept: Sequence[Mapping[str, Any]]) -> L
     return target, f"{what}, and with it {goes}" if goes else what, keep
 
 
-def disconnected(idle_hours: float | None, pod: str | None) -> Line:
-    """The worker stays; what costs money is said."""
-    warm = "worker stays warm" + (f" for {idle_hours:g} h" if idle_hours is not None else "")
+def disconnected(waits: float | None, pod: str | None) -> Line:
+    """The worker stays, for so many seconds where that is known; what costs money is said."""
+    warm = "worker stays warm" + (f" for {span(waits)}" if waits is not None else "")
     ends = f"{pod} still runs: %runpod_stop --pod" if pod else "`%runpod_stop` ends it"
     return "disconnected", f"{warm} · {ends}"
 

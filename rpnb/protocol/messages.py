@@ -162,13 +162,15 @@ class Pong:
     """The echo of a Ping, with the worker's state: "idle", "busy", "starting" or "gone".
 
     `stops_in` are the seconds until an unused worker is ended; None where it never is.
-    `holds_gpu` says whether memory of a GPU goes with it. A client's has none of them.
+    `holds_gpu` says whether memory of a GPU goes with it, `waits` for how many seconds it
+    stays once nobody is connected. A client's has none of them.
     """
 
     number: int
     state: str = ""
     stops_in: float | None = None
     holds_gpu: bool = False
+    waits: float | None = None
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,8 @@ def test_driver_has_its_time_to_give_a_sign_of_life(tmp_path, clock, jump):
         dropped.append(client)
         counter.leave(client)
 
-    counter = desk.Desk(RunDirectory(tmp_path), record, charge, lambda: None, drop)
+    place = RunDirectory(tmp_path)
+    counter = desk.Desk(place, record, charge, idle.Idle(place, 3600.0), drop)
     driver = SimpleNamespace(hello=Hello("driver"), say=said.append)
     other = SimpleNamespace(hello=Hello("other"), say=said.append)
     counter.receive(driver, Submit("its own"))

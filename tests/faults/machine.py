@@ -23,6 +23,7 @@ from rpnb.agent import clients, journal
 from rpnb.agent.clients import Client
 from rpnb.agent.desk import Desk
 from rpnb.agent.directory import RunDirectory
+from rpnb.agent.idle import Idle
 from rpnb.agent.journal import Journal, path_of, segments
 from rpnb.agent.record import Record
 from rpnb.protocol.messages import Hello, Replay, Submit, encode
@@ -63,7 +64,7 @@ class Wire(RuleBasedStateMachine):
     def begin_relay(self):
         record = Record(self.directory)
         charge = charges.Charge(self.directory, record, self.folder / "agent")
-        desk = Desk(self.directory, record, charge, lambda: None, self._drop)
+        desk = Desk(self.directory, record, charge, Idle(self.directory, 3600.0), self._drop)
         self.relay = record, charge, desk
 
     def accept(self):

@@ -40,6 +40,12 @@ def test_status_warns_before_a_worker_that_holds_a_gpu_is_stopped_and_keep_turns
     assert "worker stays warm ·" in book.run("%runpod_disconnect").text
 
 
+def test_disconnect_says_for_how_long_the_worker_stays(book, monkeypatch):
+    monkeypatch.setenv("RPNB_IDLE", "600")
+    book.run(f"%runpod_connect local --python {sys.executable}")
+    assert "worker stays warm for 10 min ·" in book.run("%runpod_disconnect").text
+
+
 @pytest.mark.slow  # the idle time
 def test_run_after_an_idle_end_with_the_notebook_attached_loads_the_program_again(
     book, places, monkeypatch

@@ -72,7 +72,7 @@ def test_join_without_box_uses_a_bar():
             "it did not stop: its worker was ended, and the program is loaded anew",
         ),
         (
-            lines.disconnected(2.0, None),
+            lines.disconnected(7200.0, None),
             "disconnected │ worker stays warm for 2 h · `%runpod_stop` ends it",
         ),
     ],

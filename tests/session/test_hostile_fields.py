@@ -95,7 +95,7 @@ SPECIMENS = [
     WELCOME,
     messages.Refused("driver", "somebody else drives", "r1"),
     messages.Ping(1),
-    messages.Pong(7, "busy", 5.0),
+    messages.Pong(7, "busy", 5.0, True, 7.0),
     messages.Need("r1", {VALUE: [0]}),
     messages.Output("out", 0, b"x"),
     messages.Trimmed(0),
