@@ -95,7 +95,12 @@ def _looked_for(
         path for path in before.files.keys() ^ program.files.keys() if top_of(path) not in shown
     ]
     was, now = (_texts(directory, each) if others else "" for each in (before, program))
-    return {path for path in others if (Path(path).stem in was) == (Path(path).stem in now)}
+    return {path for path in others if _named(path, was) == _named(path, now)}
+
+
+def _named(path: str, text: str) -> list[bool]:
+    """Return which parts of a path a text has: folders, the file, the file without its suffix."""
+    return [part in text for part in (*Path(path).parts, Path(path).stem)]
 
 
 def _texts(directory: RunDirectory, program: WireProgram) -> str:

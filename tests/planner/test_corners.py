@@ -162,6 +162,13 @@ def test_file_that_comes_or_goes_is_seen_by_who_looked_for_it(stage: Stage, abou
     ("text", "files"),
     [
         ("d = open('words.txt').read()", {"words.txt": "1"}),
+        ("def d(n): return open(f'texts/{n}.txt')", {"texts/m.txt": "1", "texts/a.txt": "2"}),
+        # Without its suffix it is a word of any text.
+        ("d = open('m.onnx').read()", {"m.onnx": "1"}),
+        (
+            "import pathlib\nd = (pathlib.Path('data') / 'm-0a.pkl').read_bytes()",
+            {"data/m-0a.pkl": ""},
+        ),
         ("import lm", {"lm.py": "import pkg.a", "pkg/a.py": "", "pkg/__init__.py": ""}),
         (
             "import lm",
@@ -171,7 +178,14 @@ def test_file_that_comes_or_goes_is_seen_by_who_looked_for_it(stage: Stage, abou
             },
         ),
     ],
-    ids=["a file", "modules", "a module and its file"],
+    ids=[
+        "a file",
+        "a file of a common name",
+        "a folder",
+        "a value",
+        "modules",
+        "a module and its file",
+    ],
 )
 def test_file_that_comes_with_what_names_it_loads_nothing(
     stage: Stage, text: str, files: dict[str, str]
