@@ -39,19 +39,34 @@ class WireProgram:
         return cell if line < first + count else None
 
 
-def write_files(directory: RunDirectory, program: WireProgram, old: Mapping[str, Any]) -> None:
-    """Lay out `app/` as the export does; `old` are the files that a program before put there.
+class Layout:
+    """What of the programs lies in `app/`, as the export lays it out."""
 
-    Those that are gone are removed; what the program itself or the person put there stays.
+    def __init__(self, directory: RunDirectory) -> None:
+        self._directory = directory
+        # The program whose files all lie there, and what a program has put there.
+        self._program: WireProgram | None = None
+        self._files: dict[str, Any] = {}
 
-    Raises:
-        NoSpace: the disk is full; some may have been written.
-    """
-    with writing(directory.app):
-        _write_files(directory, program, old)
+    def write(self, program: WireProgram) -> None:
+        """Write a program's files, where they are not there.
+
+        Those that are gone are removed; what the program itself or the person put there stays.
+
+        Raises:
+            NoSpace: the disk is full; whatever lies there is written anew next time.
+        """
+        if self._program is not None and self._program.wire == program.wire:
+            return
+        old, self._program = self._files, None
+        self._files = dict.fromkeys([*old, *program.files], (None, 0))
+        with writing(self._directory.app):
+            _write_files(self._directory, program, old)
+        self._program, self._files = program, program.files
 
 
 def _write_files(directory: RunDirectory, program: WireProgram, old: Mapping[str, Any]) -> None:
+    """Lay out `app/`; `old` are the files that programs before put there."""
     changed = {path for path in old if path not in program.files}
     for path in changed:
         _inside(directory.app, path).unlink(missing_ok=True)

@@ -29,7 +29,7 @@ from .worker_lines import refresh_lines
 from .worker_methods import replace_methods
 from .worker_modules import are_found_by, local_modules, purge, statements, unseen_change
 from .worker_probe import Prober, Probes
-from .worker_program import WireProgram, write_files
+from .worker_program import Layout, WireProgram
 from .worker_requirements import Requirements
 from .worker_running import Background, end
 from .worker_served import Served
@@ -65,9 +65,6 @@ class Steps:
     ) -> None:
         self.namespace = namespace
         self.program: WireProgram | None = None
-        # The program whose files lie in app/, and what a program has put there.
-        self._laid_out: WireProgram | None = None
-        self._files: dict[str, Any] = {}
         self.ran: list[Ran] = []
         self.prober = Prober()
         # Names that scratch cells changed since their steps ran.
@@ -77,6 +74,7 @@ class Steps:
         self._directory, self._executor, self._starts = directory, executor, starts
         self._file = os.fspath(directory.app / "handler.py")
         self._watch = kinds.Watch(namespace)
+        self._layout = Layout(directory)
         self._requirements = Requirements(directory)
         app = os.fspath(directory.app)
         self._background = Background(app, executor.loop)
@@ -163,7 +161,7 @@ class Steps:
                 except RequestFailed:
                     self.program, self._modules, self._changed = before
                     if self.program is not None:
-                        self._lay_out(self.program)
+                        self._layout.write(self.program)
                     raise
             if todo.restart is not None:
                 raise NeedsRestart
@@ -205,7 +203,7 @@ class Steps:
         shown = {path.partition(".")[0] for path in loads}
         shown |= modules.led_to(loads) | self._modules.led_to(loads)
         unseen = unseen_change(self._directory, self.program, program, shown)
-        self._lay_out(program)
+        self._layout.write(program)
         needs_new = self._requirements.meet(program.requirements) or unseen
         flags = future_flags(step.statement.node for step in new)
         lent = Lent([step.facts for step in new], lambda top: top in modules)
@@ -229,19 +227,6 @@ class Steps:
             self._modules,
             lambda tops: statements(self._directory, program, tops) if program else {},
         )
-
-    def _lay_out(self, program: WireProgram) -> None:
-        """Write the program's files, where they are not there.
-
-        Raises:
-            NoSpace: the disk is full; whatever lies there is written anew next time.
-        """
-        if self._laid_out is not None and self._laid_out.wire == program.wire:
-            return
-        old, self._laid_out = self._files, None
-        self._files = dict.fromkeys([*old, *program.files], (None, 0))
-        write_files(self._directory, program, old)
-        self._laid_out, self._files = program, program.files
 
     def _plan(self, sync: Sync) -> Plan:
         if not self.ran:

@@ -24,7 +24,7 @@ from rpnb.agent.worker_code import Executor, future_flags
 from rpnb.agent.worker_failure import NeedsRestart
 from rpnb.agent.worker_modules import local_modules
 from rpnb.agent.worker_probe import Prober, differing
-from rpnb.agent.worker_program import WireProgram, write_files
+from rpnb.agent.worker_program import Layout, WireProgram
 from rpnb.agent.worker_spoil import spoiled_names
 from rpnb.agent.worker_start import Starts
 from rpnb.agent.worker_steps import Steps
@@ -121,7 +121,7 @@ def test_file_outside_the_folder_is_refused(tmp_path: Path, path: str) -> None:
     directory = RunDirectory(tmp_path / "run" / "w")
     directory.create()
     with pytest.raises(ValueError, match="inside app"):
-        write_files(directory, _program(files={path: ["0" * 64, 0]}), {})
+        Layout(directory).write(_program(files={path: ["0" * 64, 0]}))
 
 
 def test_module_hash_covers_what_it_imports(tmp_path: Path) -> None:
