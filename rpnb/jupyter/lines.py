@@ -80,11 +80,23 @@ def finished_meanwhile(target: str, jobs: Sequence[PastJob]) -> Line:
 
 
 def setup(
-    target: str, what: str, seconds: float, kept: Sequence[Mapping[str, Any]], memory: str
+    target: str,
+    what: str,
+    seconds: float,
+    made: Sequence[Mapping[str, Any]],
+    memory: str,
+    *,
+    stayed: Sequence[Mapping[str, Any]] = (),
+    steps: Sequence[Mapping[str, Any]] = (),
 ) -> Line:
-    """A set-up cell ran: "ran 41.2 s │ pipe 6.9 GB · VRAM 7.4 / 24 GB"."""
-    made = " · ".join(part for part in (_made(kept), memory) if part)
-    return target, what, f"ran {seconds:.1f} s", made
+    """A set-up cell ran: "ran 41.2 s │ pipe 6.9 GB · VRAM 7.4 / 24 GB".
+
+    `made` is what it loaded, `stayed` what it had loaded before; `steps` ran.
+    """
+    small = {each["name"] for each in made if (each.get("bytes") or 0) < WORTH_NAMING_BYTES}
+    again = reran([each for each in steps if small.intersection(each["names"])])
+    parts = (_made(made, again), keeping(stayed), again, memory)
+    return target, what, f"ran {seconds:.1f} s", " · ".join(filter(None, parts))
 
 
 def unchanged(target: str, what: str, kept: Sequence[Mapping[str, Any]]) -> Line:
@@ -226,11 +238,11 @@ def _is_new(reason: str) -> bool:
     return reason.split(" ", 1)[0] in ("new", "always")
 
 
-def _made(kept: Sequence[Mapping[str, Any]]) -> str:
-    small = [each["name"] for each in kept if (each.get("bytes") or 0) < WORTH_NAMING_BYTES]
-    large = [each for each in kept if each["name"] not in small]
-    said = [f"{each['name']} {size(each['bytes'])}" for each in large]
-    return ", ".join([*said, f"{', '.join(small)} kept warm"] if small else said)
+def _made(made: Sequence[Mapping[str, Any]], again: str) -> str:
+    """What was loaded; "kept warm" said of what was loaded again would read as if it were not."""
+    small = [each["name"] for each in made if (each.get("bytes") or 0) < WORTH_NAMING_BYTES]
+    said = [f"{each['name']} {size(each['bytes'])}" for each in made if each["name"] not in small]
+    return ", ".join([*said, f"{', '.join(small)} kept warm"] if small and not again else said)
 
 
 def _with_age(item: Mapping[str, Any]) -> str:

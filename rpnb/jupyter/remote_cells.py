@@ -139,7 +139,11 @@ def _setup_line(outcome: Outcome, cell: Cell, what: str) -> lines.Line:
         return lines.unchanged(outcome.target, what, own)
     seconds = float(fared.get("seconds") or 0.0)
     memory = lines.vram(outcome.synced.gpus) if outcome.synced else ""
-    return lines.setup(outcome.target, what, seconds, own, memory)
+    stayed = [each for each in own if each in outcome.stayed]
+    made = [each for each in own if each not in stayed]
+    return lines.setup(
+        outcome.target, what, seconds, made, memory, stayed=stayed, steps=outcome.reran
+    )
 
 
 def _define(notebook: Notebook, program: Program, fields: list[Field], *, asked: bool) -> None:

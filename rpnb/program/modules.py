@@ -45,9 +45,10 @@ class Modules:
         self._folder = folder
         self._imported: set[str] = set()
         self._texts: set[str] = set()
-        for text in texts:
-            if folder is not None:
-                self._read(text, folder / "handler.py", "handler.py")
+        program = list(texts) if folder is not None else []
+        # And as the one file that they are: a cell may use what another imports or names.
+        for text in dict.fromkeys([*program, "\n".join(program)]):
+            self._read(text, Path(folder or "", "handler.py"), "handler.py")
 
     def collect(self, names: Iterable[str]) -> dict[str, bytes]:
         """Return the files of the local modules among `names` and of all that these import.

@@ -7,6 +7,8 @@ PIPE = {"name": "pipe", "bytes": 6_900_000_000, "seconds": 41.0, "age": 720.0}
 OCR = {"name": "ocr", "bytes": 0, "seconds": 1.0, "age": 8.0}
 GPU = {"index": 0, "name": "RTX 4090", "used_bytes": 7_400_000_000, "total_bytes": 24_000_000_000}
 
+AGAIN = {"names": ["ocr"], "reason": "`OPTIONS` changed"}
+
 
 def test_join_without_box_uses_a_bar():
     assert lines.join(("local", "", "handler"), box=False) == "local | handler"
@@ -26,6 +28,14 @@ def test_join_without_box_uses_a_bar():
         (
             lines.setup("local", "setup model", 1.1, [OCR], ""),
             "local │ setup model │ ran 1.1 s │ ocr kept warm",
+        ),
+        (
+            lines.setup("local", "setup model", 0.1, [], "", stayed=[OCR]),
+            "local │ setup model │ ran 0.1 s │ ocr kept",
+        ),
+        (
+            lines.setup("local", "setup model", 1.1, [OCR], "", steps=[AGAIN]),
+            "local │ setup model │ ran 1.1 s │ re-ran ocr",
         ),
         (
             lines.unchanged("my-gpu", "setup model", [PIPE]),

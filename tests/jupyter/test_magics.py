@@ -743,3 +743,21 @@ def test_streamed_job_is_no_news_for_the_next_kernel(connected, new_book):
     connected.shell.run_cell("%runpod_disconnect")
     said = new_book().run("%runpod_connect local --python " + sys.executable)
     assert "finished meanwhile" not in said.text
+
+
+def test_setup_edit_says_what_it_loaded_again_and_what_it_kept(connected):
+    """With a file that the cell finds by what another cell imports."""
+    (connected.folder / "labels.txt").write_text("fox hen\n")
+    connected.run("%%runpod_setup imports\nimport time\nfrom pathlib import Path", "a")
+    text = (
+        "%%runpod_setup model\nscale = 1.0\n"
+        "labels = (Path(__file__).parent / 'labels.txt').read_text().split()\n"
+        "table = [scale, time.sleep(0.1)]\nlen(labels)"
+    )
+    first = connected.run(text, "b")
+    assert first.text.startswith("2\n"), first.text
+    assert "table kept warm" in first.line
+    looked = connected.run(text.replace("len(labels)", "labels[0]"), "b")
+    assert "table kept" in looked.line
+    assert "warm" not in looked.line
+    assert "re-ran table" in connected.run(text.replace("1.0", "2.0"), "b").line

@@ -41,6 +41,28 @@ def test_files_named_by_file_travel(tmp_path, source, files):
     assert sent(tmp_path, source) == set(files.split())
 
 
+@pytest.mark.parametrize(
+    ("here", "first", "second"),
+    [
+        ("", "from pathlib import Path", "x = (Path(__file__).parent / 'other.txt').read_text()"),
+        ("from pathlib import Path", "", "x = (Path(__file__).parent / 'other.txt').read_text()"),
+        (
+            "",
+            "import pathlib\nHERE = pathlib.Path(__file__).parent",
+            "x = open(HERE / 'other.txt')",
+        ),
+        ("import os\nname = 'other.txt'", "D = os.path.dirname(__file__)", "open(f'{D}/{name}')"),
+    ],
+)
+def test_file_named_by_what_another_cell_has_travels(tmp_path, here, first, second):
+    (tmp_path / "other.txt").write_text("x")
+    kernel = dict[str, object]()
+    exec(here, kernel)
+    cells = [Cell(text, "setup", "", "cell", text, 2) for text in (first, second)]
+    found = build(cells, Names(kernel, folder=tmp_path, path=[]))
+    assert set(found.files) == {"other.txt"}
+
+
 def test_data_of_a_module_travels_with_it(tmp_path):
     text = "import pathlib\nW = (pathlib.Path(__file__).parent / 'data' / 'a.txt').read_text()"
     assert sent(tmp_path, "import predict", **{"predict.py": text}) == {"predict.py", "data/a.txt"}
