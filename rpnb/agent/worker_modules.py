@@ -135,6 +135,6 @@ def are_found_by(entries: Collection[str]) -> bool:
 
 def purge(modules: Collection[str]) -> None:
     """Forget these modules and their submodules: the next import runs them again."""
-    for name in list(sys.modules):
+    for name in list(sys.modules) if modules else ():
         if name.split(".")[0] in modules:
             del sys.modules[name]

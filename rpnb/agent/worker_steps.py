@@ -337,9 +337,9 @@ class Steps:
         end(pid for ran in undone for pid in ran.traces.children)
         self._background.cancel(lost, [task for ran in undone for task in ran.traces.tasks])
         self._drop(todo.drop, kept)
-        if todo.purge:
-            purge(todo.purge | self._changed)
-            self._changed = frozenset()
+        # What failed may have imported modules that no step shows.
+        purge(todo.purge | self._changed)
+        self._changed = frozenset()
         starts = [ran for ran in self.ran if ran.executed.step.facts.is_start]
         self._keep(todo, sorted(kept), sync)
         reruns = [rerun for rerun in todo.run if rerun.reason.kind != "always"]

@@ -225,3 +225,13 @@ def test_asynchronous_generator_that_is_dropped_ends_before_the_new_one_begins(
         Version((text.format(enter.format(n), handler), _START), {}, (1,)) for n in (1, 2)
     )
     assert not there_and_back(stage, one, other)
+
+
+def test_module_that_a_failed_import_left_behind_is_imported_anew_once_it_changed(
+    stage: Stage,
+) -> None:
+    files = {"lm.py": b"", "lh.py": b"import lp", "lp.py": b"from lm import N"}
+    failing = Version(("import lp",), files)
+    other = Version(("x = 1 / 0", "lb = importlib.import_module('lh')"), files)
+    load = "import importlib; lm = importlib.import_module('lm')"
+    assert not there_and_back(stage, failing, other, Version((load,), {"lm.py": b"N = 1"}))
