@@ -212,8 +212,7 @@ class _Planning:
         for i in set(range(len(self.executed))) - set(self.match.values()):
             e = self.executed[i]
             facts, first = e.step.facts, stands.get(e.step.identity, i)
-            is_import = isinstance(e.step.statement.node, ast.Import)
-            if first >= i or not is_import or e.step.imported.identity or not e.ok or e.writes:
+            if first >= i or not _may_repeat(e) or e.step.imported.identity or not e.ok or e.writes:
                 continue
             others = [o.binds for o in self.executed if o.step.facts is not facts]
             others += [job.binds | job.changes for job in self.jobs]
@@ -485,6 +484,14 @@ def _imported(step: Step, others: Collection[str], stored: Collection[str]) -> t
         binds, again = binds | again, 0
     reads = resource_mask(found.reads)
     return binds, reads | module_mask(found.reached.intersection(stored)), again
+
+
+def _may_repeat(e: Executed) -> bool:
+    """Whether it is an import of a module, or of a part that its name had been bound to already."""
+    node = e.step.statement.node
+    if isinstance(node, ast.ImportFrom):
+        return not e.binds and node.module != "__future__" and "*" not in e.step.facts.imports
+    return isinstance(node, ast.Import)
 
 
 def _stars(executed: Sequence[Executed]) -> dict[str, str]:

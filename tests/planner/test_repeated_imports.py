@@ -34,6 +34,23 @@ def test_import_that_is_repeated_goes_and_nothing_is_loaded_again(stage: Stage, 
         assert [len(warm.sync(each).loads) for each in both] == [1, 0]
 
 
+@pytest.mark.parametrize(
+    "again",
+    [
+        "from pathlib import Path",
+        "from pathlib import Path\nS = str(Path('a'))",
+        "from json import loads\nfrom pathlib import PurePath, Path\nS = (Path('a') / 'b').name",
+    ],
+)
+def test_part_that_is_imported_again_goes_and_nothing_is_loaded(stage: Stage, again: str) -> None:
+    load = "from pathlib import Path\nimport modelkit\nm = modelkit.LOAD(Path('a').name)"
+    handler = "def handler(job): return repr(m), Path('b').name, job"
+    both = versions(f"{load}\n{again}\n{handler}", f"{load}\n{handler}")
+    assert not there_and_back(stage, *both)
+    with stage.warm() as warm:
+        assert [len(warm.sync(each).loads) for each in both] == [1, 0]
+
+
 # Text before and after, of which an import that stands twice is not all that binds its name.
 OTHERWISE = {
     "the first one goes": (
@@ -61,6 +78,17 @@ OTHERWISE = {
     "a handler binds it": (
         f"import time\nimport time\n{_BINDS}",
         f"import time\n{_BINDS}",
+    ),
+    "a part was another by then": (
+        "import textwrap\nfrom textwrap import dedent\ntextwrap.dedent = repr\n"
+        "from textwrap import dedent\ndef handler(job): return dedent('a')",
+        "import textwrap\nfrom textwrap import dedent\ndef handler(job): return dedent('a')",
+    ),
+    "a part between them": (
+        "from json import dumps as f\nfrom json import loads as f\nfrom json import dumps as f\n"
+        "def handler(job): return f.__name__",
+        "from json import dumps as f\nfrom json import loads as f\n"
+        "def handler(job): return f.__name__",
     ),
     "it stands in a block": (
         "import time\nif True:\n    import time\ndef handler(job): return time.__name__",
