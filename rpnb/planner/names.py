@@ -149,6 +149,9 @@ class Names:
         self._quiet = [(bit(n), found) for n, p in self.imports.items() if (found := self._seen(p))]
         # Local modules into which the program stores.
         self.stored_modules = frozenset(self._stored_modules())
+        # What of libraries it binds anew: whoever imports that by its name looks at it.
+        stores = (t for f in every for t in f.touches if t.form == "store" and t.path)
+        self._patched = {f"{self.imports.get(t.root)}.{t.path}" for t in stores}
         self.registries = self._registries()
         self._units = [
             (1 << i if m.has_deferred or every[i].plain else 0, m.read_names, m.made_names)
@@ -410,9 +413,10 @@ class Names:
 
     def _touched(self, facts: Facts, *, deferred: bool) -> Done:
         has_later = deferred and (facts.deferred_loads or facts.later_looks)
-        if not (facts.touches or has_later or self._local):
+        if not (facts.touches or has_later or self._local or self._patched):
             return _NOTHING_DONE
-        reads = writes = changes = shares = 0
+        writes = changes = shares = 0
+        reads = 0 if self._patched.isdisjoint(facts.imports.values()) else WORLD_MASK
         for touch in facts.touches:
             start = self.imports.get(touch.root)
             if start is not None and touch.deferred == deferred:

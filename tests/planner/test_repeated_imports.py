@@ -79,6 +79,24 @@ OTHERWISE = {
         f"import time\nimport time\n{_BINDS}",
         f"import time\n{_BINDS}",
     ),
+    "a part is another by now": (
+        "import textwrap\nfrom textwrap import dedent\ntextwrap.dedent = repr\n"
+        "from textwrap import dedent\ndef handler(job): return dedent('a')",
+        "import textwrap\nfrom textwrap import dedent\ntextwrap.dedent = repr\n"
+        "def handler(job): return dedent('a')",
+    ),
+    "a part becomes another later": (
+        "import textwrap as t\nfrom textwrap import dedent\nfrom textwrap import dedent\n"
+        "t.dedent = repr\ndef handler(job): return dedent('a')",
+        "import textwrap as t\nfrom textwrap import dedent\nt.dedent = repr\n"
+        "def handler(job): return dedent('a')",
+    ),
+    "a part is imported before and after it becomes another": (
+        "import textwrap\nfrom textwrap import dedent as f\ntextwrap.dedent = repr\n"
+        "def handler(job): return f('a')",
+        "import textwrap\ntextwrap.dedent = repr\nfrom textwrap import dedent as f\n"
+        "def handler(job): return f('a')",
+    ),
     "a part was another by then": (
         "import textwrap\nfrom textwrap import dedent\ntextwrap.dedent = repr\n"
         "from textwrap import dedent\ndef handler(job): return dedent('a')",
