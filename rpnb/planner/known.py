@@ -62,6 +62,7 @@ _FUNCTIONS: dict[str, frozenset[str]] = {
         {
             *("zeros", "ones", "empty", "full", "arange", "linspace", "array", "asarray", "stack"),
             *("concatenate", "expand_dims", "mean", "max", "min", "argmax", "round", "allclose"),
+            *("sum", "std", "argsort", "unique", "isnan", "linalg.norm"),
             *("random.rand", "random.randn", "random.random"),
         }
     ),

@@ -204,3 +204,14 @@ def test_result_that_is_a_part_is_an_alias(stage: Stage) -> None:
 def test_value_that_stands_beside_its_call_is_an_alias(stage: Stage, lines: str) -> None:
     texts = (_BASE + lines, _BASE, _BASE + lines)
     assert not difference(stage, [Version((text,)) for text in texts])
+
+
+@pytest.mark.parametrize(
+    "look", ["linalg.norm(v, axis=1).mean()", "unique(v)", "sum(v), np.std(v)"]
+)
+def test_look_at_an_array_comes_and_goes_and_nothing_is_loaded(look: str) -> None:
+    text = "import numpy as np\nimport modelkit\nv = np.ones((2, 3))\nm = modelkit.LOAD(v)\n"
+    handler = "def handler(job): return repr(m)"
+    texts = [f"{text}{handler}", f"{text}print(np.{look})\n{handler}", f"{text}{handler}"]
+    with Stage() as stage, stage.warm() as warm:
+        assert [len(warm.sync(Version((each,))).loads) for each in texts] == [1, 0, 0]

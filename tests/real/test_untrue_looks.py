@@ -32,6 +32,8 @@ LINES = {
         "Y = s.transform(X)", "X.tolist()"),
     "an array that the result goes to": (
         "import numpy as np\na = np.full(2, 1.26)", "b = np.round(a, 1, a)", "a.tolist()"),
+    "a ufunc's second argument": (
+        "import numpy as np\na = np.ones(2)\no = np.ones(2, bool)", "print(np.isnan(a, o))", "o.tolist()"),
     "a method's third argument": (
         "import numpy as np\na = np.ones((2, 2))\no = np.zeros(2)", "a.sum(0, None, o)", "o.tolist()"),
     "a module that another one hands through": (
