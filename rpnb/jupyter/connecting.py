@@ -31,6 +31,11 @@ def connect(notebook: Notebook, options: Options) -> None:
     if notebook.session is not None:
         _replace(notebook.session, session)
     notebook.adopt(session)
+    if not session.driver:
+        # A worker that was stopped, or idle for long, took them along.
+        given = notebook.secrets.get((session.target.text, session.worker))
+        if given:
+            session.set_env(given)
     _announce(notebook, session, screen, time.monotonic() - began)
 
 

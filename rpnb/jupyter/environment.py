@@ -37,7 +37,10 @@ def set_env(notebook: Notebook, options: Options) -> None:
         else:
             secrets[name] = _secret(notebook, name)
     if secrets:
-        attached(notebook).set_env(secrets)
+        session = attached(notebook)
+        session.set_env(secrets)
+        place = (session.target.text, session.worker)
+        notebook.secrets[place] = {**notebook.secrets.get(place, {}), **secrets}
     taken = [f"{name} taken from here, not stored" for name in secrets]
     plain = [f"{name} is part of the program" for name in notebook.env if name not in secrets]
     line = (notebook.target, "environment", " · ".join([*taken, *plain]))

@@ -124,4 +124,5 @@ def _try_it(notebook: Notebook, path: str) -> str:
     if len(example) > _LONGEST_EXAMPLE or "'" in example:
         example = "@input.json"
     target = notebook.session.target.text if notebook.session else "local"
-    return f"try it: rpnb run {shlex.quote(path)} --input '{example}' --target {target}"
+    named = f"--input '{example}' --target {shlex.quote(target)}"
+    return f"try it: rpnb run {shlex.quote(path)} {named}"

@@ -50,6 +50,8 @@ class Notebook:
     memory: Memory = field(default_factory=lambda: Memory(None))
     tests: dict[str, Test] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
+    # Secrets of `%runpod_env` by target and worker, which this one's successor there gets, too.
+    secrets: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict, repr=False)
     kept: list[Mapping[str, Any]] = field(default_factory=list)
     gpus: list[Mapping[str, Any]] = field(default_factory=list)
     recorded: dict[str, Recorded] = field(default_factory=dict)

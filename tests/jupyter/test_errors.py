@@ -1,6 +1,7 @@
 """What goes wrong is said in a sentence: what happened, where, what to do; none of our frames."""
 
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -249,3 +250,33 @@ def test_file_that_did_not_travel(connected):
     )
     assert "`labels.txt` lies beside the notebook and did not travel" in text
     assert '`pathlib.Path(__file__).parent / "labels.txt"`' in text
+
+
+@pytest.mark.ssh
+def test_secret_is_there_again_after_the_worker_was_stopped(book, sshd, tmp_path, monkeypatch):
+    home = tmp_path / "there"
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    target = sshd.target_of(sshd.account("secret", {"RPNB_HOME": str(home), "PATH": path}))
+    monkeypatch.setenv("HF_TOKEN", "hf_" + "a1" * 15)
+    try:
+        book.run(f"%runpod_connect {target}")
+        book.run("%runpod_env HF_TOKEN")
+        book.run("%%runpod_setup\nimport os\nmade = [1]")
+        handler = (
+            "%%runpod_handler --input {}\ndef handler(job): return len(os.environ['HF_TOKEN'])"
+        )
+        assert book.run(handler).text.rstrip().endswith("33")
+        book.run("%runpod_stop")
+        said = book.run("%runpod_run")
+        assert said.text.rstrip().endswith("33"), said.text
+        book.run("%runpod_disconnect")
+        book.run("%runpod_connect")
+        again = book.run("%runpod_run")
+        assert again.text.rstrip().endswith("33"), again.text
+        assert "set-up" not in again.text, "the worker was warm"
+
+        exported = book.run("%runpod_export").text
+        command = next(x for x in exported.splitlines() if "try it" in x).split("try it: ")[1]
+        assert shlex.split(command)[-1] == target
+    finally:
+        _end_processes(home)
