@@ -184,8 +184,9 @@ def cancelled(
 
 def killed(target: str, chunks: int, why: str = "cancelled") -> Line:
     """A run was cancelled, or timed out, and did not end by itself; nothing stays."""
-    gone = "it did not stop: its worker was ended, and the program is loaded anew"
-    return target, _cut_short(chunks, why), gone
+    # That the worker went, a person who ended it need not be told.
+    gone = "" if why.startswith("the worker was") else "it did not stop: its worker was ended, and "
+    return target, _cut_short(chunks, why), f"{gone}the program is loaded anew"
 
 
 def _cut_short(chunks: int, why: str) -> str:

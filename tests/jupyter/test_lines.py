@@ -82,6 +82,10 @@ def test_join_without_box_uses_a_bar():
             "it did not stop: its worker was ended, and the program is loaded anew",
         ),
         (
+            lines.killed("my-gpu", 0, "the worker was stopped"),
+            "my-gpu │ the worker was stopped │ the program is loaded anew",
+        ),
+        (
             lines.disconnected(7200.0, None),
             "disconnected │ worker stays warm for 2 h · `%runpod_stop` ends it",
         ),
