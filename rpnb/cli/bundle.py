@@ -40,7 +40,7 @@ class Request:
         """Return the request that lies in `folder`."""
         found = json.loads((folder / "request.json").read_text(encoding="utf-8"))
         return cls(
-            cells=tuple(Cell(**each) for each in found["cells"]),
+            cells=tuple(Cell(**{**each, "send": tuple(each["send"])}) for each in found["cells"]),
             env=found["env"],
             folder=found["folder"],
             inputs=tuple(found["inputs"]),

@@ -21,7 +21,7 @@ import tempfile
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tests.planner.version import Version
 
@@ -174,6 +174,17 @@ def _received(connection: Connection) -> Outcome:
     return found
 
 
+def _act(connection: Connection, home: Path, sort: str) -> NoReturn:
+    """Be an actor, and end with all that the programs have forked."""
+    from tests.planner import actors
+
+    os.setpgid(0, 0)
+    try:
+        actors.serve(connection, home, sort)
+    finally:
+        os.killpg(0, signal.SIGKILL)
+
+
 def main(descriptor: int) -> None:
     """Fork what the other side asks for, until it hangs up."""
     # What each fork would otherwise import anew.
@@ -197,8 +208,7 @@ def main(descriptor: int) -> None:
             control.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             sort, name = data.decode().split()
-            actors.serve(Connection(descriptors[0]), home / name, sort)
-            os._exit(0)
+            _act(Connection(descriptors[0]), home / name, sort)
         os.close(descriptors[0])
 
 
