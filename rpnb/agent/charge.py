@@ -66,6 +66,8 @@ class Charge:
         self.notice: Notice | None = None
         # Whether the worker was given its program by us, and by no client since.
         self._is_rebuilt = False
+        # Needs of programs that were found here: most requests have no others.
+        self._met: set[str] = set()
         self.is_stopped = False
         # What clients are told at the end, where the journal could not say it.
         self.last_word: Refused | None = None
@@ -283,7 +285,8 @@ class Charge:
             return False
         if born is None or not self._was_born():
             return True
-        found = lacking(program, born["info"])
+        found = lacking(set(program["needs"]) - self._met, born["info"])
+        self._met.update(set(program["needs"]) - set(found))
         if found:
             self.refuse(request, "lacking", f"The target lacks: {' '.join(found)}")
         return bool(found)

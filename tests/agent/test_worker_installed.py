@@ -27,7 +27,7 @@ def said(*path, before=""):
 
 
 def lacks(needs, *path, before=""):
-    return lacking({"needs": needs}, {"search": said(*path, before=before)})
+    return lacking(needs, {"search": said(*path, before=before)})
 
 
 def test_every_module_that_is_there_is_found():
@@ -46,11 +46,11 @@ def test_what_is_not_there_is_lacking():
 @pytest.mark.parametrize("kind", ["one.py", "one/__init__.py", "one/deep.py"])
 def test_module_in_a_folder_of_the_path_is_found_also_where_it_came_later(tmp_path, kind):
     search = said(tmp_path)
-    assert lacking({"needs": ["one"]}, {"search": search}) == ["one"]
+    assert lacking(["one"], {"search": search}) == ["one"]
     file = tmp_path / kind
     file.parent.mkdir(exist_ok=True)
     file.touch()
-    assert lacking({"needs": ["one"]}, {"search": search}) == []
+    assert lacking(["one"], {"search": search}) == []
 
 
 def test_module_in_an_archive_of_the_path_is_found(tmp_path):
