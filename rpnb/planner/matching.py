@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Iterable, Mapping, Sequence
 
 from .facts import Facts
@@ -97,3 +98,11 @@ def is_made_above(name: str, place: int, makers: Mapping[str, Sequence[int]], na
 def place_of(step: Step) -> str:
     """What of a step's identity is not its tokens: lazy annotations, modules that it imports."""
     return step.identity.partition(" ")[2]
+
+
+def may_repeat(e: Executed) -> bool:
+    """Tell whether it is an import of a module, or of a part that its name had been bound to already."""
+    node = e.step.statement.node
+    if isinstance(node, ast.ImportFrom):
+        return not e.binds and node.module != "__future__" and "*" not in e.step.facts.imports
+    return isinstance(node, ast.Import)

@@ -21,7 +21,6 @@ settled, the order of the program is as good, and that is what `keep` gives.
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass, field
 from typing import Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -34,7 +33,7 @@ from .halves import half_written
 from .kinds import RANK
 from .local import Local
 from .masks import mask_of, module_mask, names_in, resource_mask
-from .matching import binders, edited_classes, match
+from .matching import binders, edited_classes, match, may_repeat
 from .names import Names
 from .outlines import told_anew
 from .parts import fixed, unchanging
@@ -212,7 +211,7 @@ class _Planning:
         for i in set(range(len(self.executed))) - set(self.match.values()):
             e = self.executed[i]
             facts, first = e.step.facts, stands.get(e.step.identity, i)
-            if first >= i or not _may_repeat(e) or e.step.imported.identity or not e.ok or e.writes:
+            if first >= i or not may_repeat(e) or e.step.imported.identity or not e.ok or e.writes:
                 continue
             others = [o.binds for o in self.executed if o.step.facts is not facts]
             others += [job.binds | job.changes for job in self.jobs]
@@ -484,14 +483,6 @@ def _imported(step: Step, others: Collection[str], stored: Collection[str]) -> t
         binds, again = binds | again, 0
     reads = resource_mask(found.reads)
     return binds, reads | module_mask(found.reached.intersection(stored)), again
-
-
-def _may_repeat(e: Executed) -> bool:
-    """Whether it is an import of a module, or of a part that its name had been bound to already."""
-    node = e.step.statement.node
-    if isinstance(node, ast.ImportFrom):
-        return not e.binds and node.module != "__future__" and "*" not in e.step.facts.imports
-    return isinstance(node, ast.Import)
 
 
 def _stars(executed: Sequence[Executed]) -> dict[str, str]:
