@@ -101,7 +101,7 @@ def place_of(step: Step) -> str:
 
 
 def may_repeat(e: Executed) -> bool:
-    """Tell whether it is an import of a module, or of a part that its name had been bound to already."""
+    """Tell whether it imports a module, or a part that its name had been bound to already."""
     node = e.step.statement.node
     if isinstance(node, ast.ImportFrom):
         return not e.binds and node.module != "__future__" and "*" not in e.step.facts.imports
